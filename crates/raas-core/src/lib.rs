@@ -1,0 +1,8 @@
+//! The rules of the RaaS node, pure: words, policy, holdings, slots, orders, observations, plans, machines.
+//!
+//! Nothing here knows a runtime, a network, a store, a clock, the environment or a random number. Epochs,
+//! seeds and observations are arguments, so that the same input gives the same plan, everywhere and always.
+#![forbid(unsafe_code)]
+
+pub mod ids;
+pub mod units;
