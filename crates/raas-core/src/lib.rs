@@ -4,5 +4,15 @@
 //! seeds and observations are arguments, so that the same input gives the same plan, everywhere and always.
 #![forbid(unsafe_code)]
 
+pub mod cid;
+pub mod fleet;
+pub mod gate;
+pub mod health;
+pub mod holding;
 pub mod ids;
+pub mod observation;
+pub mod order;
+pub mod plan;
+pub mod policy;
+pub mod select;
 pub mod units;

@@ -1,0 +1,168 @@
+//! Health of one replica, and how a round changes it (rules 1, 4 and 5 of the decision rules).
+
+use crate::observation::{DealSeen, NotSeen, OnChainDeal, Round, SectorSeen};
+use crate::units::{Epoch, Epochs};
+use serde::{Deserialize, Serialize};
+
+/// Why a replica is lost for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossReason {
+    /// Exit 32 and a dead sector at one finalized tipset, before the end of the term.
+    Terminated,
+    /// The start epoch passed at finality without activation.
+    NeverActivated,
+}
+
+/// Why nothing can be said about a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownReason {
+    /// The deal or its sector could not be read.
+    NotSeen(NotSeen),
+    /// The market says gone, but the sector is not seen dead: one witness is not enough.
+    OneWitness,
+    /// The market never allocated an id that was seen finalized: the endpoint is lying or on another chain.
+    NeverAllocated,
+}
+
+/// What is known of a replica after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Published, not active yet.
+    Pending,
+    /// Active, live, not faulty, within its term.
+    Proven,
+    /// Its sector is faulty.
+    Suspect,
+    /// Gone for good.
+    Lost(LossReason),
+    /// Its term is over.
+    Ended,
+    /// Nothing can be said.
+    Unknown(UnknownReason),
+}
+
+/// A fault under watch. It outlives rounds that could not look, and ends with a round that saw it gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fault {
+    /// F: since when the chain says the sector is faulty, else when it was first seen so.
+    pub since: Epoch,
+    /// Height of the first round that saw it.
+    pub first_round: Epoch,
+    /// Height of the last round that saw it.
+    pub last_round: Epoch,
+}
+
+/// The memory of one replica from round to round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRecord {
+    /// What the last round said.
+    pub health: Health,
+    /// The fault under watch, if any.
+    pub fault: Option<Fault>,
+    /// Height of the last round that saw it proven.
+    pub proven_at: Option<Epoch>,
+    /// Height of the round that set `health`.
+    pub at: Epoch,
+}
+
+/// A replica's fixed facts, kept since the chain cannot give them back once the deal is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// Activation must not be later than this.
+    pub start: Epoch,
+    /// First epoch after the term.
+    pub end: Epoch,
+}
+
+impl HealthRecord {
+    /// A replica just seen published.
+    #[must_use]
+    pub const fn pending(at: Epoch) -> Self {
+        Self { health: Health::Pending, fault: None, proven_at: None, at }
+    }
+
+    /// Whether rule 4 allows a repair: faulty for `repair_after` at a finalized round that is not the only
+    /// one since the fault began.
+    #[must_use]
+    pub fn repair_due(&self, repair_after: Epochs) -> bool {
+        match (self.health, self.fault) {
+            (Health::Suspect, Some(fault)) => {
+                fault.last_round == self.at
+                    && self.at >= fault.since.after(repair_after)
+                    && fault.first_round < self.at
+            }
+            _ => false,
+        }
+    }
+
+    /// The record after a round that saw `deal` and `sector`.
+    #[must_use]
+    pub fn next(self, term: Term, deal: &DealSeen, sector: SectorSeen, round: &Round) -> Self {
+        if matches!(self.health, Health::Lost(_) | Health::Ended) {
+            return self;
+        }
+        let health = judge(term, deal, sector, round.height);
+        let fault = match (health, sector) {
+            (Health::Suspect, SectorSeen::Faulty { since }) => Some(self.seen_faulty(since, round.height)),
+            (Health::Proven, _) => None,
+            _ => self.fault,
+        };
+        let proven_at = if health == Health::Proven { Some(round.height) } else { self.proven_at };
+        Self { health, fault, proven_at, at: round.height }
+    }
+
+    fn seen_faulty(&self, since: Option<Epoch>, height: Epoch) -> Fault {
+        match self.fault {
+            // The chain's own start wins over a first sighting; an earlier start of the same fault is kept
+            // only while the chain does not contradict it, since a recovery between rounds resets the clock.
+            Some(fault) => Fault { since: since.unwrap_or(fault.since), last_round: height, ..fault }
+                .restarted_if_later(fault, height),
+            None => Fault { since: since.unwrap_or(height), first_round: height, last_round: height },
+        }
+    }
+}
+
+impl Fault {
+    /// A chain start later than the last sighting is a new fault: the sector recovered in between.
+    fn restarted_if_later(self, before: Self, height: Epoch) -> Self {
+        if self.since > before.last_round {
+            Self { since: self.since, first_round: height, last_round: height }
+        } else {
+            self
+        }
+    }
+}
+
+/// Rules 1 and 5 for one replica.
+fn judge(term: Term, deal: &DealSeen, sector: SectorSeen, height: Epoch) -> Health {
+    match deal {
+        DealSeen::Present(deal) => judge_present(term, deal, sector, height),
+        // A normal end removes the deal too, and needs no second witness.
+        DealSeen::Gone if height >= term.end => Health::Ended,
+        DealSeen::Gone => match sector {
+            SectorSeen::Dead => Health::Lost(LossReason::Terminated),
+            _ => Health::Unknown(UnknownReason::OneWitness),
+        },
+        DealSeen::NeverAllocated => Health::Unknown(UnknownReason::NeverAllocated),
+        DealSeen::NotSeen(reason) => Health::Unknown(UnknownReason::NotSeen(*reason)),
+    }
+}
+
+fn judge_present(term: Term, deal: &OnChainDeal, sector: SectorSeen, height: Epoch) -> Health {
+    if height >= term.end {
+        return Health::Ended;
+    }
+    if deal.activated.is_none() {
+        return if height > term.start { Health::Lost(LossReason::NeverActivated) } else { Health::Pending };
+    }
+    match sector {
+        SectorSeen::Live => Health::Proven,
+        SectorSeen::Faulty { .. } => Health::Suspect,
+        // The market removes a deal in the message that kills its sector; both at one tipset is a lie.
+        SectorSeen::Dead => Health::Unknown(UnknownReason::NotSeen(NotSeen::Contradiction)),
+        SectorSeen::NotSeen(reason) => Health::Unknown(UnknownReason::NotSeen(reason)),
+    }
+}

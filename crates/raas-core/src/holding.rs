@@ -1,0 +1,159 @@
+//! A holding as the rules see it: policy, pieces, slots with their generations, spare copies.
+
+use crate::cid::{Commitment, DataCid};
+use crate::health::Health;
+use crate::ids::{HoldingId, OperatorId, OwnerId, RequestId};
+use crate::order::{Order, OrderState};
+use crate::policy::{Duties, Policy};
+use crate::units::PaddedSize;
+use serde::{Deserialize, Serialize};
+
+/// A piece of a holding: bytes with a commitment this node computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The commitment.
+    pub commitment: Commitment,
+    /// Padded size.
+    pub size: PaddedSize,
+    /// Bytes of the CAR before padding.
+    pub car_bytes: u64,
+    /// Whether the bytes are on this node's disk, verified.
+    pub local: bool,
+    /// When a retrieval from a provider was last verified, if ever: a source besides the local copy.
+    pub retrievable: bool,
+}
+
+/// One numbered place of one piece. Generations are in order of their making; the last is the newest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// From 0.
+    pub index: u32,
+    /// All orders ever made for this place that are not closed, and the last closed one.
+    pub generations: Vec<Order>,
+}
+
+/// A piece with its places. A holding of one piece has one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceSlots {
+    /// The bytes.
+    pub piece: Piece,
+    /// `policy.replicas.target` places, or more when the target was lowered.
+    pub slots: Vec<Slot>,
+    /// Copies that fill no slot: adopted ones, late publications, copies on a used operator.
+    pub spares: Vec<Order>,
+}
+
+/// A contract request that wants to see the holding's deals attested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// The request.
+    pub request: RequestId,
+    /// Deal ids already attested, or being so.
+    pub done: Vec<crate::ids::DealId>,
+}
+
+/// What one owner wants kept of one CID, with everything the rules need to decide about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// As the store numbers it.
+    pub id: HoldingId,
+    /// Whose.
+    pub owner: OwnerId,
+    /// What.
+    pub cid: DataCid,
+    /// Union over the open jobs.
+    pub duties: Duties,
+    /// Strictest over the open jobs.
+    pub policy: Policy,
+    /// Empty until the bytes are known.
+    pub pieces: Vec<PieceSlots>,
+    /// Contract requests of the open jobs.
+    pub attestations: Vec<Attestation>,
+    /// False when every job is stopped: nothing is ordered any more, what lives is watched.
+    pub open: bool,
+}
+
+impl Slot {
+    /// The order on its way, if any. There is never more than one.
+    #[must_use]
+    pub fn occupying(&self) -> Option<&Order> {
+        self.generations.iter().rev().find(|order| order.state.occupies())
+    }
+
+    /// Active replicas, newest last.
+    pub fn active(&self) -> impl DoubleEndedIterator<Item = &Order> {
+        self.generations.iter().filter(|order| order.state.is_active())
+    }
+
+    /// The newest active replica: the one that is renewed and repaired.
+    #[must_use]
+    pub fn current(&self) -> Option<&Order> {
+        self.active().next_back()
+    }
+
+    /// Empty: no replica, or the last one lost or ended, and no occupying order.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.occupying().is_none() && self.current().is_none()
+    }
+
+    /// Whether any of its replicas is proven.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.active().any(|order| health(order) == Some(Health::Proven))
+    }
+}
+
+/// The health of the replica behind `order`, if there is one.
+#[must_use]
+pub fn health(order: &Order) -> Option<Health> {
+    match &order.state {
+        OrderState::Active(on_chain) | OrderState::Published(on_chain) => Some(on_chain.health.health),
+        _ => None,
+    }
+}
+
+impl PieceSlots {
+    /// Slots with a proven replica, plus proven spares on operators that no proven slot uses.
+    #[must_use]
+    pub fn proven(&self) -> u32 {
+        let mut operators: Vec<OperatorId> = Vec::new();
+        let slots = self.slots.iter().flat_map(Slot::active);
+        for order in slots.chain(self.spares.iter().filter(|order| order.state.is_active())) {
+            if health(order) == Some(Health::Proven) && !operators.contains(&order.operator) {
+                operators.push(order.operator);
+            }
+        }
+        u32::try_from(operators.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Slots that hold or await a copy.
+    #[must_use]
+    pub fn occupied(&self) -> u32 {
+        u32::try_from(self.slots.iter().filter(|slot| !slot.is_empty()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the health of any replica is unknown.
+    #[must_use]
+    pub fn any_unknown(&self) -> bool {
+        self.orders().any(|order| matches!(health(order), Some(Health::Unknown(_))))
+    }
+
+    /// All orders of the piece in this holding.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.slots.iter().flat_map(|slot| &slot.generations).chain(&self.spares)
+    }
+
+    /// Operators that hold or are to hold a copy for some slot: the next copy goes elsewhere.
+    #[must_use]
+    pub fn operators_in_use(&self) -> Vec<OperatorId> {
+        let mut used: Vec<OperatorId> = self
+            .orders()
+            .filter(|order| order.state.occupies() || order.state.is_active())
+            .map(|order| order.operator)
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+}
