@@ -1,0 +1,113 @@
+//! Everything that can change the world, one value each: what the journal stores and replays.
+
+use raas_core::{
+    ids::{ProviderId, SectorNumber},
+    units::AttoFil,
+};
+use serde::{Deserialize, Serialize};
+
+/// One mutation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Command {
+    /// Lets this many epochs pass.
+    Advance {
+        /// How many.
+        epochs: i64,
+    },
+    /// Makes the next epochs null rounds.
+    NullRounds {
+        /// How many.
+        count: i64,
+    },
+    /// Sectors stop being proven: the fault takes effect when their deadline closes next.
+    Fault(Sectors),
+    /// The provider has the sectors again: they recover with the next good proof.
+    Recover(Sectors),
+    /// The provider terminates sectors by a message in the next tipset.
+    Terminate(Sectors),
+    /// Gives money out of nothing.
+    Fund {
+        /// f1, f3, f410, f0 or 0x address.
+        address: String,
+        /// How much.
+        amount: AttoFil,
+    },
+    /// A signed native message enters the mempool.
+    Push {
+        /// The message's CBOR, hex.
+        message: String,
+        /// Signature type byte and data, hex.
+        signature: String,
+    },
+    /// A signed Ethereum transaction enters the mempool.
+    PushEth {
+        /// The raw transaction, hex without 0x.
+        raw: String,
+    },
+    /// Something that happened at a storage provider.
+    Provider(crate::provider::Command),
+}
+
+/// Sectors of one provider; `None` means all that are alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sectors {
+    /// Whose.
+    pub provider: ProviderId,
+    /// Which.
+    pub sectors: Option<Vec<SectorNumber>>,
+}
+
+/// Why a command was refused. A refused command changes nothing and is not journaled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Control methods name existing providers only.
+    #[error("provider {0} does not exist: `devnet_providers` lists them")]
+    UnknownProvider(ProviderId),
+    /// Control methods name existing, living sectors only.
+    #[error("provider {provider} has no live sector {sector}")]
+    UnknownSector {
+        /// Whose.
+        provider: ProviderId,
+        /// Which.
+        sector: SectorNumber,
+    },
+    /// Counts are bounded, so that a slip does not run for ever.
+    #[error("{field} is {value}: use 1 to {most}")]
+    Count {
+        /// The parameter at fault.
+        field: &'static str,
+        /// What was given.
+        value: i64,
+        /// The most that is allowed.
+        most: i64,
+    },
+    /// The address cannot be read.
+    #[error("address {0} is not a Filecoin or Ethereum address")]
+    Address(String),
+    /// The mempool refused a native message.
+    #[error("{0}")]
+    Mempool(String),
+    /// The mempool refused an Ethereum transaction.
+    #[error("{0}")]
+    Eth(String),
+    /// The storage provider's book refused.
+    #[error("{0}")]
+    Provider(String),
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, nothing to say.
+    Done,
+    /// The clock, or for null rounds the height of the next tipset.
+    Height(i64),
+    /// The CID of the message that entered the mempool.
+    Message(cid::Cid),
+    /// The hash of the transaction that entered the mempool.
+    Transaction([u8; 32]),
+    /// The sectors that a control command reaches.
+    Sectors(Vec<SectorNumber>),
+}
