@@ -1,1 +1,16 @@
-//! raas-piece
+//! Bytes and commitments: Fr32, CommP, piece CIDs, data segments with inclusion proofs, CAR and UnixFS.
+//!
+//! This crate owns no state and knows nothing of deals. Everything it reads may be hostile: decoders
+//! have caps, return typed errors and never panic. Everything it writes is canonical. Streams run in flat
+//! memory, whatever their length.
+
+#![forbid(unsafe_code)]
+
+pub mod cid;
+pub mod commp;
+pub mod fr32;
+pub mod size;
+pub mod tree;
+
+pub use commp::{Commitment, PieceInfo};
+pub use size::PaddedSize;

@@ -1,0 +1,227 @@
+//! Fr32, CommP, zero commitments, piece CIDs.
+
+use std::str::FromStr;
+
+use cid::Cid;
+use proptest::prelude::*;
+use raas_piece::cid::{PieceCid, decode_v1, decode_v2, v1, v2};
+use raas_piece::commp::{Commitment, Hasher, PieceInfo, of_reader};
+use raas_piece::{PaddedSize, fr32, tree};
+use serde_json::Value;
+
+use crate::support::{
+    node, number, rows, sha256_counter, sha256_hex, sha512_chain, text, vector_bytes, vectors,
+};
+
+#[test]
+fn fr32_expands_and_shrinks_as_the_vectors_say() {
+    for row in rows(&vectors("pieces/fr32-and-zero.json"), "fr32") {
+        let (input, output) = (hex::decode(text(row, "in")).unwrap(), hex::decode(text(row, "out")).unwrap());
+        assert_eq!(fr32::pad(&input), output, "{}", text(row, "name"));
+        assert_eq!(fr32::unpad(&output).unwrap(), input, "{}", text(row, "name"));
+    }
+}
+
+#[test]
+fn zero_commitments_are_the_upstream_table() {
+    for row in rows(&vectors("pieces/fr32-and-zero.json"), "zero_commitments") {
+        let level = u8::try_from(number(row, "level")).unwrap();
+        assert_eq!(tree::zero(level), node(row, "commitment"));
+        // The sizes past level 58 do not fit 64 bits; as powers of two they are exact in a float.
+        assert!((row["padded_size"].as_f64().unwrap() - 32.0 * f64::from(level).exp2()).abs() < f64::EPSILON);
+        assert_eq!(v1(Commitment::new(tree::zero(level)).unwrap()).to_string(), text(row, "piece_cid_v1"));
+    }
+}
+
+fn check(row: &Value, info: &PieceInfo) {
+    assert_eq!(info.commitment().to_string(), text(row, "commp"), "{row}");
+    assert_eq!(info.padded().get(), number(row, "padded_piece_size"), "{row}");
+    assert_eq!(info.payload_bytes(), number(row, "size"), "{row}");
+    assert_eq!(v1(info.commitment()).to_string(), text(row, "piece_cid_v1"));
+    assert_eq!(v2(info).to_string(), text(row, "piece_cid_v2"));
+    assert_eq!(PieceCid::from_str(text(row, "piece_cid_v1")).unwrap(), PieceCid::V1(info.commitment()));
+    assert_eq!(PieceCid::from_str(text(row, "piece_cid_v2")).unwrap(), PieceCid::V2(*info));
+}
+
+/// All rows are prefixes of one stream: one hasher runs through it and is finished from a copy at each size.
+fn check_prefixes(stream: &[u8], rows: &[&Value]) {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| number(row, "size"));
+    let mut hasher = Hasher::new();
+    let mut done = 0usize;
+    for row in rows {
+        let size = usize::try_from(number(row, "size")).unwrap();
+        hasher.update(&stream[done..size]);
+        done = size;
+        check(row, &hasher.clone().finish().unwrap());
+    }
+}
+
+#[test]
+fn generated_vectors_to_64_mib() {
+    let file = vectors("pieces/commp-generated.json");
+    let rows: Vec<&Value> = rows(&file, "vectors").iter().collect();
+    let longest = rows.iter().map(|row| number(row, "size")).max().unwrap();
+    let stream = sha256_counter("raas-piece-v1", usize::try_from(longest).unwrap());
+    for row in &rows {
+        let size = usize::try_from(number(row, "size")).unwrap();
+        if size <= 1 << 20 {
+            assert_eq!(sha256_hex(&stream[..size]), text(row, "sha256"));
+        }
+        let info = PaddedSize::for_payload(number(row, "size")).unwrap();
+        assert_eq!(u64::from(info.height()), number(row, "height"));
+        assert_eq!(info.capacity() - number(row, "size"), number(row, "padding"));
+    }
+    check_prefixes(&stream, &rows);
+}
+
+/// The piece of one byte repeated, from the structure of the tree: all whole groups are equal.
+fn repeated_byte(byte: u8, size: u64) -> PieceInfo {
+    let (groups, rest) = (size / 127, usize::try_from(size % 127).unwrap());
+    let group_root = |group: &[u8]| {
+        let padded = fr32::pad(group);
+        let (nodes, _) = padded.as_chunks::<32>();
+        tree::hash(&tree::hash(&nodes[0], &nodes[1]), &tree::hash(&nodes[2], &nodes[3]))
+    };
+    let mut partial = vec![byte; rest];
+    partial.resize(127, 0);
+    let (mut full, mut last) = (group_root(&[byte; 127]), group_root(&partial));
+    let padded = PaddedSize::for_payload(size).unwrap();
+    // At each level: `count` full nodes, then the node with the remainder, then zeros.
+    let mut count = groups;
+    for level in 2..padded.height() {
+        last = if count % 2 == 1 { tree::hash(&full, &last) } else { tree::hash(&last, &tree::zero(level)) };
+        full = tree::hash(&full, &full);
+        count /= 2;
+    }
+    let root = if count == 1 { full } else { last };
+    PieceInfo::new(Commitment::new(root).unwrap(), size).unwrap()
+}
+
+#[test]
+fn upstream_vectors() {
+    let file = vectors("pieces/commp-upstream.json");
+    let of = |content: &str, max: u64| -> Vec<&Value> {
+        rows(&file, "vectors")
+            .iter()
+            .filter(|row| text(row, "content") == content && number(row, "size") <= max)
+            .collect()
+    };
+    let chain = of("sha512 chain", u64::MAX);
+    let longest = chain.iter().map(|row| number(row, "size")).max().unwrap();
+    check_prefixes(&sha512_chain(usize::try_from(longest).unwrap()), &chain);
+
+    let go_random = vector_bytes("pieces/go-random-1337-prefix-64KiB.bin");
+    assert_eq!(sha256_hex(&go_random), "19c07ca2c10ab257c5729d8aa06fe26cb5d2a69bc82c06493a377c7cc3f3323c");
+    check_prefixes(&go_random, &of("go-random 1337", go_random.len() as u64));
+
+    for (content, byte) in [("zero bytes", 0u8), ("bytes 0xCC", 0xcc)] {
+        let all = of(content, u64::MAX);
+        assert_eq!(all.len(), 18);
+        for row in all {
+            check(row, &repeated_byte(byte, number(row, "size")));
+        }
+        check_prefixes(&vec![byte; 8 << 20], &of(content, 8 << 20));
+    }
+    // Content that is not at hand still pins the CIDs.
+    for row in rows(&file, "vectors") {
+        let commitment = Commitment::new(node(row, "commp")).unwrap();
+        check(row, &PieceInfo::new(commitment, number(row, "size")).unwrap());
+    }
+}
+
+#[test]
+fn piece_cids_valid_invalid_and_sizes() {
+    let file = vectors("pieces/piece-cid.json");
+    for row in rows(&file, "valid") {
+        let commitment = Commitment::new(node(row, "commp")).unwrap();
+        let info = PieceInfo::new(commitment, number(row, "size")).unwrap();
+        check(row, &info);
+        assert_eq!(info.padding_bytes(), number(row, "padding"));
+        assert_eq!(u64::from(info.padded().height()), number(row, "height"));
+        let mut hasher = Hasher::new();
+        if number(row, "size") < 1 << 20 {
+            for run in row["content_runs_byte_count"].as_array().unwrap() {
+                let byte = u8::try_from(run[0].as_u64().unwrap()).unwrap();
+                hasher.update(&vec![byte; usize::try_from(run[1].as_u64().unwrap()).unwrap()]);
+            }
+            check(row, &hasher.finish().unwrap());
+        }
+    }
+    for row in rows(&file, "payload_size_to_height_and_padding") {
+        let padded = PaddedSize::for_payload(number(row, "payload_size")).unwrap();
+        assert_eq!(u64::from(padded.height()), number(row, "height"), "{row}");
+        assert_eq!(padded.capacity() - number(row, "payload_size"), number(row, "padding"), "{row}");
+    }
+    for row in rows(&file, "invalid") {
+        assert!(PieceCid::from_str(text(row, "cid")).is_err(), "accepted: {row}");
+    }
+}
+
+#[test]
+fn padding_a_commitment_up_equals_hashing_more_zeros() {
+    let payload = sha256_counter("pad-up", 1000);
+    let small = of_reader(&payload[..]).unwrap();
+    let mut long = payload.clone();
+    long.resize(20_000, 0);
+    let large = of_reader(&long[..]).unwrap();
+    assert_eq!(small.commitment().padded_up(small.padded(), large.padded()), large.commitment());
+}
+
+#[test]
+fn rewriting_the_head_equals_hashing_the_final_bytes() {
+    for size in [1usize, 60, 126, 127, 128, 254, 1000, 5000] {
+        let payload = sha256_counter("head", size);
+        let mut draft = payload.clone();
+        let end = size.min(59);
+        draft[..end].fill(0);
+        let mut hasher = Hasher::new();
+        hasher.update(&draft);
+        hasher.rewrite_head(0, &payload[..end]).unwrap();
+        assert!(hasher.rewrite_head(size.min(127), &[1]).is_err());
+        assert_eq!(hasher.finish().unwrap(), of_reader(&payload[..]).unwrap(), "{size}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn chunking_does_not_matter(payload in proptest::collection::vec(any::<u8>(), 0..3000), cuts in proptest::collection::vec(1usize..400, 1..40)) {
+        let mut hasher = Hasher::new();
+        let mut rest = &payload[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            hasher.update(now);
+            rest = later;
+        }
+        prop_assert_eq!(hasher.finish().unwrap(), of_reader(&payload[..]).unwrap());
+    }
+
+    #[test]
+    fn fr32_round_trip(payload in proptest::collection::vec(any::<u8>(), 0..1000)) {
+        let back = fr32::unpad(&fr32::pad(&payload)).unwrap();
+        prop_assert_eq!(&back[..payload.len()], &payload[..]);
+        prop_assert!(back[payload.len()..].iter().all(|&b| b == 0));
+    }
+
+    #[test]
+    fn piece_cid_decoders_take_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..80), digest in proptest::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(cid) = Cid::try_from(&bytes[..]) {
+            let _ = PieceCid::try_from(&cid);
+        }
+        let hash = multihash::Multihash::<64>::wrap(0x1011, &digest).unwrap();
+        if let Ok(info) = decode_v2(&Cid::new_v1(0x55, hash)) {
+            prop_assert_eq!(decode_v2(&v2(&info)).unwrap(), info);
+        }
+        let hash = multihash::Multihash::<64>::wrap(0x1012, &digest).unwrap();
+        let _ = decode_v1(&Cid::new_v1(0xf101, hash));
+    }
+
+    #[test]
+    fn piece_cid_round_trip(root in any::<[u8; 32]>(), payload in 0u64..(1 << 40)) {
+        let mut root = root;
+        root[31] &= 0x3f;
+        let info = PieceInfo::new(Commitment::new(root).unwrap(), payload).unwrap();
+        prop_assert_eq!(decode_v2(&v2(&info)).unwrap(), info);
+    }
+}

@@ -1,0 +1,8 @@
+//! Every vector file, each row; properties over hostile bytes; and the bounds of memory and size.
+//!
+//! `RAAS_LONG=1` adds the rows that need more than a few seconds (1 GiB files).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commp;
+mod support;
