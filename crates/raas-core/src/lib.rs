@@ -14,5 +14,6 @@ pub mod observation;
 pub mod order;
 pub mod plan;
 pub mod policy;
+pub mod ports;
 pub mod select;
 pub mod units;

@@ -1,0 +1,429 @@
+//! The ports: what the node's engine needs from outside, in the words of the rules.
+//!
+//! Each has a real adapter and an in-memory one over the devnet's world, so that a seeded simulation drives
+//! the same engine. Every read says *seen*, *seen absent* or *failed to look*; every effect is done, failed
+//! or [`Effect::Uncertain`], and uncertain is settled by looking, never by repeating with other bytes.
+
+use crate::cid::Commitment;
+use crate::fleet::Ask;
+use crate::ids::{ActorId, DealId, JobId, OwnerId, ProviderId, RequestId, SectorNumber};
+use crate::observation::{DealSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
+use crate::units::{AttoFil, Epoch, PaddedSize};
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+
+/// What became of an effect on the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<T> {
+    /// It happened.
+    Done(T),
+    /// It did not happen, for this reason.
+    Failed(String),
+    /// Nobody knows: look before acting again.
+    Uncertain(String),
+}
+
+/// The head and the finalized tipset as the endpoints tell them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The tipset that enough endpoints agree on.
+    pub round: Round,
+    /// How many endpoints must agree, by configuration.
+    pub wanted: u32,
+}
+
+/// Collateral a provider must offer for a deal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollateralBounds {
+    /// Least.
+    pub min: AttoFil,
+    /// Most.
+    pub max: AttoFil,
+}
+
+/// A client's money at the market and in its wallet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balances {
+    /// All of its escrow.
+    pub escrow: AttoFil,
+    /// The part that running deals hold.
+    pub locked: AttoFil,
+    /// Outside the market.
+    pub wallet: AttoFil,
+}
+
+/// A deal-published event of the market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DealPublished {
+    /// The deal.
+    pub deal: DealId,
+    /// Who pays.
+    pub client: ActorId,
+    /// Who stores.
+    pub provider: ProviderId,
+    /// The tipset that included it.
+    pub height: Epoch,
+}
+
+/// The chain, natively. All reads of a round are pinned to its tipset.
+pub trait Chain: Send + Sync {
+    /// Head and finalized tipset, agreed between endpoints.
+    fn pin(&self) -> impl Future<Output = Result<Pin, NotSeen>> + Send;
+
+    /// The given deals, one answer each, in the same order.
+    fn deals(&self, round: &Round, deals: &[DealId]) -> impl Future<Output = Vec<DealSeen>> + Send;
+
+    /// Faults of one provider; `watched` are the sectors that matter.
+    fn provider_seen(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        watched: &[SectorNumber],
+    ) -> impl Future<Output = ProviderSeen> + Send;
+
+    /// One sector singly, for suspects and for the second witness of a loss.
+    fn sector(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        sector: SectorNumber,
+    ) -> impl Future<Output = SectorSeen> + Send;
+
+    /// Deals published by `client` in `from..=to`, `to` finalized.
+    fn published(
+        &self,
+        client: ActorId,
+        from: Epoch,
+        to: Epoch,
+    ) -> impl Future<Output = Result<Vec<DealPublished>, NotSeen>> + Send;
+
+    /// The provider's owner, sector size and addresses.
+    fn provider(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+    ) -> impl Future<Output = Result<ProviderOnChain, NotSeen>> + Send;
+
+    /// Collateral bounds for a piece.
+    fn collateral(&self, size: PaddedSize) -> impl Future<Output = Result<CollateralBounds, NotSeen>> + Send;
+
+    /// Money of the node's wallet at the head.
+    fn balances(&self) -> impl Future<Output = Result<Balances, NotSeen>> + Send;
+
+    /// The next deal id the market will give at the round's tipset: ids below it were allocated.
+    fn next_deal(&self, round: &Round) -> impl Future<Output = Result<DealId, NotSeen>> + Send;
+
+    /// The wallet's actor id; `None` while it has never been used on chain.
+    fn client_id(&self) -> impl Future<Output = Result<Option<ActorId>, NotSeen>> + Send;
+}
+
+/// A request as the contract's events and views tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestSeen {
+    /// Its id.
+    pub request: RequestId,
+    /// The CID's bytes as the caller gave them.
+    pub cid: Vec<u8>,
+    /// Who submitted it.
+    pub owner: OwnerId,
+    /// Replication target, repair and renew thresholds; `None` for a plain `submit`.
+    pub raas: Option<[u128; 3]>,
+    /// Transaction that submitted it, 0x hex.
+    pub transaction: String,
+    /// Block of the event.
+    pub block: Epoch,
+}
+
+/// A completion as the contract's event tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompletionSeen {
+    /// Of which request.
+    pub request: RequestId,
+    /// With which deal.
+    pub deal: DealId,
+    /// Block of the event.
+    pub block: Epoch,
+}
+
+/// The contract's events in one window, with the dense count that proves them complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContractWindow {
+    /// Requests, by id.
+    pub requests: Vec<RequestSeen>,
+    /// Completions, in order.
+    pub completions: Vec<CompletionSeen>,
+    /// `requestCount()` at the window's last block.
+    pub request_count: u64,
+}
+
+/// The DealStatus contract.
+pub trait Contract: Send + Sync {
+    /// Events in `from..=to` and the request count at `to`.
+    fn window(&self, from: Epoch, to: Epoch) -> impl Future<Output = Result<ContractWindow, NotSeen>> + Send;
+
+    /// `getAllDeals(cid)` at `block`, as (deal, provider).
+    fn deals_of(
+        &self,
+        cid: &[u8],
+        block: Epoch,
+    ) -> impl Future<Output = Result<Vec<(DealId, ProviderId)>, NotSeen>> + Send;
+}
+
+/// What a provider answered to a proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proposed {
+    /// Queued; not stored yet.
+    Accepted,
+    /// Refused, with its words. It may still publish what it holds.
+    Rejected(String),
+}
+
+/// Storage providers' deal protocols.
+pub trait DealMaker: Send + Sync {
+    /// What it asks; `None` when it has no ask for this miner.
+    fn ask(&self, provider: &ProviderOnChain) -> impl Future<Output = Result<Option<Ask>, NotSeen>> + Send;
+
+    /// Hands over stored bytes of one deal. Safe to repeat with the same bytes.
+    fn propose(
+        &self,
+        provider: &ProviderOnChain,
+        deal: &[u8],
+    ) -> impl Future<Output = Effect<Proposed>> + Send;
+}
+
+/// How bytes of a piece came, or why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// Verified and on the local disk.
+    Verified,
+    /// The source served other bytes than its commitment or CID says.
+    WrongBytes(String),
+    /// The source does not have them, or not now.
+    Unavailable(String),
+}
+
+/// Where a piece's bytes can be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PieceSource {
+    /// A provider with a proven copy.
+    pub provider: ProviderOnChain,
+    /// The piece.
+    pub piece: Commitment,
+}
+
+/// The node's own copies.
+pub trait Bytes: Send + Sync {
+    /// Whether the piece is on the local disk, complete.
+    fn has(&self, piece: Commitment) -> impl Future<Output = bool> + Send;
+
+    /// Fetches a piece and verifies it against its commitment and root before it is kept.
+    fn fetch(&self, source: &PieceSource) -> impl Future<Output = Fetched> + Send;
+
+    /// Deletes the local copy. Deleting what is not there is done.
+    fn evict(&self, piece: Commitment) -> impl Future<Output = Effect<()>> + Send;
+}
+
+/// What a deal proposal says, before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DealTerms {
+    /// Derived from (store, order, attempt).
+    pub uuid: [u8; 16],
+    /// The piece.
+    pub piece: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+    /// Bytes of the CAR that the provider pulls.
+    pub car_bytes: u64,
+    /// Root of the payload: the label and the deal data root.
+    pub root: crate::cid::DataCid,
+    /// Where.
+    pub provider: ProviderId,
+    /// First epoch.
+    pub start: Epoch,
+    /// First epoch after the term.
+    pub end: Epoch,
+    /// Price of the whole piece per epoch.
+    pub price_per_epoch: AttoFil,
+    /// What the provider must lock.
+    pub provider_collateral: AttoFil,
+    /// Where the provider pulls the bytes.
+    pub url: String,
+    /// Headers it must send, the per-deal secret among them.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A signed deal: the bytes that leave the node, again and again the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedDeal {
+    /// CIDv1 dag-cbor blake2b-256 of the proposal.
+    pub proposal_cid: String,
+    /// The CBOR that the provider's store call takes.
+    pub bytes: Vec<u8>,
+}
+
+/// One of the wallet's two faces, each with its own nonces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// f1 account: market escrow.
+    Native,
+    /// 0x account: the contract.
+    Evm,
+}
+
+/// What a transaction is to do. One intent is one logical transaction, mined at most once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "intent")]
+pub enum TxIntent {
+    /// Escrow for the node's f1 account.
+    AddBalance {
+        /// How much.
+        amount: AttoFil,
+    },
+    /// `submitRaaS` for a job registered over the API.
+    Submit {
+        /// The job its request binds to.
+        job: JobId,
+        /// Binary CID.
+        #[serde(with = "serde_bytes_vec")]
+        cid: Vec<u8>,
+        /// Replication target.
+        target: u32,
+        /// Repair threshold, epochs.
+        repair: i64,
+        /// Renew threshold, epochs.
+        renew: i64,
+    },
+    /// `complete` of a request with a proven direct piece.
+    Complete {
+        /// The request.
+        request: RequestId,
+        /// The deal.
+        deal: DealId,
+        /// Its provider.
+        provider: ProviderId,
+        /// The piece.
+        piece: Commitment,
+        /// Its padded size.
+        size: PaddedSize,
+    },
+}
+
+impl TxIntent {
+    /// Which account sends it.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::AddBalance { .. } => Lane::Native,
+            Self::Submit { .. } | Self::Complete { .. } => Lane::Evm,
+        }
+    }
+}
+
+/// A CID's bytes in JSON: hex, so that a stored intent stays readable.
+mod serde_bytes_vec {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&hex)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if !text.is_ascii() || text.len() % 2 != 0 {
+            return Err(D::Error::custom("an even number of hex digits is needed"));
+        }
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(D::Error::custom))
+            .collect()
+    }
+}
+
+/// Fees of one transaction in attoFIL per gas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fees {
+    /// GasFeeCap / maxFeePerGas.
+    pub fee_cap: AttoFil,
+    /// GasPremium / maxPriorityFeePerGas.
+    pub premium: AttoFil,
+}
+
+/// A signed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedTx {
+    /// What is broadcast: raw RLP (EVM), or the JSON of a signed message (native).
+    pub raw: Vec<u8>,
+    /// 0x hash (EVM) or message CID (native).
+    pub hash: String,
+    /// What it offers.
+    pub fees: Fees,
+}
+
+/// How a broadcast went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broadcast {
+    /// The endpoint has it.
+    Taken,
+    /// It had these very bytes already.
+    AlreadyKnown,
+    /// Its nonce is used: by an earlier form of this transaction, or by somebody else with our key.
+    NonceTooLow,
+    /// Refused for another reason; it is not in the pool.
+    Refused(String),
+    /// Nobody knows.
+    Uncertain(String),
+}
+
+/// Where a transaction stands on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// The tipset that includes it.
+    pub block: Epoch,
+    /// Exit code 0, or status 1.
+    pub success: bool,
+}
+
+/// The node's keys and what they sign and send. Keys never leave the adapter.
+pub trait Wallet: Send + Sync {
+    /// The same terms always give the same bytes.
+    fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String>;
+
+    /// Next unused nonce by the chain's state, not counting what waits in a mempool.
+    fn chain_nonce(&self, lane: Lane) -> impl Future<Output = Result<u64, NotSeen>> + Send;
+
+    /// Estimates gas and signs. `bump` is the transaction this one replaces: +25 % premium at least.
+    fn prepare(
+        &self,
+        intent: &TxIntent,
+        nonce: u64,
+        bump: Option<Fees>,
+    ) -> impl Future<Output = Effect<SignedTx>> + Send;
+
+    /// Sends stored bytes. Safe to repeat.
+    fn broadcast(&self, lane: Lane, tx: &SignedTx) -> impl Future<Output = Broadcast> + Send;
+
+    /// Looks a transaction up by its hash, at the head; `None` when no executed tipset has it.
+    fn included(
+        &self,
+        lane: Lane,
+        hash: &str,
+    ) -> impl Future<Output = Result<Option<Inclusion>, NotSeen>> + Send;
+}
+
+/// The time of decisions. On a real network wall time; on the devnet the devnet's true time, which RPC faults
+/// do not touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The epoch the chain should be at.
+    pub epoch: Epoch,
+    /// Seconds since 1970 by the same clock.
+    pub unix_seconds: i64,
+}
+
+/// Time as a port.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> impl Future<Output = Now> + Send;
+}
