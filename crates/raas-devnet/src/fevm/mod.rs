@@ -1,1 +1,32 @@
 //! Contracts: revm over the world, with the actor-call precompiles, and the `eth_*` methods.
+//!
+//! [`Fevm`] owns balance, nonce, code and storage of everything at an eth address, the mempool of Ethereum
+//! transactions and what became of them. It is pure: [`Fevm::push`] and [`Fevm::execute_tipset`] are its only
+//! mutations besides money given from outside, and the world calls them. Built-in actors are read through
+//! [`ActorCalls`], never changed.
+//!
+//! Invariants: every value is kept over epochs, so a call at a past block sees that block; a transaction is executed
+//! in the tipset that includes it and shown when that tipset has a child; one sender's transactions run in nonce
+//! order; money that leaves the FEVM (gas, value to native actors) is reported in [`TipsetEffects`] exactly once.
+
+mod actor_calls;
+mod gas;
+mod pool;
+mod precompiles;
+mod receipt;
+mod run;
+mod simulate;
+mod state;
+mod tipset;
+mod transaction;
+mod view;
+
+pub use actor_calls::{ActorCalls, masked, unmasked};
+pub use gas::{BASE_FEE, BLOCK_LIMIT, Charge, MIN_PREMIUM, SCALE};
+pub use pool::PoolError;
+pub use receipt::{Executed, TipsetEffects};
+pub use run::Exit;
+pub use simulate::{Failure, Trial};
+pub use state::{Account, Fevm};
+pub use tipset::Tipset;
+pub use transaction::{DecodeError, Kind, Transaction};

@@ -1,0 +1,163 @@
+//! Accounts, code and storage of everything that lives at an eth address, over time.
+//!
+//! Owner of balance, nonce, code and storage of `f410` actors. Every value is a [`Timeline`], so that a read at
+//! any past block sees that block's state; nothing is ever overwritten in the past.
+
+use super::{
+    gas,
+    pool::Pool,
+    receipt::Executed,
+};
+use crate::world::{StateAt, Timeline};
+use alloy_primitives::{Address, B256, U256};
+use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::Account as Change};
+use std::collections::BTreeMap;
+
+/// Balance, nonce and code of one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// In attoFIL.
+    pub balance: U256,
+    /// Of the next transaction; for a contract, of its next creation.
+    pub nonce: u64,
+    /// keccak of the code; that of no bytes for an account without.
+    pub code_hash: B256,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { balance: U256::ZERO, nonce: 0, code_hash: KECCAK_EMPTY }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    pub(super) account: Timeline<Account>,
+    pub(super) storage: BTreeMap<U256, Timeline<U256>>,
+}
+
+/// The FEVM's state: accounts, mempool, executed transactions. Part of the world, pure like it.
+#[derive(Debug, Default)]
+pub struct Fevm {
+    pub(super) chain_id: u64,
+    pub(super) records: BTreeMap<Address, Record>,
+    pub(super) codes: BTreeMap<B256, Bytecode>,
+    pub(super) pool: Pool,
+    /// Executed transactions by the height of the tipset that includes them.
+    pub(super) blocks: BTreeMap<i64, Vec<Executed>>,
+    /// Where each executed transaction stands: height and index.
+    pub(super) places: BTreeMap<B256, (i64, usize)>,
+}
+
+impl Fevm {
+    /// An empty state for the chain with this id.
+    #[must_use]
+    pub fn new(chain_id: u64) -> Self {
+        Self { chain_id, ..Self::default() }
+    }
+
+    /// What `eth_chainId` answers.
+    #[must_use]
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The account in state `at`; `None` when nothing has ever touched the address.
+    #[must_use]
+    pub fn account(&self, address: &Address, at: StateAt) -> Option<Account> {
+        self.records.get(address)?.account.get(at).copied()
+    }
+
+    /// The newest account, executed transactions included.
+    #[must_use]
+    pub fn newest(&self, address: &Address) -> Account {
+        self.records.get(address).and_then(|record| record.account.latest()).copied().unwrap_or_default()
+    }
+
+    /// A storage slot in state `at`.
+    #[must_use]
+    pub fn storage(&self, address: &Address, slot: &U256, at: StateAt) -> U256 {
+        let value = self.records.get(address).and_then(|record| record.storage.get(slot)?.get(at));
+        value.copied().unwrap_or_default()
+    }
+
+    /// The code of an account in state `at`, empty for accounts without.
+    #[must_use]
+    pub fn code(&self, address: &Address, at: StateAt) -> Vec<u8> {
+        let hash = self.account(address, at).unwrap_or_default().code_hash;
+        self.codes.get(&hash).map(|code| code.original_bytes().to_vec()).unwrap_or_default()
+    }
+
+    /// Adds `amount` out of nothing, readable from `epoch` on, also in states already made since then.
+    pub fn grant(&mut self, address: Address, epoch: i64, amount: U256) {
+        let record = self.records.entry(address).or_default();
+        record.account.amend_since(epoch, |account| {
+            account.balance = account.balance.saturating_add(amount);
+        });
+    }
+
+    /// Adds what a native message of `epoch` sent to the account.
+    pub fn credit(&mut self, address: Address, epoch: i64, amount: U256) {
+        self.update(address, epoch, |account| account.balance = account.balance.saturating_add(amount));
+    }
+
+    /// Changes an account by a message of `epoch`.
+    pub(super) fn update(&mut self, address: Address, epoch: i64, change: impl FnOnce(&mut Account)) {
+        let mut account = self.newest(&address);
+        change(&mut account);
+        self.records.entry(address).or_default().account.set(epoch, account);
+    }
+
+    /// Writes what one execution in `epoch` left of an account the FEVM keeps.
+    pub(super) fn commit(&mut self, address: Address, epoch: i64, change: &Change) {
+        if change.info.is_empty() && !self.records.contains_key(&address) {
+            return;
+        }
+        let gone = change.is_selfdestructed();
+        let record = self.records.entry(address).or_default();
+        let account = if gone {
+            Account::default()
+        } else {
+            Account {
+                balance: change.info.balance,
+                nonce: change.info.nonce,
+                code_hash: change.info.code_hash,
+            }
+        };
+        record.account.set(epoch, account);
+        for (slot, value) in &change.storage {
+            if gone || value.is_changed() {
+                let present = if gone { U256::ZERO } else { value.present_value };
+                record.storage.entry(*slot).or_default().set(epoch, present);
+            }
+        }
+        if let Some(code) = change.info.code.as_ref().filter(|code| !code.is_empty()) {
+            self.codes.entry(change.info.code_hash).or_insert_with(|| code.clone());
+        }
+    }
+
+    /// Base fee in attoFIL at any height.
+    #[must_use]
+    pub const fn base_fee(&self) -> u64 {
+        gas::BASE_FEE
+    }
+
+    /// Whether a transaction waits for the next tipset.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.pool.is_empty()
+    }
+
+    /// The transactions of the tipset at `height`, in order of execution.
+    #[must_use]
+    pub fn executed(&self, height: i64) -> &[Executed] {
+        self.blocks.get(&height).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// An executed transaction by its hash: the height that includes it, its index, and what became of it.
+    #[must_use]
+    pub fn find(&self, hash: &B256) -> Option<(i64, usize, &Executed)> {
+        let (height, index) = *self.places.get(hash)?;
+        self.executed(height).get(index).map(|executed| (height, index, executed))
+    }
+}
