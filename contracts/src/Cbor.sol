@@ -76,11 +76,14 @@ library Cbor {
 
     /// @notice The shortest encoding of an unsigned integer.
     function encodeUint64(uint64 value) internal pure returns (bytes memory) {
+        // Each branch holds only values that fit.
+        // forge-lint: disable-start(unsafe-typecast)
         if (value < 24) return abi.encodePacked(uint8(value));
         if (value <= type(uint8).max) return abi.encodePacked(uint8(24), uint8(value));
         if (value <= type(uint16).max) return abi.encodePacked(uint8(25), uint16(value));
         if (value <= type(uint32).max) return abi.encodePacked(uint8(26), uint32(value));
         return abi.encodePacked(uint8(27), value);
+        // forge-lint: disable-end(unsafe-typecast)
     }
 
     function _expect(Reader memory r, uint8 major, uint64 value) private pure {
@@ -108,7 +111,7 @@ library Cbor {
             value = (value << 8) | uint8(data[start + i]);
         }
         // The smallest value that needs this width: 24, then 2^8, 2^16, 2^32.
-        uint64 smallest = info == 24 ? 24 : uint64(1) << uint64(width * 4);
+        uint256 smallest = info == 24 ? 24 : uint256(1) << (width * 4);
         if (value < smallest) revert MalformedCbor(start);
         r.offset = start + 1 + width;
     }

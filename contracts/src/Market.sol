@@ -114,7 +114,8 @@ library Market {
         bytes memory input =
             abi.encode(method, uint256(0), READ_ONLY, CODEC_CBOR, Cbor.encodeUint64(dealId), MARKET_ACTOR);
         (bool success, bytes memory output) = CALL_ACTOR_ID.delegatecall(input);
-        if (!success) revert MarketUnavailable(CALL_FAILED);
+        // On a chain without the precompile the call succeeds with nothing.
+        if (!success || output.length == 0) revert MarketUnavailable(CALL_FAILED);
         // (int256 exitCode, uint64 codec, bytes answer): three head words and the length of the answer.
         if (output.length < 128) revert MalformedMarketAnswer(method);
         uint256 codec;

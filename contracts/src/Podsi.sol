@@ -59,8 +59,9 @@ library Podsi {
         uint256 impliedSize = uint256(size) << proof.proofSubtree.path.length;
         if (impliedSize < MIN_DEAL_SIZE || impliedSize > MAX_PIECE_SIZE) revert InvalidDealSize(impliedSize);
 
-        // Below the deal's size, so within 64 bits.
         uint256 offset = uint256(proof.proofSubtree.index) * size;
+        // Below the deal's size, so within 64 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
         bytes32 entry = _entryNode(commitment, uint64(offset), size);
         if (_root(entry, proof.proofIndex) != dealCommitment) revert CommitmentsDiffer();
         if (ENTRY_SIZE << proof.proofIndex.path.length != impliedSize) revert CommitmentsDiffer();
@@ -71,6 +72,8 @@ library Podsi {
         if (uint256(proof.proofIndex.index) * ENTRY_SIZE < indexStart) {
             revert OutsideIndexArea(proof.proofIndex.index);
         }
+        // At most MAX_PIECE_SIZE.
+        // forge-lint: disable-next-line(unsafe-typecast)
         dealSize = uint64(impliedSize);
     }
 

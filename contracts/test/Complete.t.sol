@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {IDealStatus, InclusionAuxData, InclusionProof} from "../src/IDealStatus.sol";
+import {DealStatus} from "../src/DealStatus.sol";
+import {Market} from "../src/Market.sol";
+import {Podsi} from "../src/Podsi.sol";
+import {Fixture} from "./support/Fixture.sol";
+import {Log} from "./support/Vm.sol";
+import {Tree} from "./support/Tree.sol";
+
+contract CompleteTest is Fixture {
+    uint64 private constant LATER = NOW + 100_000;
+
+    function test_direct_piece() public {
+        uint256 id = status.submitRaaS(CID, 1, 0, 0);
+        uint64 dealId = activeDeal(LATER);
+        vm.expectEmit();
+        emit IDealStatus.CompleteAggregatorRequest(id, dealId);
+        vm.expectEmit();
+        emit DealStatus.PieceBound(id, pieceCid(PIECE), SIZE, address(this));
+        InclusionAuxData memory aux = completeDirect(id, dealId);
+        eq(aux.commPa, pieceCid(PIECE), "commPa");
+        eq(aux.sizePa, SIZE, "sizePa");
+        IDealStatus.Deal[] memory all = status.getAllDeals(CID);
+        eq(all.length, 1, "listed");
+        check(all[0].dealId == dealId && all[0].minerId == MINER, "deal");
+        check(status.isCompleted(id, dealId), "completed");
+        check(!status.isCompleted(id, dealId + 1), "not completed");
+    }
+
+    function test_piece_in_an_aggregate() public {
+        (bytes32 piece, bytes32 root, InclusionProof memory proof) = aggregate();
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDealOf(root, Tree.DEAL_SIZE);
+        InclusionAuxData memory aux = status.complete(id, dealId, MINER, proof, verifier(piece, 128));
+        eq(aux.commPa, pieceCid(root), "commPa");
+        eq(aux.sizePa, Tree.DEAL_SIZE, "sizePa");
+        eqIds(status.getActiveDeals(CID), list(dealId), "active");
+        eq(status.getRequest(id).pieceCid, pieceCid(piece), "the piece is bound, not the deal's");
+    }
+
+    /// One request, one copy as its own deal and one inside an aggregate.
+    function test_direct_and_aggregated_copies_of_one_piece() public {
+        (bytes32 piece, bytes32 root, InclusionProof memory proof) = aggregate();
+        uint256 id = status.submitRaaS(CID, 2, 0, 0);
+        uint64 packed = activeDealOf(root, Tree.DEAL_SIZE);
+        uint64 direct = activeDealOf(piece, 128);
+        InclusionProof memory none;
+        status.complete(id, packed, MINER, proof, verifier(piece, 128));
+        status.complete(id, direct, MINER, none, verifier(piece, 128));
+        eqIds(status.getActiveDeals(CID), list(packed, direct), "active");
+    }
+
+    /// An empty proof means the piece itself, so the deal of an aggregate does not pass with it, nor the reverse.
+    function test_direct_and_proof_are_not_mixed_up() public {
+        (bytes32 piece, bytes32 root, InclusionProof memory proof) = aggregate();
+        uint256 id = status.submit(CID);
+        uint64 packed = activeDealOf(root, Tree.DEAL_SIZE);
+        uint64 direct = activeDealOf(piece, 128);
+        InclusionProof memory none;
+        vm.expectRevert(abi.encodeWithSelector(DealStatus.WrongDealPiece.selector, packed));
+        status.complete(id, packed, MINER, none, verifier(piece, 128));
+        vm.expectRevert(abi.encodeWithSelector(DealStatus.WrongDealPiece.selector, direct));
+        status.complete(id, direct, MINER, proof, verifier(piece, 128));
+        // Empty paths with an index are no direct claim.
+        none.proofIndex.index = 1;
+        vm.expectRevert(abi.encodeWithSelector(Podsi.InvalidDealSize.selector, 128));
+        status.complete(id, direct, MINER, none, verifier(piece, 128));
+        eq(status.getRequest(id).pieceSize, 0, "a refused completion binds nothing");
+    }
+
+    /// B1 row 25: a piece that is the whole deal needs no index.
+    function test_B1_25_a_deal_without_index_can_be_completed() public {
+        uint64 size = 64 << 30;
+        uint64 dealId = activeDealOf(PIECE, size);
+        InclusionProof memory none;
+        status.complete(status.submit(CID), dealId, MINER, none, verifier(PIECE, size));
+        eqIds(status.getActiveDeals(CID), list(dealId), "active");
+    }
+
+    function test_a_repeat_changes_and_emits_nothing() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDeal(LATER);
+        bytes memory first = abi.encode(completeDirect(id, dealId));
+        vm.recordLogs();
+        eq(abi.encode(completeDirect(id, dealId)), first, "same answer");
+        // Also when the deal is gone and pruned: the record is history.
+        market.remove(dealId);
+        eq(abi.encode(completeDirect(id, dealId)), first, "same answer, deal gone");
+        eq(vm.getRecordedLogs().length, 0, "no event");
+        status.pruneDeals(CID, list(dealId));
+        completeDirect(id, dealId);
+        eq(status.getAllDeals(CID).length, 0, "a repeat lists nothing again");
+    }
+
+    function test_a_contradiction_is_refused() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDeal(LATER);
+        completeDirect(id, dealId);
+        bytes memory already = abi.encodeWithSelector(DealStatus.AlreadyRecorded.selector, id, dealId);
+        InclusionProof memory none;
+        vm.expectRevert(already);
+        status.complete(id, dealId, MINER + 1, none, verifier(PIECE, SIZE));
+        address other = address(0xa66);
+        status.grantRole(status.AGGREGATOR_ROLE(), other);
+        vm.prank(other);
+        refuseDirect(id, dealId, already);
+    }
+
+    /// Requests of one or several owners for one CID are each completed with the same deals, listed once.
+    function test_requests_for_one_cid_share_deals() public {
+        uint64 a = activeDeal(LATER);
+        uint64 b = activeDeal(LATER + 1);
+        for (uint160 owner = 1; owner <= 3; ++owner) {
+            vm.prank(address(owner));
+            uint256 id = status.submitRaaS(CID, 2, 0, 0);
+            vm.expectEmit();
+            emit IDealStatus.CompleteAggregatorRequest(id, a);
+            completeDirect(id, a);
+            vm.expectEmit();
+            emit IDealStatus.CompleteAggregatorRequest(id, b);
+            completeDirect(id, b);
+            check(status.isCompleted(id, a) && status.isCompleted(id, b), "completed");
+        }
+        eqIds(status.getAllDeals(CID), list(a, b), "listed once");
+        eqIds(status.getActiveDeals(CID), list(a, b), "active once");
+    }
+
+    function test_a_deal_may_serve_several_cids() public {
+        uint64 dealId = activeDeal(LATER);
+        completeDirect(status.submit(CID), dealId);
+        completeDirect(status.submit("another"), dealId);
+        bytes[] memory cids = new bytes[](3);
+        (cids[0], cids[1], cids[2]) = (CID, "another", "unknown");
+        IDealStatus.Deal[][] memory deals = status.dealsOf(cids);
+        eq(deals.length, 3, "answers");
+        eqIds(deals[0], list(dealId), "first");
+        eqIds(deals[1], list(dealId), "second");
+        eqIds(deals[2], list(), "unknown");
+        vm.expectRevert(abi.encodeWithSelector(DealStatus.PageTooLarge.selector, 51, 50));
+        status.dealsOf(new bytes[](51));
+    }
+
+    function test_later_completions_must_have_the_bound_piece() public {
+        uint256 id = status.submit(CID);
+        completeDirect(id, activeDeal(LATER));
+        bytes32 other = bytes32(uint256(0x9900));
+        uint64 dealId = activeDealOf(other, SIZE);
+        InclusionProof memory none;
+        vm.expectRevert(abi.encodeWithSelector(DealStatus.WrongPiece.selector, id));
+        status.complete(id, dealId, MINER, none, verifier(other, SIZE));
+        uint64 larger = activeDealOf(PIECE, 2 * SIZE);
+        vm.expectRevert(abi.encodeWithSelector(DealStatus.WrongPiece.selector, id));
+        status.complete(id, larger, MINER, none, verifier(PIECE, 2 * SIZE));
+    }
+
+    /// Not one of the market's four answers may be missing; each unknown exit stops the completion.
+    function test_completion_stops_when_the_market_cannot_be_asked() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDeal(LATER);
+        uint64[4] memory methods = [
+            Market.GET_DEAL_ACTIVATION,
+            Market.GET_DEAL_PROVIDER,
+            Market.GET_DEAL_DATA_COMMITMENT,
+            Market.GET_DEAL_TERM
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            market.overrideExit(methods[i], 7);
+            refuseDirect(id, dealId, abi.encodeWithSelector(Market.MarketUnavailable.selector, int256(7)));
+            market.overrideExit(methods[i], 32);
+            refuseDirect(
+                id, dealId, abi.encodeWithSelector(DealStatus.DealNotActive.selector, dealId, int256(32))
+            );
+            market.clearOverride(methods[i]);
+        }
+        completeDirect(id, dealId);
+    }
+
+    function test_the_list_of_a_cid_is_capped() public {
+        uint256 id = status.submitRaaS(CID, 32, 0, 0);
+        uint64 first = activeDeal(NOW + 1);
+        completeDirect(id, first);
+        for (uint256 i = 1; i < 64; ++i) {
+            completeDirect(id, activeDeal(LATER));
+        }
+        uint64 extra = activeDeal(LATER);
+        refuseDirect(id, extra, abi.encodeWithSelector(DealStatus.DealListFull.selector, keccak256(CID)));
+        // A second request can still be completed with the listed deals.
+        completeDirect(status.submit(CID), first);
+        vm.roll(NOW + 1);
+        status.pruneDeals(CID, list(first));
+        completeDirect(id, extra);
+        eq(status.getActiveDeals(CID).length, 64, "full again");
+    }
+
+    function test_revoked_aggregators_are_out() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDeal(LATER);
+        bytes32 role = status.AGGREGATOR_ROLE();
+        status.revokeRole(role, address(this));
+        refuseDirect(
+            id,
+            dealId,
+            abi.encodeWithSelector(
+                IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role
+            )
+        );
+    }
+
+    /// B1 row 18: nothing is emitted by a refused completion, and once by an accepted one.
+    function test_B1_18_the_event_stands_for_a_verified_deal() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDeal(LATER);
+        vm.recordLogs();
+        completeDirect(id, dealId);
+        completeDirect(id, dealId);
+        Log[] memory logs = vm.getRecordedLogs();
+        eq(logs.length, 2, "completed and bound");
+        eq(
+            logs[0].topics[0],
+            IDealStatus.CompleteAggregatorRequest.selector,
+            "the reference event comes first"
+        );
+        eq(uint256(logs[0].topics[1]), id, "id");
+        eq(uint256(logs[0].topics[2]), dealId, "deal");
+    }
+
+    function aggregate() private pure returns (bytes32 piece, bytes32 root, InclusionProof memory proof) {
+        bytes32[] memory leaves = new bytes32[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            leaves[i] = bytes32((i + 1) << 8);
+        }
+        piece = Tree.rootOf(leaves);
+        (root, proof) = Tree.aggregate(leaves, piece, 128);
+    }
+
+    function activeDealOf(bytes32 piece, uint64 size) private returns (uint64 id) {
+        id = market.publish(piece, size, MINER, int64(NOW) - 10, 100_000);
+        market.activate(id, int64(NOW) - 20);
+    }
+}
