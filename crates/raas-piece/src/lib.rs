@@ -6,11 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
+pub mod car;
 pub mod cid;
 pub mod commp;
 pub mod fr32;
+pub mod pack;
 pub mod size;
 pub mod tree;
+pub mod unixfs;
 
 pub use commp::{Commitment, PieceInfo};
 pub use size::PaddedSize;

@@ -29,7 +29,7 @@ pub struct HeadError {
 ///
 /// Invariant: `waiting[l]` is a complete left child of level l whose right sibling is not done; the
 /// subtree of the head is complete up to `head_level`, and `edge` holds its right siblings bottom up.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Hasher {
     partial: [u8; GROUP_IN],
     partial_len: usize,

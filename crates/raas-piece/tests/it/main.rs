@@ -4,5 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod car;
 mod commp;
+mod hostile;
+mod pack;
 mod support;
+mod unixfs;

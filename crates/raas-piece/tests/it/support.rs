@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -62,4 +64,14 @@ pub fn sha512_chain(size: usize) -> Vec<u8> {
 /// SHA-256 as hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// The ChaCha20 key stream of a seed, as an endless generator.
+pub fn chacha20(seed: &str) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed(Sha256::digest(seed).into())
+}
+
+/// Whether the long rows run, too.
+pub fn long() -> bool {
+    std::env::var_os("RAAS_LONG").is_some_and(|value| value == "1")
 }

@@ -1,0 +1,147 @@
+//! Taking a CAR from an untrusted source: everything is checked while it is copied.
+//!
+//! The copy is exact (header, order, duplicates), so that the piece it makes is the piece of the source;
+//! zeros after the last section are left out. The DAG under the root must be complete at the end.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use ::cid::Cid;
+
+use super::error::{CarError, Fault, fault_of_block};
+use super::index::Index;
+use super::reader::{Limits, Reader};
+use super::writer::{Writer, Written};
+use crate::block::{BlockError, LinksError, RAW, SinkError, Walk, identity_bytes, same_block, verify};
+use crate::commp::PieceInfo;
+
+/// A checked copy.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    /// The root whose DAG is complete in the copy.
+    pub root: Cid,
+    /// Length of the copy, in bytes.
+    pub car_bytes: u64,
+    /// The piece the copy makes; equal to the source piece when that was this CAR and zeros.
+    pub piece: PieceInfo,
+    /// Sections in the copy.
+    pub blocks: u64,
+    /// Bytes of all blocks, without CIDs and lengths.
+    pub block_bytes: u64,
+    /// Distinct blocks that the root does not reach.
+    pub unreached_blocks: u64,
+    /// Where the blocks lie in the copy.
+    pub index: Index,
+}
+
+/// A CAR that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The source is no good CAR.
+    #[error(transparent)]
+    Source(#[from] CarError),
+    /// The copy could not be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Without an expected root the header must name exactly one.
+    #[error("the CAR names {0} roots; name the root you want, or give a CAR with one root")]
+    Roots(usize),
+    /// The CAR is of something else.
+    #[error("the CAR does not contain the expected root {expected}")]
+    OtherRoot {
+        /// The root that was asked for.
+        expected: Box<Cid>,
+    },
+    /// A block of the DAG is not in the CAR.
+    #[error("the CAR is incomplete: block {cid} is missing")]
+    Missing {
+        /// The first one found missing.
+        cid: Box<Cid>,
+    },
+    /// A block cannot be looked into.
+    #[error(transparent)]
+    Links(#[from] LinksError),
+    /// A link names a block that cannot be checked.
+    #[error(transparent)]
+    Block(BlockError),
+    /// The copy could not be read back.
+    #[error("could not read the copy back")]
+    ReadBack(#[source] io::Error),
+}
+
+impl CopyError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Sink(SinkError::Full { .. }) => Fault::TooLarge,
+            Self::Sink(SinkError::Block(error)) | Self::Block(error) => fault_of_block(error),
+            Self::Sink(SinkError::Io(_)) | Self::ReadBack(_) => Fault::Local,
+            Self::Roots(_) | Self::OtherRoot { .. } => Fault::WrongBytes,
+            Self::Missing { .. } => Fault::Truncated,
+            Self::Links(LinksError::Malformed { .. }) => Fault::WrongBytes,
+            Self::Links(LinksError::UnsupportedCodec { .. }) => Fault::Unsupported,
+        }
+    }
+}
+
+/// Copies a CAR into an empty file, checking caps, every block hash and that the DAG of the root (the
+/// expected one, else the header's only one) is complete.
+///
+/// Memory: one block and 56 bytes per distinct block.
+///
+/// # Errors
+/// [`CopyError`]; the file then holds an unusable part and should be removed.
+pub fn copy_verified<W: Read + Write + Seek>(
+    source: impl Read,
+    copy: W,
+    expected: Option<&Cid>,
+    limits: Limits,
+) -> Result<(Copied, W), CopyError> {
+    let mut reader = Reader::new(source, limits)?;
+    let roots = reader.header().roots.clone();
+    let root = match (expected, roots.as_slice()) {
+        (Some(root), _) | (None, [root]) => *root,
+        (None, _) => return Err(CopyError::Roots(roots.len())),
+    };
+    let mut writer = Writer::with_header(copy, reader.header(), limits.total_bytes)?;
+    let mut block_bytes = 0;
+    while let Some(block) = reader.next_block()? {
+        block_bytes += block.data.len() as u64;
+        writer.put_again(&block.cid, block.data)?;
+    }
+    let (Written { car_bytes, piece, blocks, index }, mut copy) = writer.finish_as_is()?;
+    if index.get(&root).is_none()
+        && identity_bytes(&root).is_none()
+        && !roots.iter().any(|named| same_block(named, &root))
+    {
+        return Err(CopyError::OtherRoot { expected: Box::new(root) });
+    }
+    let reached = check_closure(&mut copy, &index, root)?;
+    let unreached_blocks = (index.len() as u64).saturating_sub(reached);
+    Ok((Copied { root, car_bytes, piece, blocks, block_bytes, unreached_blocks, index }, copy))
+}
+
+/// Walks the DAG of the root through the file; leaves need only be present. Gives the blocks reached.
+fn check_closure<F: Read + Seek>(file: &mut F, index: &Index, root: Cid) -> Result<u64, CopyError> {
+    let mut walk = Walk::new(root);
+    let mut data = Vec::new();
+    while let Some(cid) = walk.next().map_err(CopyError::Block)? {
+        if let Some(inside) = identity_bytes(&cid) {
+            walk.expand(&cid, inside)?;
+            continue;
+        }
+        let location = index.get(&cid).ok_or_else(|| CopyError::Missing { cid: Box::new(cid) })?;
+        if cid.codec() == RAW {
+            continue;
+        }
+        data.resize(location.len as usize, 0);
+        file.seek(SeekFrom::Start(location.offset)).map_err(CopyError::ReadBack)?;
+        file.read_exact(&mut data).map_err(CopyError::ReadBack)?;
+        verify(&cid, &data)
+            .map_err(|e| CopyError::ReadBack(io::Error::new(io::ErrorKind::InvalidData, e)))?;
+        walk.expand(&cid, &data)?;
+    }
+    file.seek(SeekFrom::End(0)).map_err(CopyError::ReadBack)?;
+    Ok(walk.visited())
+}

@@ -1,0 +1,169 @@
+//! Where each block of a CAR file lies.
+//!
+//! The stored form is versioned: eight bytes of magic with the version, the entry count, then entries of
+//! 48 bytes sorted by digest, all integers little-endian. It can be rebuilt from the CAR at any time.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use ::cid::Cid;
+
+use super::error::CarError;
+use super::reader::{Limits, Reader};
+use crate::block::{BlockError, digest_of, identity_bytes};
+
+const MAGIC: &[u8; 8] = b"RAASIDX1";
+const ENTRY_BYTES: usize = 48;
+
+/// The place of a block's bytes in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub len: u32,
+    /// Codec it was written under.
+    pub codec: u32,
+}
+
+/// A stored index that cannot be used; rebuild it from the CAR.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// Not an index of this version.
+    #[error("not a block index of version 1; rebuild it from the CAR file")]
+    Magic,
+    /// The length does not fit the entry count.
+    #[error("block index has the wrong length; rebuild it from the CAR file")]
+    Length,
+    /// Entries are not strictly ascending.
+    #[error("block index is not sorted; rebuild it from the CAR file")]
+    Order,
+}
+
+/// The finished index: sorted, looked up by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Index {
+    entries: Vec<([u8; 32], Location)>,
+}
+
+impl Index {
+    /// Builds the index by reading and checking a whole CAR.
+    ///
+    /// # Errors
+    /// [`CarError`] when the CAR is bad.
+    pub fn scan(input: impl Read, limits: Limits) -> Result<Self, CarError> {
+        let mut reader = Reader::new(input, limits)?;
+        let mut builder = IndexBuilder::default();
+        while let Some(block) = reader.next_block()? {
+            let (offset, len) = (block.offset, block.data.len());
+            builder.add(&block.cid, offset, len).map_err(|source| CarError::Block { offset, source })?;
+        }
+        Ok(builder.build())
+    }
+
+    /// Where a block lies, whatever the CID's version or codec.
+    #[must_use]
+    pub fn get(&self, cid: &Cid) -> Option<Location> {
+        let digest = digest_of(cid).ok()?;
+        let at = self.entries.binary_search_by_key(&digest, |&(digest, _)| digest).ok()?;
+        self.entries.get(at).map(|&(_, location)| location)
+    }
+
+    /// Number of distinct blocks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The stored form, 48 bytes per block.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 + self.entries.len() * ENTRY_BYTES);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
+        for (digest, location) in &self.entries {
+            out.extend_from_slice(digest);
+            out.extend_from_slice(&location.offset.to_le_bytes());
+            out.extend_from_slice(&location.len.to_le_bytes());
+            out.extend_from_slice(&location.codec.to_le_bytes());
+        }
+        out
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`IndexError`] unless the bytes are exactly one index.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, IndexError> {
+        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(IndexError::Magic)?;
+        if magic != MAGIC {
+            return Err(IndexError::Magic);
+        }
+        let (count, rest) = rest.split_first_chunk::<8>().ok_or(IndexError::Length)?;
+        let (records, tail) = rest.as_chunks::<ENTRY_BYTES>();
+        if !tail.is_empty() || u64::from_le_bytes(*count) != records.len() as u64 {
+            return Err(IndexError::Length);
+        }
+        let entries: Vec<_> = records.iter().map(entry).collect();
+        if entries.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err(IndexError::Order);
+        }
+        Ok(Self { entries })
+    }
+}
+
+fn entry(record: &[u8; ENTRY_BYTES]) -> ([u8; 32], Location) {
+    let take = |from: usize| -> [u8; 8] { std::array::from_fn(|i| record[from + i]) };
+    let small = |from: usize| u32::from_le_bytes(std::array::from_fn(|i| record[from + i]));
+    let digest = std::array::from_fn(|i| record[i]);
+    (digest, Location { offset: u64::from_le_bytes(take(32)), len: small(40), codec: small(44) })
+}
+
+/// An index being built, in the order blocks are met.
+#[derive(Debug, Clone, Default)]
+pub struct IndexBuilder {
+    entries: HashMap<[u8; 32], Location>,
+}
+
+impl IndexBuilder {
+    /// Notes a block; the first place of a block counts. Identity CIDs need no place.
+    ///
+    /// # Errors
+    /// [`BlockError::UnsupportedHash`] for other hashes than SHA-256.
+    pub fn add(&mut self, cid: &Cid, offset: u64, len: usize) -> Result<(), BlockError> {
+        if identity_bytes(cid).is_some() {
+            return Ok(());
+        }
+        // Blocks are capped at 2 MiB; a codec past 32 bits is kept as 0, which no codec of ours is.
+        let location = Location {
+            offset,
+            len: u32::try_from(len).map_err(|_| BlockError::TooLarge { cid: Box::new(*cid), bytes: len })?,
+            codec: u32::try_from(cid.codec()).unwrap_or(0),
+        };
+        self.entries.entry(digest_of(cid)?).or_insert(location);
+        Ok(())
+    }
+
+    /// Whether this block was noted under the same codec.
+    ///
+    /// # Errors
+    /// [`BlockError::UnsupportedHash`] for other hashes than SHA-256.
+    pub fn contains(&self, cid: &Cid) -> Result<bool, BlockError> {
+        let codec = u32::try_from(cid.codec()).unwrap_or(0);
+        Ok(self.entries.get(&digest_of(cid)?).is_some_and(|location| location.codec == codec))
+    }
+
+    /// The finished index.
+    #[must_use]
+    pub fn build(self) -> Index {
+        let mut entries: Vec<_> = self.entries.into_iter().collect();
+        entries.sort_unstable_by_key(|&(digest, _)| digest);
+        Index { entries }
+    }
+}

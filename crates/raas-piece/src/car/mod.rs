@@ -1,0 +1,23 @@
+//! CARv1: a header that names roots, then blocks one after the other.
+//!
+//! Reading: every length is capped before memory is taken, every block hash is checked, a zero-length
+//! section ends the file (a piece is a CAR followed by zeros), anything cut short is an error. Writing:
+//! a streaming writer that hashes CommP in the same pass, and a depth-first exporter from any source.
+
+mod copy;
+mod error;
+mod export;
+mod header;
+mod index;
+mod reader;
+mod store;
+mod writer;
+
+pub use copy::{Copied, CopyError, copy_verified};
+pub use error::{CarError, Fault};
+pub use export::{CarExport, ExportError, Scope};
+pub use header::Header;
+pub use index::{Index, IndexBuilder, IndexError, Location};
+pub use reader::{Block, Limits, Reader};
+pub use store::{CarStore, ReadAt};
+pub use writer::{Writer, Written, section_prefix};

@@ -1,0 +1,74 @@
+//! Packing what is at hand: a path, a reader, or a CAR.
+
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use ::cid::Cid;
+
+use super::packer::{PackError, PackOptions, Packed, Packer, seal};
+use crate::car::{Limits, Writer, copy_verified};
+use crate::unixfs::import_path;
+
+/// Packs a file or directory from disk into an empty file.
+///
+/// # Errors
+/// [`PackError`]; the output then holds an unusable part.
+pub fn pack_path<W: Write + Seek>(
+    path: &Path,
+    out: W,
+    options: &PackOptions,
+) -> Result<(Packed, W), PackError> {
+    let mut car = Writer::new(out, options.profile.version, options.max_car_bytes)?;
+    let entry = import_path(path, &options.profile, options.disk, &mut car)?;
+    seal(car, &entry)
+}
+
+/// Packs one file from a reader into an empty file.
+///
+/// # Errors
+/// [`PackError`]; the output then holds an unusable part.
+pub fn pack_reader<W: Write + Seek>(
+    mut reader: impl Read,
+    out: W,
+    options: &PackOptions,
+) -> Result<(Packed, W), PackError> {
+    let mut packer = Packer::new(out, options)?;
+    packer.begin_file("")?;
+    let mut buffer = vec![0; options.profile.chunk_bytes];
+    let mut bytes = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                packer.write(&buffer[..n])?;
+                bytes += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(PackError::Read { bytes, source }),
+        }
+    }
+    packer.end_file()?;
+    packer.finish()
+}
+
+/// Packs a CARv1 as it is, after checking every block and that the DAG under its root is complete.
+///
+/// # Errors
+/// [`PackError::Car`]; the output then holds an unusable part.
+pub fn pack_car<W: Read + Write + Seek>(
+    reader: impl Read,
+    out: W,
+    expected: Option<&Cid>,
+    limits: Limits,
+) -> Result<(Packed, W), PackError> {
+    let (copied, out) = copy_verified(reader, out, expected, limits)?;
+    let packed = Packed {
+        root: copied.root,
+        car_bytes: copied.car_bytes,
+        piece: copied.piece,
+        payload_bytes: copied.block_bytes,
+        blocks: copied.blocks,
+        index: copied.index,
+    };
+    Ok((packed, out))
+}

@@ -1,0 +1,216 @@
+//! CAR vectors, export scopes, and what a hostile CAR gets.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use cid::Cid;
+use raas_piece::block::{BlockSink, Blocks, DAG_CBOR, MemoryBlocks, RAW, cid_v1};
+use raas_piece::car::{
+    CarError, CarExport, CarStore, CopyError, Fault, Header, Index, Limits, Reader, Scope, Writer,
+    copy_verified, section_prefix,
+};
+use raas_piece::unixfs::{DirBuilder, Entry, FileBuilder, FileReader, Profile, resolve};
+
+use crate::support::{number, rows, sha256_counter, sha256_hex, text, vectors};
+
+#[test]
+fn car_vectors_read_and_are_written_again_byte_for_byte() {
+    for row in rows(&vectors("unixfs/cars.json"), "vectors") {
+        let root: Cid = text(row, "root").parse().unwrap();
+        let car = match row.get("car_hex").and_then(|value| value.as_str()) {
+            Some(hex) => hex::decode(hex).unwrap(),
+            None => car_of_two_mib_and_one(),
+        };
+        assert_eq!(car.len() as u64, number(row, "car_size"), "{row}");
+        assert_eq!(sha256_hex(&car), text(row, "car_sha256"), "{row}");
+        let mut reader = Reader::new(&car[..], Limits::default()).unwrap();
+        assert_eq!(reader.header().roots, [root]);
+        let mut writer = Writer::new(Cursor::new(Vec::new()), root.version(), u64::MAX).unwrap();
+        for wanted in rows(row, "blocks") {
+            let block = reader.next_block().unwrap().unwrap();
+            assert_eq!(block.cid.to_string(), text(wanted, "cid"));
+            assert_eq!(block.data.len() as u64, number(wanted, "size"));
+            let from = usize::try_from(block.offset).unwrap();
+            assert_eq!(&car[from..from + block.data.len()], block.data);
+            writer.put(&block.cid, block.data).unwrap();
+        }
+        assert!(reader.next_block().unwrap().is_none());
+        assert_eq!(reader.end(), car.len() as u64);
+        let (written, again) = writer.finish(&root).unwrap();
+        assert!(again.into_inner() == car);
+        assert_eq!(written.piece, raas_piece::commp::of_reader(&car[..]).unwrap());
+        let (copied, _) = copy(&car, Some(&root)).unwrap();
+        assert_eq!((copied.unreached_blocks, copied.piece), (0, written.piece));
+    }
+}
+
+/// The vector that is too long for hex: leaves first, then the root.
+fn car_of_two_mib_and_one() -> Vec<u8> {
+    let mut writer = Writer::new(Cursor::new(Vec::new()), cid::Version::V1, u64::MAX).unwrap();
+    let entry = file(&sha256_counter("raas-unixfs-v1", (2 << 20) + 1), &mut writer);
+    writer.finish(&entry.cid).unwrap().1.into_inner()
+}
+
+fn file(bytes: &[u8], sink: &mut impl BlockSink) -> Entry {
+    let mut file = FileBuilder::new(Profile::default());
+    file.write(bytes, sink).unwrap();
+    file.finish(sink).unwrap()
+}
+
+fn copy(car: &[u8], expected: Option<&Cid>) -> Result<(raas_piece::car::Copied, Vec<u8>), CopyError> {
+    copy_verified(car, Cursor::new(Vec::new()), expected, Limits::default())
+        .map(|(copied, out)| (copied, out.into_inner()))
+}
+
+fn car(roots: Vec<Cid>, sections: &[(Cid, &[u8])]) -> Vec<u8> {
+    let mut out = Header::new(roots).to_file_bytes();
+    for (cid, data) in sections {
+        out.extend_from_slice(&section_prefix(cid, data.len()));
+        out.extend_from_slice(data);
+    }
+    out
+}
+
+/// A directory with a sharded directory and a file of three blocks.
+fn sample() -> (MemoryBlocks, Cid) {
+    let mut blocks = MemoryBlocks::default();
+    let large = file(&sha256_counter("large", 2_500_000), &mut blocks);
+    let mut names = DirBuilder::new(Profile::default());
+    for i in 0..6000 {
+        names.add(&format!("entry-{i:06}"), &large).unwrap();
+    }
+    let names = names.finish(&mut blocks).unwrap();
+    let mut top = DirBuilder::new(Profile::default());
+    top.add("large.bin", &large).unwrap();
+    top.add("many", &names).unwrap();
+    top.add("small", &file(b"small", &mut blocks)).unwrap();
+    let root = top.finish(&mut blocks).unwrap();
+    (blocks, root.cid)
+}
+
+fn export(blocks: &MemoryBlocks, cid: Cid, via: Vec<Cid>, scope: Scope) -> (Vec<u8>, Index) {
+    let mut out = Vec::new();
+    CarExport::new(blocks, cid, via, scope).write_to(&mut out).unwrap();
+    let index = Index::scan(&out[..], Limits::default()).unwrap();
+    (out, index)
+}
+
+#[test]
+fn exports_hold_what_their_scope_says_and_serve_the_file() {
+    let (blocks, root) = sample();
+    let (all, index) = export(&blocks, root, Vec::new(), Scope::All);
+    assert_eq!(index.len(), blocks.len());
+    let (copied, stored) = copy(&all, Some(&root)).unwrap();
+    assert_eq!((copied.root, copied.unreached_blocks), (root, 0));
+    assert_eq!(export(&blocks, root, Vec::new(), Scope::Block).1.len(), 1);
+    assert_eq!(export(&blocks, root, Vec::new(), Scope::Entity).1.len(), 1);
+
+    let many = resolve(&blocks, &root, "many").unwrap();
+    let (_, listing) = export(&blocks, many.cid, many.via, Scope::Entity);
+    // The root on the way, and all shards; neither the file's four blocks nor "small".
+    assert_eq!(listing.len(), blocks.len() - 5);
+
+    let found = resolve(&blocks, &root, "many/entry-004242").unwrap();
+    let (bytes, part) = export(&blocks, found.cid, found.via.clone(), Scope::Entity);
+    assert_eq!(part.len(), found.via.len() + 4);
+    // What was sent is enough to check the path and read the file, from the CAR alone.
+    let store = CarStore::new(bytes, Arc::new(part));
+    let again = resolve(&store, &root, "many/entry-004242").unwrap();
+    let mut back = Vec::new();
+    FileReader::open(&store, again.cid).unwrap().read_to_end(&mut back).unwrap();
+    assert!(back == sha256_counter("large", 2_500_000));
+
+    // A store finds rot on disk instead of serving it.
+    let mut rotten = stored.clone();
+    let at = usize::try_from(copied.index.get(&root).unwrap().offset).unwrap();
+    rotten[at] ^= 1;
+    let store = CarStore::new(rotten, Arc::new(copied.index));
+    assert!(store.get(&root).is_err());
+}
+
+#[test]
+fn a_missing_block_stops_an_export() {
+    let (mut blocks, root) = sample();
+    let small = resolve(&blocks, &root, "small").unwrap().cid;
+    assert!(blocks.remove(&small));
+    assert!(CarExport::new(&blocks, root, Vec::new(), Scope::All).any(|chunk| chunk.is_err()));
+}
+
+#[test]
+fn faults_are_told_apart() {
+    let (blocks, root) = sample();
+    let (good, _) = export(&blocks, root, Vec::new(), Scope::All);
+    let fault = |bytes: &[u8], expected: Option<&Cid>| copy(bytes, expected).unwrap_err().fault();
+
+    let mut wrong = good.clone();
+    let last = wrong.len() - 1;
+    wrong[last] ^= 1;
+    assert_eq!(fault(&wrong, Some(&root)), Fault::WrongBytes);
+    assert_eq!(fault(&good[..good.len() - 1], Some(&root)), Fault::Truncated);
+    assert_eq!(fault(&[], Some(&root)), Fault::Truncated);
+    assert_eq!(fault(&good[..20], Some(&root)), Fault::Truncated);
+    let other = cid_v1(RAW, b"other");
+    assert_eq!(fault(&good, Some(&other)), Fault::WrongBytes);
+
+    // Cut exactly between sections, and zeros in place of the rest: complete CARs, incomplete DAGs.
+    let header = Header::new(vec![root]).to_file_bytes();
+    assert_eq!(fault(&header, Some(&root)), Fault::Truncated);
+    let root_block = blocks.get(&root).unwrap().unwrap();
+    let mut short = car(vec![root], &[(root, &root_block)]);
+    short.extend_from_slice(&[0; 1000]);
+    assert_eq!(fault(&short, Some(&root)), Fault::Truncated);
+
+    // Caps.
+    for limits in [
+        Limits { total_bytes: 1000, ..Limits::default() },
+        Limits { blocks: 2, ..Limits::default() },
+        Limits { block_bytes: 1000, ..Limits::default() },
+        Limits { header_bytes: 10, ..Limits::default() },
+    ] {
+        let error = copy_verified(&good[..], Cursor::new(Vec::new()), Some(&root), limits).unwrap_err();
+        assert_eq!(error.fault(), Fault::TooLarge, "{limits:?}: {error}");
+    }
+    // A claim of a huge section is refused before memory is taken.
+    let mut huge = header.clone();
+    huge.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    assert_eq!(fault(&huge, Some(&root)), Fault::TooLarge);
+
+    // CARv2 pragma, no root, two roots, other hashes.
+    let v2 = hex::decode("0aa16776657273696f6e02").unwrap();
+    assert!(matches!(copy(&v2, None), Err(CopyError::Source(CarError::Version(2)))));
+    assert!(matches!(copy(&car(vec![], &[]), None), Err(CopyError::Roots(0))));
+    assert!(matches!(copy(&car(vec![root, other], &[]), None), Err(CopyError::Roots(2))));
+    let blake = Cid::new_v1(RAW, multihash::Multihash::wrap(0xb220, &[7; 32]).unwrap());
+    assert_eq!(fault(&car(vec![root], &[(blake, b"x")]), Some(&root)), Fault::Unsupported);
+    let json = cid_v1(0x0129, b"{}");
+    assert_eq!(fault(&car(vec![json], &[(json, b"{}")]), None), Fault::Unsupported);
+    // A block of 2 MiB is fine, one byte more is not.
+    let edge = vec![1; 2 << 20];
+    let cid = cid_v1(RAW, &edge);
+    assert!(copy(&car(vec![cid], &[(cid, &edge)]), None).is_ok());
+    let over = vec![1; (2 << 20) + 1];
+    let cid = cid_v1(RAW, &over);
+    assert_eq!(fault(&car(vec![cid], &[(cid, &over)]), None), Fault::TooLarge);
+}
+
+#[test]
+fn identity_and_dag_cbor_links_are_followed() {
+    let leaf = cid_v1(RAW, b"leaf");
+    let inside = Cid::new_v1(RAW, multihash::Multihash::wrap(0, b"inline").unwrap());
+    let map = std::collections::BTreeMap::from([("a", vec![leaf]), ("b", vec![inside])]);
+    let node = serde_ipld_dagcbor::to_vec(&map).unwrap();
+    let root = cid_v1(DAG_CBOR, &node);
+    let whole = car(vec![root], &[(root, &node), (leaf, b"leaf")]);
+    assert_eq!(copy(&whole, None).unwrap().0.unreached_blocks, 0);
+    let cut = car(vec![root], &[(root, &node)]);
+    assert_eq!(copy(&cut, None).unwrap_err().fault(), Fault::Truncated);
+    // An identity root needs no block at all; a wrong identity section is found.
+    assert!(copy(&car(vec![inside], &[]), None).is_ok());
+    assert_eq!(
+        copy(&car(vec![inside], &[(inside, b"other!")]), None).unwrap_err().fault(),
+        Fault::WrongBytes
+    );
+    let extra = car(vec![leaf], &[(leaf, b"leaf"), (cid_v1(RAW, b"more"), b"more"), (leaf, b"leaf")]);
+    let (copied, bytes) = copy(&extra, None).unwrap();
+    assert_eq!((copied.unreached_blocks, copied.blocks, bytes), (1, 3, extra));
+}
