@@ -1,1 +1,14 @@
-//! raas-clients
+//! The outside, one folder per party: chain RPC, the contract, the wallet, providers, sources of bytes, time.
+//!
+//! Each adapter answers in the words of `raas_core::ports`. What it could not see it says so; an error is never
+//! passed off as an absence, and an effect that nobody knows the end of is `Uncertain`.
+#![forbid(unsafe_code)]
+
+pub mod address;
+mod cbor;
+mod http;
+pub mod key;
+pub mod rpc;
+
+pub use address::{Address, AddressError};
+pub use key::{Key, KeyError};
