@@ -11,6 +11,7 @@
 
 mod actor_calls;
 mod gas;
+mod key;
 mod pool;
 mod precompiles;
 mod receipt;
@@ -23,6 +24,7 @@ mod view;
 
 pub use actor_calls::{ActorCalls, masked, unmasked};
 pub use gas::{BASE_FEE, BLOCK_LIMIT, Charge, MIN_PREMIUM, SCALE};
+pub use key::{EthKey, NoKey, Unsigned};
 pub use pool::PoolError;
 pub use receipt::{Executed, TipsetEffects};
 pub use run::Exit;

@@ -80,7 +80,9 @@ pub enum PoolError {
         least: u64,
     },
     /// The sender cannot pay for this and what it has pooled.
-    #[error("not enough funds including pending messages (required: {required}, balance: {balance}): not enough funds to execute transaction")]
+    #[error(
+        "not enough funds including pending messages (required: {required}, balance: {balance}): not enough funds to execute transaction"
+    )]
     Funds {
         /// In attoFIL.
         required: U256,
@@ -110,11 +112,9 @@ impl Pool {
         self.entries.is_empty()
     }
 
-    /// The waiting transactions in order of arrival.
-    pub(super) fn waiting(&self) -> Vec<&Transaction> {
-        let mut entries: Vec<_> = self.entries.values().collect();
-        entries.sort_by_key(|entry| entry.arrival);
-        entries.into_iter().map(|entry| &entry.transaction).collect()
+    /// Everything that waits.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Transaction> {
+        self.entries.values().map(|entry| &entry.transaction)
     }
 
     /// The waiting transactions of one sender, nonces rising.

@@ -81,7 +81,9 @@ impl Exit {
     fn of_halt(halt: &HaltReason) -> Self {
         use HaltReason as Halt;
         Self(match halt {
-            Halt::OutOfGas(OutOfGasError::Memory | OutOfGasError::MemoryLimit | OutOfGasError::InvalidOperand) => 38,
+            Halt::OutOfGas(
+                OutOfGasError::Memory | OutOfGasError::MemoryLimit | OutOfGasError::InvalidOperand,
+            ) => 38,
             Halt::OutOfGas(_) => 7,
             Halt::OutOfFunds => 6,
             Halt::InvalidFEOpcode => 34,

@@ -3,11 +3,7 @@
 //! Owner of balance, nonce, code and storage of `f410` actors. Every value is a [`Timeline`], so that a read at
 //! any past block sees that block's state; nothing is ever overwritten in the past.
 
-use super::{
-    gas,
-    pool::Pool,
-    receipt::Executed,
-};
+use super::{pool::Pool, receipt::Executed, transaction::Transaction};
 use crate::world::{StateAt, Timeline};
 use alloy_primitives::{Address, B256, U256};
 use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::Account as Change};
@@ -136,12 +132,6 @@ impl Fevm {
         }
     }
 
-    /// Base fee in attoFIL at any height.
-    #[must_use]
-    pub const fn base_fee(&self) -> u64 {
-        gas::BASE_FEE
-    }
-
     /// Whether a transaction waits for the next tipset.
     #[must_use]
     pub fn has_pending(&self) -> bool {
@@ -159,5 +149,23 @@ impl Fevm {
     pub fn find(&self, hash: &B256) -> Option<(i64, usize, &Executed)> {
         let (height, index) = *self.places.get(hash)?;
         self.executed(height).get(index).map(|executed| (height, index, executed))
+    }
+
+    /// The tipsets with transactions from height `from` to height `to`, both included.
+    pub fn blocks_between(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &[Executed])> {
+        let range = (from <= to).then(|| self.blocks.range(from..=to));
+        range.into_iter().flatten().map(|(height, block)| (*height, block.as_slice()))
+    }
+
+    /// A transaction in the mempool by its hash.
+    #[must_use]
+    pub fn waiting(&self, hash: &B256) -> Option<&Transaction> {
+        self.pool.iter().find(|transaction| transaction.hash == *hash)
+    }
+
+    /// The nonce of the next transaction, counting what waits in the mempool.
+    #[must_use]
+    pub fn next_nonce(&self, sender: &Address) -> u64 {
+        self.pool.next_nonce(*sender, self.newest(sender).nonce)
     }
 }

@@ -84,7 +84,8 @@ impl Fevm {
                 actors,
                 credits: &effects.credits,
             };
-            let block = BlockContext { chain: tipset.chain, chain_id: self.chain_id, height, miner: tipset.miner };
+            let block =
+                BlockContext { chain: tipset.chain, chain_id: self.chain_id, height, miner: tipset.miner };
             run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction))
         };
         self.write(height, &outcome.changes, actors, effects);
@@ -116,7 +117,8 @@ impl Fevm {
         effects: &mut TipsetEffects,
     ) {
         // Rising addresses, so that the order does not depend on a hash map.
-        let mut touched: Vec<(&Address, _)> = changes.iter().filter(|(_, change)| change.is_touched()).collect();
+        let mut touched: Vec<(&Address, _)> =
+            changes.iter().filter(|(_, change)| change.is_touched()).collect();
         touched.sort_by_key(|(address, _)| **address);
         for (address, change) in touched {
             if precompiles::is_fvm(address) {

@@ -1,9 +1,7 @@
 //! Signed Ethereum transactions as the FEVM accepts them: type 2, and legacy with or without chain id.
 
 use super::gas;
-use alloy_consensus::{
-    Transaction as _, TxEnvelope, transaction::SignerRecoverable,
-};
+use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 

@@ -1,0 +1,72 @@
+//! From a method's name to its answer.
+
+use super::{blocks, context::Context, fees, hex, logs, params::Params, state, transactions};
+use crate::{
+    fevm::{BASE_FEE, MIN_PREMIUM},
+    rpc::RpcError,
+    world::{Command, Outcome, World},
+};
+use serde_json::{Value, json};
+
+/// What `web3_clientVersion` answers: nobody shall take this for a real network's node.
+const CLIENT: &str = concat!("raas-devnet/", env!("CARGO_PKG_VERSION"));
+
+/// Answers `eth_*`, `net_*` and `web3_*` with the world's head.
+pub fn handle(world: &mut World, method: &str, params: &Value) -> Result<Value, RpcError> {
+    let head = world.chain().head();
+    handle_at(world, head, method, params)
+}
+
+/// As [`handle`], but as a node sees it whose head stands at `head`, at or before the world's.
+pub fn handle_at(world: &mut World, head: i64, method: &str, params: &Value) -> Result<Value, RpcError> {
+    let params = Params::new(method, params)?;
+    if method == "eth_sendRawTransaction" {
+        return send(world, params);
+    }
+    read(Context { world, head }, params)
+}
+
+fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let chain_id = context.world.fevm.chain_id();
+    match params.method {
+        "eth_chainId" => Ok(hex::quantity(chain_id)),
+        "eth_blockNumber" => Ok(hex::height(context.latest())),
+        "eth_syncing" => Ok(Value::Bool(false)),
+        "eth_accounts" => Ok(json!([])),
+        "eth_protocolVersion" => Ok(hex::quantity(context.world.config().network_version)),
+        "eth_gasPrice" => Ok(fees::price()),
+        "eth_baseFee" => Ok(hex::quantity(BASE_FEE)),
+        "eth_maxPriorityFeePerGas" => Ok(hex::quantity(MIN_PREMIUM)),
+        "eth_feeHistory" => fees::history(context, params),
+        "eth_getBlockByNumber" | "eth_getBlockByHash" => blocks::get(context, params),
+        "eth_getBlockTransactionCountByNumber" | "eth_getBlockTransactionCountByHash" => {
+            blocks::transaction_count(context, params)
+        }
+        "eth_getTransactionByHash" => transactions::by_hash(context, params),
+        "eth_getTransactionByBlockNumberAndIndex" | "eth_getTransactionByBlockHashAndIndex" => {
+            transactions::by_place(context, params)
+        }
+        "eth_getTransactionReceipt" => transactions::receipt_by_hash(context, params),
+        "eth_getBlockReceipts" => transactions::block_receipts(context, params),
+        "eth_getTransactionCount" => state::nonce(context, params),
+        "eth_getBalance" => state::balance(context, params),
+        "eth_getCode" => state::code(context, params),
+        "eth_getStorageAt" => state::storage(context, params),
+        "eth_call" => state::call(context, params),
+        "eth_estimateGas" => state::estimate(context, params),
+        "eth_getLogs" => logs::get(context, params),
+        "net_version" => Ok(Value::String(chain_id.to_string())),
+        "net_listening" => Ok(Value::Bool(true)),
+        "web3_clientVersion" => Ok(Value::String(CLIENT.to_owned())),
+        other => Err(RpcError::unknown_method(other)),
+    }
+}
+
+fn send(world: &mut World, params: Params<'_>) -> Result<Value, RpcError> {
+    params.count(1, 1)?;
+    let raw = ::hex::encode(params.bytes(0)?);
+    match world.apply(Command::PushEth { raw }).map_err(|error| RpcError::other(error.to_string()))? {
+        Outcome::Transaction(hash) => Ok(hex::word(hash)),
+        other => Err(RpcError::other(format!("sending a transaction answered {other:?}"))),
+    }
+}

@@ -1,0 +1,7 @@
+//! Contracts on the devnet: the checked-in bytecode, the precompiles' traps, the mempool's rules, `eth_*`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod contract;
+mod mempool;
+mod precompiles;
