@@ -63,6 +63,8 @@ pub struct SlotCensus {
     pub slots: u32,
     /// Of these, suspect by a fault that began within the last proving period.
     pub newly_suspect: u32,
+    /// Of these, suspect whatever the fault's age: an open breaker closes only when these are few, too.
+    pub suspect: u32,
 }
 
 /// Everything the breaker looks at in one round.

@@ -49,7 +49,7 @@ pub enum Health {
 pub struct Fault {
     /// F: since when the chain says the sector is faulty, else when it was first seen so.
     pub since: Epoch,
-    /// Height of the first round that saw it.
+    /// Height of the first round at or after F that saw it.
     pub first_round: Epoch,
     /// Height of the last round that saw it.
     pub last_round: Epoch,
@@ -101,10 +101,17 @@ impl HealthRecord {
     /// The record after a round that saw `deal` and `sector`.
     #[must_use]
     pub fn next(self, term: Term, deal: &DealSeen, sector: SectorSeen, round: &Round) -> Self {
-        if matches!(self.health, Health::Lost(_) | Health::Ended) {
+        // An older round says nothing new, and a closed replica nothing at all.
+        if matches!(self.health, Health::Lost(_) | Health::Ended) || round.height < self.at {
             return self;
         }
-        let health = judge(term, deal, sector, round.height);
+        let health = match judge(term, deal, sector, round.height) {
+            // A deal that was seen active cannot be inactive again: the endpoint contradicts itself.
+            Health::Pending | Health::Lost(LossReason::NeverActivated) if self.was_active() => {
+                Health::Unknown(UnknownReason::NotSeen(NotSeen::Contradiction))
+            }
+            health => health,
+        };
         let fault = match (health, sector) {
             (Health::Suspect, SectorSeen::Faulty { since }) => Some(self.seen_faulty(since, round.height)),
             (Health::Proven, _) => None,
@@ -114,25 +121,34 @@ impl HealthRecord {
         Self { health, fault, proven_at, at: round.height }
     }
 
+    /// Whether a round has seen its deal active.
+    #[must_use]
+    pub const fn was_active(&self) -> bool {
+        self.proven_at.is_some() || self.fault.is_some()
+    }
+
     fn seen_faulty(&self, since: Option<Epoch>, height: Epoch) -> Fault {
         match self.fault {
-            // The chain's own start wins over a first sighting; an earlier start of the same fault is kept
-            // only while the chain does not contradict it, since a recovery between rounds resets the clock.
-            Some(fault) => Fault { since: since.unwrap_or(fault.since), last_round: height, ..fault }
-                .restarted_if_later(fault, height),
+            // The chain's own start wins over a first sighting.
+            Some(fault) => fault.seen_again(since.unwrap_or(fault.since), height),
             None => Fault { since: since.unwrap_or(height), first_round: height, last_round: height },
         }
     }
 }
 
 impl Fault {
-    /// A chain start later than the last sighting is a new fault: the sector recovered in between.
-    fn restarted_if_later(self, before: Self, height: Epoch) -> Self {
-        if self.since > before.last_round {
-            Self { since: self.since, first_round: height, last_round: height }
+    /// This fault seen once more at `height`, with its start now told as `since`. A start later than the
+    /// last sighting is a new fault: the sector recovered in between. Only sightings from `since` on count
+    /// as earlier rounds.
+    fn seen_again(self, since: Epoch, height: Epoch) -> Self {
+        let first_round = if since > self.last_round {
+            height
+        } else if since > self.first_round {
+            self.last_round
         } else {
-            self
-        }
+            self.first_round
+        };
+        Self { since, first_round, last_round: height }
     }
 }
 

@@ -28,7 +28,8 @@ pub struct Piece {
 pub struct Slot {
     /// From 0.
     pub index: u32,
-    /// All orders ever made for this place that are not closed, and the last closed one.
+    /// All orders ever made for this place that are not closed, the last closed one, and the last that was
+    /// lost or ended: a repair that came to nothing must still know whose place it takes.
     pub generations: Vec<Order>,
 }
 
@@ -97,6 +98,26 @@ impl Slot {
         self.occupying().is_none() && self.current().is_none()
     }
 
+    /// Generations that stand for a copy: the occupying ones, and active ones that are neither suspect nor
+    /// superseded by a later proven one. Never more than two by an order of ours: the old and its successor,
+    /// and a third only while a hedge runs.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        let newest_proven = self
+            .generations
+            .iter()
+            .rposition(|order| order.state.is_active() && health(order) == Some(Health::Proven));
+        let superseded = |at: usize| newest_proven.is_some_and(|newest| at < newest);
+        self.generations
+            .iter()
+            .enumerate()
+            .filter(|(at, order)| {
+                order.state.occupies()
+                    || (order.state.is_active() && health(order) != Some(Health::Suspect) && !superseded(*at))
+            })
+            .count()
+    }
+
     /// Whether any of its replicas is proven.
     #[must_use]
     pub fn is_proven(&self) -> bool {
@@ -114,13 +135,26 @@ pub fn health(order: &Order) -> Option<Health> {
 }
 
 impl PieceSlots {
-    /// Slots with a proven replica, plus proven spares on operators that no proven slot uses.
+    /// Proven copies: slots with a proven replica, plus proven spares, each operator counted once. Two
+    /// generations of one slot are one copy.
     #[must_use]
     pub fn proven(&self) -> u32 {
+        let proven = |order: &&Order| order.state.is_active() && health(order) == Some(Health::Proven);
         let mut operators: Vec<OperatorId> = Vec::new();
-        let slots = self.slots.iter().flat_map(Slot::active);
-        for order in slots.chain(self.spares.iter().filter(|order| order.state.is_active())) {
-            if health(order) == Some(Health::Proven) && !operators.contains(&order.operator) {
+        for slot in &self.slots {
+            let newest = slot.generations.iter().rev().filter(proven);
+            if let Some(order) = newest.into_iter().find(|order| !operators.contains(&order.operator)) {
+                operators.push(order.operator);
+            }
+        }
+        let taken: Vec<OperatorId> = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot.generations.iter().filter(proven))
+            .map(|o| o.operator)
+            .collect();
+        for order in self.spares.iter().filter(proven) {
+            if !operators.contains(&order.operator) && !taken.contains(&order.operator) {
                 operators.push(order.operator);
             }
         }

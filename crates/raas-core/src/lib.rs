@@ -4,16 +4,22 @@
 //! seeds and observations are arguments, so that the same input gives the same plan, everywhere and always.
 #![forbid(unsafe_code)]
 
+pub mod admit;
+pub mod breaker;
 pub mod cid;
 pub mod fleet;
 pub mod gate;
+mod hash;
 pub mod health;
 pub mod holding;
 pub mod ids;
+pub mod machine;
 pub mod observation;
 pub mod order;
 pub mod plan;
 pub mod policy;
 pub mod ports;
+pub mod retry;
 pub mod select;
 pub mod units;
+pub mod want;

@@ -2,12 +2,17 @@
 //!
 //! The dashboard, `raas plan` and `raas why` print exactly these.
 
+use crate::admit::admit;
 use crate::cid::{Commitment, DataCid};
+use crate::fleet::{Fleet, Rules};
+use crate::gate::Hold;
 use crate::health::LossReason;
+use crate::holding::Holding;
 use crate::ids::{DealId, HoldingId, OperatorId, OrderId, ProviderId, RequestId};
-use crate::observation::NotSeen;
+use crate::observation::{NotSeen, Round};
 use crate::order::{Cause, SlotRef};
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
+use crate::want::want;
 use serde::{Deserialize, Serialize};
 
 /// Urgency. The order of the variants is the order of service.
@@ -60,6 +65,13 @@ pub enum Reason {
         /// The silent order.
         silent: OrderId,
     },
+    /// What an unsigned repair was to replace is proven again.
+    Recovered {
+        /// The generation.
+        of: OrderId,
+        /// The finalized round that saw it proven.
+        proven_at: Epoch,
+    },
     /// A verified copy that fills no slot can fill this one.
     SpareFits {
         /// The spare.
@@ -101,6 +113,10 @@ pub struct Want {
 /// The kinds of want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "want")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every want is a copy; a box would only add allocations"
+)]
 pub enum Wanted {
     /// A new copy for `slot`.
     Copy(CopyWanted),
@@ -155,6 +171,8 @@ pub struct CopyWanted {
     pub operators_watched: Vec<OperatorId>,
     /// Renewal: the provider of the old copy, taken first while it is healthy and its ask fits.
     pub prefer: Option<ProviderId>,
+    /// Repair: the provider of the failed copy, whose breaker decides whether this one may start.
+    pub replaces: Option<ProviderId>,
 }
 
 /// What happens now.
@@ -308,6 +326,17 @@ pub enum WaitFor {
     },
     /// The job asks not for this R.
     NotAsked,
+    /// Every job of the holding is stopped: what lives is watched, nothing is ordered.
+    Stopped,
+    /// The local copy stays until enough copies are proven and one of them was read back.
+    LocalCopy {
+        /// Proven now.
+        proven: u32,
+        /// Needed before the local copy may go.
+        needed: u32,
+        /// Whether bytes were read back from a provider and verified.
+        retrievable: bool,
+    },
     /// The policy has ended; the last deal may outlive it.
     PolicyEnded {
         /// When.
@@ -361,4 +390,26 @@ impl Plan {
             })
             .min()
     }
+}
+
+/// The whole decision: what each holding wants, and what of it starts now. With a `hold` nothing starts.
+///
+/// The same arguments give the same plan, in whatever order the holdings come.
+#[must_use]
+pub fn plan(holdings: &[Holding], fleet: &Fleet, round: &Round, rules: &Rules, hold: Option<Hold>) -> Plan {
+    if let Some(hold) = hold {
+        let wait = Wait { holding: None, slot: None, for_: WaitFor::Gate(hold), wake: Wake::OnRound };
+        return Plan { actions: Vec::new(), waits: vec![wait] };
+    }
+    let mut wants = Vec::new();
+    let mut waits = Vec::new();
+    for holding in holdings {
+        let (its_wants, its_waits) = want(holding, round, rules);
+        wants.extend(its_wants);
+        waits.extend(its_waits);
+    }
+    let admitted = admit(wants, fleet, round);
+    waits.extend(admitted.waits);
+    waits.sort_by_key(|wait| (wait.holding, wait.slot));
+    Plan { actions: admitted.actions, waits }
 }

@@ -185,7 +185,8 @@ impl Policy {
 
 impl Placement {
     /// Only what both allow.
-    fn narrower(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn narrower(&self, other: &Self) -> Self {
         let allow = match (self.allow.is_empty(), other.allow.is_empty()) {
             (true, _) => other.allow.clone(),
             (_, true) => self.allow.clone(),
@@ -251,7 +252,8 @@ mod tests {
     fn the_default_is_valid_and_each_bound_is_checked() {
         let now = Epoch(1_000);
         assert_eq!(policy().validated(now), Ok(policy()));
-        let cases: Vec<(fn(&mut Policy), &str)> = vec![
+        type Spoil = fn(&mut Policy);
+        let cases: Vec<(Spoil, &str)> = vec![
             (|p| p.replicas.min = 0, "replicas"),
             (|p| p.replicas.target = 1, "replicas"),
             (|p| p.replicas.max = 65, "replicas"),

@@ -211,6 +211,30 @@ pub struct PieceSource {
     pub piece: Commitment,
 }
 
+/// A payload packed into a piece on the local disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Its commitment, computed here.
+    pub commitment: Commitment,
+    /// Padded size.
+    pub size: PaddedSize,
+    /// Bytes of the CAR.
+    pub car_bytes: u64,
+    /// Bytes of the files in it.
+    pub payload_bytes: u64,
+}
+
+/// How a payload came, or why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// On the disk as a piece.
+    Packed(Packed),
+    /// No configured source has it now.
+    Unavailable(String),
+    /// A source served other bytes than the CID says.
+    WrongBytes(String),
+}
+
 /// The node's own copies.
 pub trait Bytes: Send + Sync {
     /// Whether the piece is on the local disk, complete.
@@ -218,6 +242,12 @@ pub trait Bytes: Send + Sync {
 
     /// Fetches a piece and verifies it against its commitment and root before it is kept.
     fn fetch(&self, source: &PieceSource) -> impl Future<Output = Fetched> + Send;
+
+    /// As [`Bytes::fetch`], but keeps nothing: shows that the source serves the right bytes.
+    fn verify(&self, source: &PieceSource) -> impl Future<Output = Fetched> + Send;
+
+    /// Finds a payload by its CID at the configured gateways, verifies it and packs it into a piece.
+    fn import(&self, root: &crate::cid::DataCid) -> impl Future<Output = Imported> + Send;
 
     /// Deletes the local copy. Deleting what is not there is done.
     fn evict(&self, piece: Commitment) -> impl Future<Output = Effect<()>> + Send;

@@ -1,0 +1,144 @@
+//! Rule 3: a successor in good time before a term ends, at most one per generation.
+//!
+//! The old generation stays until its successor is proven, which here means: nothing is ever given up by a
+//! renewal. A try that never became active may be followed by another; a successor that was active and is
+//! lost is repaired, the old generation is not renewed twice.
+
+use super::repair;
+use super::view::{Out, Target, View};
+use crate::fleet::Rules;
+use crate::health::LossReason;
+use crate::holding::Slot;
+use crate::order::{Cause, Order, OrderState};
+use crate::plan::{Reason, WaitFor, Wake};
+use crate::policy::Policy;
+use crate::units::{Epoch, Epochs};
+
+/// How long before its end a copy is renewed: max(renew_before, p95 lead + tries x (start delay + finality
+/// lag)), but never more than half of what a new deal lasts, or a fresh copy would be due at once.
+#[must_use]
+pub fn window(policy: &Policy, rules: &Rules) -> Epochs {
+    let one_try = policy.start_delay.plus(rules.finality_lag);
+    let needed = rules.lead_p95.plus(one_try.times(rules.renewal_tries));
+    let half = Epochs::new(policy.duration.get() / 2).unwrap_or(Epochs::ZERO);
+    policy.renew_before.max(needed).min(half)
+}
+
+/// When the renewal window of `order` opens, and its end.
+fn opens(view: &View<'_>, order: &Order) -> Option<(Epoch, Epoch)> {
+    let end = order.state.on_chain()?.term.end;
+    Some((end.before(window(&view.holding.policy, view.rules)), end))
+}
+
+/// Whether `order` is due for renewal at this head.
+pub(super) fn is_open(view: &View<'_>, order: &Order) -> bool {
+    opens(view, order).is_some_and(|(opens, _)| view.round.head >= opens)
+}
+
+/// Decides for a place kept by `keeper`, with nothing on its way. `later` are generations made after it, all
+/// closed, rejected or suspect.
+pub(super) fn renew(
+    view: &View<'_>,
+    index: u32,
+    slot: &Slot,
+    keeper: &Order,
+    later: &[Order],
+    out: &mut Out,
+) {
+    let Some((opens, end)) = opens(view, keeper) else { return };
+    if view.round.head < opens {
+        let for_ = WaitFor::RenewalWindow { order: keeper.id, end, opens };
+        out.waits.push(view.wait(Some(index), for_, Wake::At(opens)));
+        return;
+    }
+    if let Some(ends_at) = view.holding.policy.ends_at.filter(|ends_at| end >= *ends_at) {
+        out.waits.push(view.wait(Some(index), WaitFor::PolicyEnded { ends_at }, Wake::At(ends_at)));
+        return;
+    }
+    match later.iter().rev().find_map(reached) {
+        Some(Reached::Lost(successor)) => {
+            if view.holding.duties.repair {
+                repair::lost(view, index, successor, out);
+            } else {
+                out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
+            }
+        }
+        Some(Reached::Ended(successor)) => order_renewal(view, index, slot, successor, out),
+        None => order_renewal(view, index, slot, keeper, out),
+    }
+}
+
+/// A late renewal for a holding that asks for nothing else: the term ran out before a successor was there.
+pub(super) fn late(view: &View<'_>, index: u32, ended: &Order, out: &mut Out) {
+    order_one(view, index, ended, out);
+}
+
+enum Reached<'a> {
+    Lost(&'a Order),
+    Ended(&'a Order),
+}
+
+/// Whether `order` was an active successor once.
+fn reached(order: &Order) -> Option<Reached<'_>> {
+    match &order.state {
+        OrderState::Lost { reason: LossReason::Terminated, .. } => Some(Reached::Lost(order)),
+        OrderState::Ended(_) => Some(Reached::Ended(order)),
+        _ => None,
+    }
+}
+
+fn order_renewal(view: &View<'_>, index: u32, slot: &Slot, of: &Order, out: &mut Out) {
+    if !view.holding.duties.renew {
+        out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
+    } else if !view.has_source() {
+        out.waits.push(view.wait(Some(index), WaitFor::Bytes, Wake::OnBytes));
+    } else if slot.live() > 1 {
+        let for_ = WaitFor::OrderUnderWay { order: of.id, provider: of.provider };
+        out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+    } else {
+        order_one(view, index, of, out);
+    }
+}
+
+fn order_one(view: &View<'_>, index: u32, of: &Order, out: &mut Out) {
+    let Some((opens, end)) = opens(view, of) else { return };
+    let target = Target {
+        index,
+        cause: Cause::Renew { of: of.id },
+        of: Some(of),
+        prefer: Some(of.provider),
+        avoid: None,
+    };
+    let window = window(&view.holding.policy, view.rules);
+    out.wants.push(view.want(view.copy(&target), Reason::TermEnds { of: of.id, end, window }, opens));
+}
+
+/// The renewal `silent` of a last copy was accepted long ago and is not published: one more is wanted, at
+/// most one at a time, elsewhere. True when a hedge is wanted.
+pub(super) fn hedge(view: &View<'_>, index: u32, slot: &Slot, silent: &Order, out: &mut Out) -> bool {
+    let (Cause::Renew { of }, OrderState::Accepted(signed)) = (silent.cause, &silent.state) else {
+        return false;
+    };
+    let policy = &view.holding.policy;
+    let in_target = index < policy.replicas.target;
+    let signed_at = signed.term.start.before(policy.start_delay).max(silent.planned_at);
+    let is_silent = view.round.head >= signed_at.after(view.rules.hedge_after);
+    // Whatever was made for this place after it, rejected or not, was the one hedge.
+    let is_only_one = slot.generations.iter().filter(|order| order.state.occupies()).count() == 1
+        && slot.generations.last().is_some_and(|newest| newest.id == silent.id);
+    let renewed = slot.generations.iter().find(|order| order.id == of && order.state.is_active());
+    let Some(renewed) = renewed.filter(|_| {
+        view.holding.duties.renew
+            && in_target
+            && is_silent
+            && is_only_one
+            && view.is_last_copy()
+            && view.has_source()
+    }) else {
+        return false;
+    };
+    let target = Target { index, cause: silent.cause, of: Some(renewed), prefer: None, avoid: None };
+    let due = signed_at.after(view.rules.hedge_after);
+    out.wants.push(view.want(view.copy(&target), Reason::Hedge { of, silent: silent.id }, due));
+    true
+}

@@ -1,0 +1,98 @@
+//! Which rule a place falls under. Exactly one answer per place: a want, or a wait with its reason.
+
+use super::view::{Out, View};
+use super::{renew, repair, replicate};
+use crate::health::Health;
+use crate::holding::{Slot, health};
+use crate::ids::OrderId;
+use crate::order::{Order, OrderState};
+use crate::plan::{Reason, WaitFor, Wake, Wanted};
+use std::collections::BTreeMap;
+
+/// Decides for place `index`. `free` counts how many empty places may still be taken under the maximum.
+pub(super) fn decide(
+    view: &View<'_>,
+    index: u32,
+    slot: Option<&Slot>,
+    fills: &BTreeMap<u32, OrderId>,
+    free: &mut u32,
+    out: &mut Out,
+) {
+    if let Some((slot, order)) = slot.and_then(|slot| slot.occupying().map(|order| (slot, order))) {
+        under_way(view, index, slot, order, out);
+        return;
+    }
+    let beyond_target = index >= view.holding.policy.replicas.target;
+    match slot.and_then(|slot| keeper(view, slot).map(|at| (slot, at))) {
+        Some(_) if beyond_target => out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound)),
+        Some((slot, at)) => held(view, index, slot, at, out),
+        None if beyond_target => {}
+        None => match fills.get(&index) {
+            Some(spare) => {
+                let what = Wanted::Fill { slot: view.slot_ref(index), spare: *spare };
+                out.wants.push(view.want(what, Reason::SpareFits { spare: *spare }, view.round.height));
+            }
+            None => replicate::replicate(view, index, slot, free, out),
+        },
+    }
+}
+
+/// The generation that keeps the place: the newest active one. Only when that is suspect and an older one is
+/// proven and not yet due for renewal does the older one keep it.
+fn keeper(view: &View<'_>, slot: &Slot) -> Option<usize> {
+    let newest = slot.generations.iter().rposition(|order| order.state.is_active())?;
+    let is_suspect = |order: &Order| health(order) == Some(Health::Suspect);
+    if !slot.generations.get(newest).is_some_and(is_suspect) {
+        return Some(newest);
+    }
+    let stands = |order: &Order| {
+        order.state.is_active() && health(order) == Some(Health::Proven) && !renew::is_open(view, order)
+    };
+    Some(slot.generations.iter().rposition(stands).unwrap_or(newest))
+}
+
+/// An order is on its way: nothing else is ordered, but an unsigned repair that is not needed any more is
+/// given up, and a silent renewal of a last copy may be hedged.
+fn under_way(view: &View<'_>, index: u32, slot: &Slot, order: &Order, out: &mut Out) {
+    if let Some(reason) = repair::recovered(slot, order) {
+        let what = Wanted::Cancel { order: order.id };
+        out.wants.push(view.want(what, reason, view.round.height));
+        return;
+    }
+    if renew::hedge(view, index, slot, order, out) {
+        return;
+    }
+    let for_ = match health(order) {
+        Some(Health::Unknown(reason)) => WaitFor::Unknown { order: order.id, reason },
+        _ => WaitFor::OrderUnderWay { order: order.id, provider: order.provider },
+    };
+    // From the start epoch on a silent order is over.
+    let wake = match &order.state {
+        OrderState::Published(on_chain) => view.at_height(crate::units::Epoch(on_chain.term.start.0 + 1)),
+        state => state
+            .signed()
+            .map_or(Wake::OnRound, |signed| view.at_height(crate::units::Epoch(signed.term.start.0 + 1))),
+    };
+    out.waits.push(view.wait(Some(index), for_, wake));
+}
+
+/// A place with a replica and nothing on its way.
+fn held(view: &View<'_>, index: u32, slot: &Slot, at: usize, out: &mut Out) {
+    let Some((keeper, later)) = slot.generations.get(at..).and_then(<[Order]>::split_first) else {
+        return;
+    };
+    match health(keeper) {
+        // Rule 1: unknown starts nothing, not even a renewal.
+        Some(Health::Unknown(reason)) => {
+            let for_ = WaitFor::Unknown { order: keeper.id, reason };
+            out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+        }
+        Some(Health::Proven) => renew::renew(view, index, slot, keeper, later, out),
+        Some(Health::Suspect) => repair::suspect(view, index, slot, keeper, later, out),
+        // The round that said so has not been applied to the order's state yet.
+        _ => {
+            let for_ = WaitFor::OrderUnderWay { order: keeper.id, provider: keeper.provider };
+            out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What every rule looks at, computed once per piece, and where the rules put their answers.
+
+use crate::fleet::Rules;
+use crate::health::{Health, LossReason};
+use crate::holding::{Holding, PieceSlots, Slot, health};
+use crate::ids::{OperatorId, OrderId, ProviderId};
+use crate::observation::Round;
+use crate::order::{Cause, Order, OrderState, SlotRef};
+use crate::plan::{CopyWanted, Priority, Reason, Wait, WaitFor, Wake, Want, Wanted};
+use crate::units::Epoch;
+use std::collections::BTreeMap;
+
+/// Wants and waits as they come.
+#[derive(Default)]
+pub(super) struct Out {
+    pub(super) wants: Vec<Want>,
+    pub(super) waits: Vec<Wait>,
+}
+
+/// One piece of one holding at one round.
+pub(super) struct View<'a> {
+    pub(super) holding: &'a Holding,
+    pub(super) pieces: &'a PieceSlots,
+    pub(super) round: &'a Round,
+    pub(super) rules: &'a Rules,
+    /// Copies that are proven, and nothing else.
+    pub(super) proven: u32,
+    /// Whether anything of the holding is unknown.
+    any_unknown: bool,
+    priority: Priority,
+}
+
+/// Where a copy is to go, besides what the policy says.
+pub(super) struct Target<'a> {
+    pub(super) index: u32,
+    pub(super) cause: Cause,
+    /// The order whose piece is bought again; `None` for a first copy.
+    pub(super) of: Option<&'a Order>,
+    pub(super) prefer: Option<ProviderId>,
+    /// An operator to avoid, though it holds nothing any more.
+    pub(super) avoid: Option<OperatorId>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        holding: &'a Holding,
+        pieces: &'a PieceSlots,
+        round: &'a Round,
+        rules: &'a Rules,
+    ) -> Self {
+        let proven = pieces.proven();
+        let any_unknown = holding.pieces.iter().any(PieceSlots::any_unknown);
+        let priority = priority(proven, once_held(pieces), holding.policy.replicas.min, any_unknown);
+        Self { holding, pieces, round, rules, proven, any_unknown, priority }
+    }
+
+    /// Every place by number: those of the target, even when no row exists yet, and those beyond it.
+    pub(super) fn places(&self) -> BTreeMap<u32, Option<&'a Slot>> {
+        let numbered = (0..self.holding.policy.replicas.target).map(|index| (index, None));
+        let mut places: BTreeMap<u32, Option<&'a Slot>> = numbered.collect();
+        places.extend(self.pieces.slots.iter().map(|slot| (slot.index, Some(slot))));
+        places
+    }
+
+    /// How many empty places may still be taken: occupied ones and those being filled count.
+    pub(super) fn free_places(&self, fills: &BTreeMap<u32, OrderId>) -> u32 {
+        let filled = u32::try_from(fills.len()).unwrap_or(u32::MAX);
+        self.holding.policy.replicas.max.saturating_sub(self.pieces.occupied().saturating_add(filled))
+    }
+
+    /// Whether the node can get at the bytes: on disk, read back before, or held by some replica.
+    pub(super) fn has_source(&self) -> bool {
+        let piece = &self.pieces.piece;
+        piece.local || piece.retrievable || self.pieces.orders().any(|order| order.state.is_active())
+    }
+
+    /// At most one proven copy is left, and that is known for certain.
+    pub(super) fn is_last_copy(&self) -> bool {
+        self.proven <= 1 && !self.any_unknown
+    }
+
+    pub(super) fn slot_ref(&self, index: u32) -> SlotRef {
+        SlotRef { holding: self.holding.id, index }
+    }
+
+    /// The wake for something judged at the finalized height `epoch`, which follows the head at a distance.
+    pub(super) fn at_height(&self, epoch: Epoch) -> Wake {
+        if epoch > self.round.height {
+            Wake::At(self.round.head.after(epoch.since(self.round.height)))
+        } else {
+            Wake::OnRound
+        }
+    }
+
+    pub(super) fn wait(&self, index: Option<u32>, for_: WaitFor, wake: Wake) -> Wait {
+        Wait { holding: Some(self.holding.id), slot: index.map(|index| self.slot_ref(index)), for_, wake }
+    }
+
+    /// A want of this piece. While anything is unknown, unknown copies count as if they were there, so that
+    /// not seeing never moves a holding forward.
+    pub(super) fn want(&self, what: Wanted, reason: Reason, due: Epoch) -> Want {
+        let target = self.holding.policy.replicas.target;
+        let proven = if self.any_unknown { self.proven.max(target) } else { self.proven };
+        Want {
+            holding: self.holding.id,
+            cid: self.holding.cid.clone(),
+            what,
+            reason,
+            priority: self.priority,
+            due,
+            proven,
+        }
+    }
+
+    /// A new copy, with all limits of where it may go.
+    pub(super) fn copy(&self, target: &Target<'_>) -> Wanted {
+        let renewed = match target.cause {
+            Cause::Renew { of } => Some(of),
+            _ => None,
+        };
+        let mut in_use: Vec<OperatorId> = self
+            .pieces
+            .orders()
+            .filter(|order| (order.state.occupies() || order.state.is_active()) && Some(order.id) != renewed)
+            .map(|order| order.operator)
+            .chain(target.avoid)
+            .collect();
+        in_use.sort_unstable();
+        in_use.dedup();
+        let mut watched: Vec<OperatorId> = self
+            .pieces
+            .orders()
+            .filter(|order| matches!(order.state, OrderState::RejectedWatched(_)))
+            .map(|order| order.operator)
+            .collect();
+        watched.sort_unstable();
+        watched.dedup();
+        let policy = &self.holding.policy;
+        let is_repair = matches!(target.cause, Cause::Repair { .. });
+        Wanted::Copy(CopyWanted {
+            slot: self.slot_ref(target.index),
+            cause: target.cause,
+            piece: target.of.map_or(self.pieces.piece.commitment, |of| of.piece),
+            size: target.of.map_or(self.pieces.piece.size, |of| of.size),
+            duration: policy.duration,
+            start_delay: policy.start_delay,
+            placement: policy.placement.clone(),
+            operators_in_use: in_use,
+            operators_watched: watched,
+            prefer: target.prefer,
+            replaces: target.of.filter(|_| is_repair).map(|of| of.provider),
+        })
+    }
+}
+
+/// Rule 2's urgency. A holding that never held a copy is new, not in danger.
+fn priority(proven: u32, once_held: u32, min: u32, any_unknown: bool) -> Priority {
+    if any_unknown || once_held == 0 {
+        Priority::Normal
+    } else if proven <= 1 && once_held > proven {
+        Priority::LastCopy
+    } else if proven < min {
+        Priority::BelowMin
+    } else {
+        Priority::Normal
+    }
+}
+
+/// Places and spares that hold or once held an active copy.
+fn once_held(pieces: &PieceSlots) -> u32 {
+    let held = |order: &Order| match &order.state {
+        OrderState::Active(_) | OrderState::Ended(_) => true,
+        OrderState::Lost { reason, .. } => *reason == LossReason::Terminated,
+        _ => false,
+    };
+    let slots = pieces.slots.iter().filter(|slot| slot.generations.iter().any(held)).count();
+    let spares = pieces.spares.iter().filter(|order| health(order) == Some(Health::Proven)).count();
+    u32::try_from(slots + spares).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urgency_by_proven_copies() {
+        let table = [
+            // proven, once held, min, unknown
+            (0, 0, 2, false, Priority::Normal),
+            (0, 1, 1, false, Priority::LastCopy),
+            (1, 1, 1, false, Priority::Normal),
+            (1, 1, 2, false, Priority::BelowMin),
+            (1, 2, 1, false, Priority::LastCopy),
+            (2, 3, 3, false, Priority::BelowMin),
+            (2, 3, 2, false, Priority::Normal),
+            (0, 3, 2, true, Priority::Normal),
+            (1, 3, 2, true, Priority::Normal),
+        ];
+        for (proven, once_held, min, unknown, expected) in table {
+            assert_eq!(
+                priority(proven, once_held, min, unknown),
+                expected,
+                "proven {proven}, once {once_held}, min {min}, unknown {unknown}"
+            );
+        }
+    }
+}
