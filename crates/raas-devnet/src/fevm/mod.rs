@@ -10,6 +10,8 @@
 //! order; money that leaves the FEVM (gas, value to native actors) is reported in [`TipsetEffects`] exactly once.
 
 mod actor_calls;
+mod direct;
+pub mod eth;
 mod gas;
 mod key;
 mod pool;
@@ -23,6 +25,7 @@ mod transaction;
 mod view;
 
 pub use actor_calls::{ActorCalls, masked, unmasked};
+pub use direct::SendError;
 pub use gas::{BASE_FEE, BLOCK_LIMIT, Charge, MIN_PREMIUM, SCALE};
 pub use key::{EthKey, NoKey, Unsigned};
 pub use pool::PoolError;

@@ -108,10 +108,6 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Everything that waits.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Transaction> {
         self.entries.values().map(|entry| &entry.transaction)
@@ -192,13 +188,18 @@ impl Pool {
         self.entries.insert((entry.transaction.from, entry.transaction.nonce), entry);
     }
 
+    /// The first waiting transaction of each sender.
+    pub(super) fn heads(&self) -> impl Iterator<Item = &Transaction> {
+        self.head_entries().map(|entry| &entry.transaction)
+    }
+
+    fn head_entries(&self) -> impl Iterator<Item = &Entry> {
+        let mut last = None;
+        self.entries.values().filter(move |entry| last.replace(entry.transaction.from) != Some(entry.transaction.from))
+    }
+
     fn best(&self, room: u64) -> Option<(Address, u64)> {
-        let mut heads: BTreeMap<Address, &Entry> = BTreeMap::new();
-        for ((sender, _), entry) in &self.entries {
-            heads.entry(*sender).or_insert(entry);
-        }
-        heads
-            .into_values()
+        self.head_entries()
             .filter(|entry| entry.transaction.gas_limit <= room)
             .max_by_key(|entry| (entry.transaction.premium, std::cmp::Reverse(entry.arrival)))
             .map(|entry| (entry.transaction.from, entry.transaction.nonce))

@@ -132,10 +132,17 @@ impl Fevm {
         }
     }
 
-    /// Whether a transaction waits for the next tipset.
+    /// Whether the next tipset has a transaction to execute. One whose sender can no longer pay waits without
+    /// giving the chain work.
     #[must_use]
     pub fn has_pending(&self) -> bool {
-        !self.pool.is_empty()
+        self.pool.heads().any(|transaction| self.can_run(transaction))
+    }
+
+    /// Whether the sender's account allows the transaction to be included now.
+    pub(super) fn can_run(&self, transaction: &Transaction) -> bool {
+        let account = self.newest(&transaction.from);
+        account.nonce == transaction.nonce && account.balance >= transaction.required_for_gas()
     }
 
     /// The transactions of the tipset at `height`, in order of execution.

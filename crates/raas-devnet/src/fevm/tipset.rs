@@ -44,8 +44,7 @@ impl Fevm {
         let mut block: Vec<Executed> = Vec::new();
         let mut first_log = 0;
         for transaction in self.pool.take_block() {
-            let account = self.newest(&transaction.from);
-            if account.nonce != transaction.nonce || account.balance < transaction.required_for_gas() {
+            if !self.can_run(&transaction) {
                 // A miner leaves it out: an earlier transaction of the sender was left out or spent its funds.
                 self.pool.put_back(transaction);
                 continue;
