@@ -8,5 +8,6 @@ mod car;
 mod commp;
 mod hostile;
 mod pack;
+mod segment;
 mod support;
 mod unixfs;

@@ -1,0 +1,119 @@
+//! An aggregate computed from the commitments of its pieces alone: no payload is needed.
+
+use super::descriptor::{DESCRIPTOR_BYTES, Descriptor};
+use super::layout::{DealLayout, LayoutError, Segment, place};
+use crate::commp::{Commitment, PieceInfo};
+use crate::fr32;
+use crate::inclusion::{Branch, InclusionProof};
+use crate::size::{NODE_BYTES, PaddedSize};
+use crate::tree::{Placed, SparseTree, TreeError};
+
+/// Level of the node above an entry's two leaves.
+const ENTRY_LEVEL: u8 = 1;
+
+/// Pieces that do not make an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AggregateError {
+    /// They do not fit.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// They do not make a tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// There is no such entry.
+    #[error("the aggregate has {count} entries, there is no entry {position}")]
+    NoEntry {
+        /// Entry asked for.
+        position: usize,
+        /// Entries there are.
+        count: usize,
+    },
+}
+
+/// An aggregate: its pieces in order, and the tree over them and their index.
+#[derive(Debug, Clone)]
+pub struct Aggregate {
+    layout: DealLayout,
+    segments: Vec<Segment>,
+    tree: SparseTree,
+}
+
+impl Aggregate {
+    /// Places the pieces in this order in a deal of this size.
+    ///
+    /// # Errors
+    /// [`AggregateError::Layout`] when they do not fit.
+    pub fn new(deal: PaddedSize, pieces: &[(Commitment, PaddedSize)]) -> Result<Self, AggregateError> {
+        let layout = DealLayout::new(deal)?;
+        let segments = place(pieces)?;
+        layout.check(segments.len() as u64, segments.last().map_or(0, Segment::end))?;
+        let pieces = segments.iter().map(|segment| Placed {
+            level: segment.size.height(),
+            index: segment.offset / segment.size.get(),
+            node: *segment.commitment.as_bytes(),
+        });
+        let entries = (entry_index(&layout, 0)..).zip(&segments).map(|(index, segment)| Placed {
+            level: ENTRY_LEVEL,
+            index,
+            node: Descriptor::from(segment).node(),
+        });
+        let placed: Vec<Placed> = pieces.chain(entries).collect();
+        let tree = SparseTree::build(deal.height(), &placed)?;
+        Ok(Self { layout, segments, tree })
+    }
+
+    /// The layout of the deal.
+    #[must_use]
+    pub const fn layout(&self) -> &DealLayout {
+        &self.layout
+    }
+
+    /// The pieces at their places; the position in this list names an entry.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The aggregate as a piece (its payload is the whole capacity).
+    ///
+    /// # Errors
+    /// None in practice: every computed root is a commitment.
+    pub fn piece(&self) -> Result<PieceInfo, crate::commp::NotACommitment> {
+        Ok(PieceInfo::full(Commitment::new(self.tree.root())?, self.layout.size()))
+    }
+
+    /// The used index entries in padded form.
+    #[must_use]
+    pub fn index_padded(&self) -> Vec<u8> {
+        self.segments.iter().flat_map(|segment| Descriptor::from(segment).encode()).collect()
+    }
+
+    /// The used part of the index as it stands in the raw stream at [`DealLayout::index_payload_offset`], in
+    /// whole groups of 127 bytes (two entries each); zeros follow to the end of the deal.
+    #[must_use]
+    pub fn index_payload(&self) -> Vec<u8> {
+        let mut padded = self.index_padded();
+        padded.resize(padded.len().next_multiple_of(2 * DESCRIPTOR_BYTES), 0);
+        fr32::unpad(&padded).expect("index entries keep the top bits of both their nodes zero")
+    }
+
+    /// The proof that the piece of an entry, and the entry, are in the aggregate.
+    ///
+    /// # Errors
+    /// [`AggregateError::NoEntry`] past the last entry.
+    pub fn proof(&self, position: usize) -> Result<InclusionProof, AggregateError> {
+        let count = self.segments.len();
+        let segment = self.segments.get(position).ok_or(AggregateError::NoEntry { position, count })?;
+        let (level, index) = (segment.size.height(), segment.offset / segment.size.get());
+        let entry = entry_index(&self.layout, position as u64);
+        Ok(InclusionProof {
+            subtree: Branch { index, path: self.tree.path(level, index) },
+            index: Branch { index: entry, path: self.tree.path(ENTRY_LEVEL, entry) },
+        })
+    }
+}
+
+/// Position of an entry among the nodes of level 1.
+const fn entry_index(layout: &DealLayout, position: u64) -> u64 {
+    layout.index_start() / (2 * NODE_BYTES) + position
+}
