@@ -114,6 +114,18 @@ impl Ledger {
         self.entries.insert(place, entry);
     }
 
+    /// How many facts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing has happened yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Every entry from `index` on.
     #[must_use]
     pub fn since(&self, index: usize) -> &[Entry] {

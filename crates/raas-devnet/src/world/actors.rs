@@ -4,14 +4,12 @@
 //! Ids are given in order of first sight, from 10,000 up, so that the same commands give the same ids.
 
 use super::timeline::{StateAt, Timeline};
+use crate::codec::Address;
 use raas_core::{ids::ActorId, units::AttoFil};
 use std::collections::BTreeMap;
 
 /// Ids of accounts start here; below are system actors and configured miners, owners and workers.
 const FIRST_ACCOUNT: u64 = 10_000;
-
-/// Namespace of the Ethereum address manager.
-pub const EAM_NAMESPACE: u64 = 10;
 
 /// An actor's balance and message counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +25,11 @@ pub struct Wallet {
 pub struct Actor {
     /// Its number.
     pub id: ActorId,
-    /// Address bytes (protocol byte, payload) of its robust form: f1 or f3 key, or f410. None for actors that
-    /// only have an id.
-    pub robust: Option<Vec<u8>>,
+    /// Its robust form: f1 or f3 key, f2 or f410. None for actors that only have an id.
+    pub robust: Option<Address>,
     /// The epoch whose messages created it.
     pub created: i64,
-    /// Balance and nonce over time.
+    /// Balance and nonce over time; stays empty for f410 actors.
     pub wallet: Timeline<Wallet>,
 }
 
@@ -40,7 +37,7 @@ pub struct Actor {
 #[derive(Clone, Debug)]
 pub struct Actors {
     by_id: BTreeMap<ActorId, Actor>,
-    by_robust: BTreeMap<Vec<u8>, ActorId>,
+    by_robust: BTreeMap<Address, ActorId>,
     next: u64,
 }
 
@@ -52,30 +49,29 @@ impl Default for Actors {
 
 impl Actors {
     /// Adds an actor with a fixed id that existed from the beginning.
-    pub(super) fn add_genesis(&mut self, id: ActorId, robust: Option<Vec<u8>>, balance: AttoFil) {
-        if let Some(key) = &robust {
-            self.by_robust.insert(key.clone(), id);
+    pub(super) fn add_genesis(&mut self, id: ActorId, robust: Option<Address>, balance: AttoFil) {
+        if let Some(address) = &robust {
+            self.by_robust.insert(address.clone(), id);
         }
         let wallet = Timeline::since(0, Wallet { balance, nonce: 0 });
         self.by_id.insert(id, Actor { id, robust, created: 0, wallet });
     }
 
-    /// The actor with this robust address, created in `epoch` if there is none yet.
-    pub fn ensure(&mut self, robust: &[u8], epoch: i64) -> ActorId {
-        if let Some(id) = self.by_robust.get(robust) {
-            return *id;
+    /// The actor with this address, created in `epoch` if there is none yet. `None` only for an id address
+    /// without an actor, since those cannot be made by being named.
+    pub fn ensure(&mut self, address: &Address, epoch: i64) -> Option<ActorId> {
+        if let Address::Id(id) = address {
+            return self.by_id.contains_key(id).then_some(*id);
+        }
+        if let Some(id) = self.by_robust.get(address) {
+            return Some(*id);
         }
         let id = ActorId(self.next);
         self.next += 1;
-        self.by_robust.insert(robust.to_vec(), id);
-        let wallet = Timeline::since(epoch, Wallet::default());
-        self.by_id.insert(id, Actor { id, robust: Some(robust.to_vec()), created: epoch, wallet });
-        id
-    }
-
-    /// The actor of an Ethereum address, created in `epoch` if there is none yet.
-    pub fn ensure_eth(&mut self, address: &[u8; 20], epoch: i64) -> ActorId {
-        self.ensure(&eth_robust(address), epoch)
+        self.by_robust.insert(address.clone(), id);
+        let robust = Some(address.clone());
+        self.by_id.insert(id, Actor { id, robust, created: epoch, wallet: Timeline::default() });
+        Some(id)
     }
 
     /// The actor with this id.
@@ -84,30 +80,27 @@ impl Actors {
         self.by_id.get(&id)
     }
 
-    /// The id behind a robust address, as far as state `at` knows it.
+    /// The id behind an address of any kind, as far as state `at` knows it.
     #[must_use]
-    pub fn lookup(&self, robust: &[u8], at: StateAt) -> Option<ActorId> {
-        let id = *self.by_robust.get(robust)?;
+    pub fn lookup(&self, address: &Address, at: StateAt) -> Option<ActorId> {
+        let id = match address {
+            Address::Id(id) => *id,
+            robust => *self.by_robust.get(robust)?,
+        };
         self.by_id.get(&id).filter(|actor| actor.created <= at.0).map(|actor| actor.id)
     }
 
-    /// The id of an Ethereum address, as far as state `at` knows it.
+    /// The robust address of an actor.
     #[must_use]
-    pub fn lookup_eth(&self, address: &[u8; 20], at: StateAt) -> Option<ActorId> {
-        self.lookup(&eth_robust(address), at)
+    pub fn robust(&self, id: ActorId) -> Option<&Address> {
+        self.by_id.get(&id)?.robust.as_ref()
     }
 
-    /// The Ethereum address of an actor; `None` for actors that have none.
-    #[must_use]
-    pub fn eth_address(&self, id: ActorId) -> Option<[u8; 20]> {
-        let robust = self.by_id.get(&id)?.robust.as_ref()?;
-        robust.strip_prefix(&[4, EAM_NAMESPACE as u8])?.try_into().ok()
-    }
-
-    /// Balance and nonce in state `at`.
+    /// Balance and nonce in state `at`; zeros for an actor without entries, `None` for one that is not there.
     #[must_use]
     pub fn wallet(&self, id: ActorId, at: StateAt) -> Option<Wallet> {
-        self.by_id.get(&id)?.wallet.get(at).copied()
+        let actor = self.by_id.get(&id).filter(|actor| actor.created <= at.0)?;
+        Some(actor.wallet.get(at).copied().unwrap_or_default())
     }
 
     /// Changes balance or nonce by a message of `epoch`.
@@ -126,12 +119,4 @@ impl Actors {
             actor.wallet.amend_since(epoch, |wallet| wallet.balance = wallet.balance.plus(amount));
         }
     }
-}
-
-/// The f410 address bytes of an Ethereum address.
-#[must_use]
-pub fn eth_robust(address: &[u8; 20]) -> Vec<u8> {
-    let mut robust = vec![4, EAM_NAMESPACE as u8];
-    robust.extend_from_slice(address);
-    robust
 }

@@ -3,6 +3,7 @@
 //! One block per tipset. A block's CID carries its epoch in the first eight bytes of the digest (the rest is a
 //! hash of seed and epoch), so that a key names its tipset without an index of millions of entries.
 
+use crate::codec::dag_cbor_blake2b;
 use cid::Cid;
 use multihash::Multihash;
 use sha2::{Digest, Sha256};
@@ -161,7 +162,7 @@ impl Chain {
         cbor.push(0x58);
         cbor.push(u8::try_from(block.len()).unwrap_or(u8::MAX));
         cbor.extend_from_slice(&block);
-        blake2b_256(&cbor)
+        dag_cbor_blake2b(&cbor).hash().digest().try_into().expect("blake2b-256 has 32 bytes")
     }
 
     /// The height of the eth block with this hash, searched from the head back.
@@ -243,15 +244,7 @@ impl Chain {
 }
 
 /// The CID of a chain object with this digest: version 1, dag-cbor, blake2b-256.
-#[must_use]
-pub fn chain_cid(digest: &[u8; 32]) -> Cid {
+fn chain_cid(digest: &[u8; 32]) -> Cid {
     let hash = Multihash::<64>::wrap(BLAKE2B_256, digest).expect("32 bytes fit a 64-byte multihash");
     Cid::new_v1(DAG_CBOR, hash)
-}
-
-/// blake2b with 32 bytes of output.
-#[must_use]
-pub fn blake2b_256(bytes: &[u8]) -> [u8; 32] {
-    use blake2::digest::consts::U32;
-    blake2::Blake2b::<U32>::digest(bytes).into()
 }

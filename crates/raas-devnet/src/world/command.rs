@@ -90,11 +90,16 @@ pub enum CommandError {
     #[error("{0}")]
     Mempool(String),
     /// The mempool refused an Ethereum transaction.
-    #[error("{0}")]
-    Eth(String),
-    /// The storage provider's book refused.
-    #[error("{0}")]
-    Provider(String),
+    #[error(transparent)]
+    Eth(#[from] crate::fevm::PoolError),
+    /// A hex field of a stored command does not decode.
+    #[error("{field} does not decode: {why}")]
+    Hex {
+        /// The field at fault.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What a command did.
@@ -110,4 +115,6 @@ pub enum Outcome {
     Transaction([u8; 32]),
     /// The sectors that a control command reaches.
     Sectors(Vec<SectorNumber>),
+    /// What a provider's book answered.
+    Provider(crate::provider::Reply),
 }

@@ -7,15 +7,42 @@
 //!
 //! Time is a queue of events by epoch. Epochs in which nothing happens cost nothing, tipsets are computed when
 //! asked for, so half a million epochs pass in milliseconds.
+//!
+//! Two neighbours live inside the world, each owner of its own state: [`crate::fevm::Fevm`] (contracts and their
+//! accounts) and [`crate::provider::Book`] (what providers were offered, took and do next). The world executes what
+//! both want done and tells them what became of it.
+//! Heights and epochs are plain `i64` within this crate, since most of them are computed modulo proving periods;
+//! types of `raas_core` stand where ids and money could be confused.
 
+mod actor_events;
 mod actors;
+mod calls;
 mod chain;
 mod command;
+mod contracts;
+mod deals;
+mod market;
+mod messages;
+mod miner;
+mod providers;
+mod publish;
+mod queue;
+mod sectors;
 mod state;
 mod timeline;
 
-pub use actors::{Actor, Actors, EAM_NAMESPACE, Wallet, eth_robust};
-pub use chain::{Chain, Tipset, TipsetError, blake2b_256, chain_cid};
+pub use actor_events::{ActorEvent, EVENT_CODEC, EventEntry};
+pub use actors::{Actor, Actors, Wallet};
+pub use chain::{Chain, Tipset, TipsetError};
 pub use command::{Command, CommandError, Outcome, Sectors};
-pub use state::{BURNT, CallResult, MARKET, World};
+pub use contracts::ActorsAt;
+pub use market::{Balance, Deal, Market, Phase, min_provider_collateral};
+pub use messages::NativeReceipt;
+pub use miner::{
+    CHALLENGE_WINDOW, DEADLINES, FAULT_DECLARATION_CUTOFF, FAULT_MAX_AGE, Miner, PROVING_PERIOD, Sector,
+    SectorCounts, SectorPhase,
+};
+pub use providers::collateral_bounds;
+pub use publish::{MAX_DURATION, MAX_LABEL, MIN_DURATION, Skipped};
+pub use state::{BURNT, CallResult, MARKET, SECTOR_SIZE, World, read_address};
 pub use timeline::{StateAt, Timeline};

@@ -1,0 +1,161 @@
+//! `GetActorEventsRaw`: events of built-in actors by height, emitter and fields.
+
+use super::{RpcError, encode, params::Params, params::read_key, view::View};
+use crate::{
+    codec::Address,
+    world::{ActorEvent, EVENT_CODEC, StateAt, read_address},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use raas_core::ids::ActorId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The widest range of heights.
+const RANGE_MAX: i64 = 2_880;
+/// The most events over more than one tipset.
+const EVENTS_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Filter {
+    addresses: Option<Vec<String>>,
+    fields: Option<BTreeMap<String, Vec<FieldValue>>>,
+    from_height: Option<i64>,
+    to_height: Option<i64>,
+    tipset_key: Value,
+}
+
+#[derive(Deserialize)]
+struct FieldValue {
+    codec: u64,
+    value: String,
+}
+
+/// `GetActorEventsRaw [filter]`: null when there are none.
+pub(super) fn get(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let filter: Option<Filter> = params.get(0)?;
+    let filter = filter.unwrap_or_default();
+    let (from, to) = heights(view, &filter)?;
+    let emitters = emitters(view, &filter)?;
+    let fields = fields(&filter)?;
+    if view.lens.hides_logs() {
+        return Ok(Value::Null);
+    }
+    let found: Vec<(i64, &ActorEvent)> = view
+        .world
+        .actor_events(from, to.min(view.head - 1))
+        .filter(|(_, event)| emitters.as_ref().is_none_or(|emitters| emitters.contains(&event.emitter)))
+        .filter(|(_, event)| matches(event, &fields))
+        .collect();
+    let one_tipset = found.first().map(|(height, _)| *height) == found.last().map(|(height, _)| *height);
+    if found.len() > EVENTS_MAX && !one_tipset {
+        return Err(RpcError::other("filter matches too many events, try a more restricted filter"));
+    }
+    if found.is_empty() {
+        return Ok(Value::Null);
+    }
+    found.into_iter().map(|(height, event)| show(view, height, event)).collect()
+}
+
+fn heights(view: View<'_>, filter: &Filter) -> Result<(i64, i64), RpcError> {
+    let key = read_key(&filter.tipset_key)
+        .ok_or_else(|| RpcError::params("Filecoin.GetActorEventsRaw", "tipsetKey is not a list of CID links"))?;
+    if !key.is_empty() {
+        if filter.from_height.is_some() || filter.to_height.is_some() {
+            return Err(RpcError::other("cannot specify both TipSetKey and FromHeight/ToHeight"));
+        }
+        let height = view.height(&key)?;
+        return Ok((height, height));
+    }
+    // As on Lotus, leaving a height out gives nothing useful.
+    let (from, to) = (filter.from_height.unwrap_or(view.head), filter.to_height.unwrap_or(view.head));
+    if from < 0 || to < 0 {
+        return Err(RpcError::other("invalid epoch range: heights must not be negative"));
+    }
+    if from > to {
+        return Err(RpcError::other(format!(
+            "invalid epoch range: to height ({to}) must be after from height ({from})"
+        )));
+    }
+    if to - from > RANGE_MAX {
+        return Err(RpcError::other(format!(
+            "invalid epoch range: range between to and 'from' heights is too large (maximum: {RANGE_MAX})"
+        )));
+    }
+    Ok((from, to))
+}
+
+fn emitters(view: View<'_>, filter: &Filter) -> Result<Option<Vec<ActorId>>, RpcError> {
+    let Some(addresses) = filter.addresses.as_ref().filter(|addresses| !addresses.is_empty()) else {
+        return Ok(None);
+    };
+    let mut emitters = Vec::new();
+    for text in addresses {
+        match read_address(text) {
+            Some(address @ (Address::Id(_) | Address::Delegated { .. })) => {
+                emitters.extend(view.world.actors.lookup(&address, StateAt::after(view.head)));
+            }
+            Some(_) => {
+                return Err(RpcError::other(format!(
+                    "can only query events by ID or Delegated addresses; but request has address: {text}"
+                )));
+            }
+            None => {
+                return Err(RpcError::params("Filecoin.GetActorEventsRaw", format!("{text} is not an address")));
+            }
+        }
+    }
+    Ok(Some(emitters))
+}
+
+type Fields = Vec<(String, Vec<(u64, Vec<u8>)>)>;
+
+fn fields(filter: &Filter) -> Result<Fields, RpcError> {
+    let mut wanted = Vec::new();
+    for (key, values) in filter.fields.iter().flatten() {
+        let mut decoded = Vec::new();
+        for value in values {
+            let bytes = STANDARD
+                .decode(&value.value)
+                .map_err(|error| RpcError::params("Filecoin.GetActorEventsRaw", error))?;
+            decoded.push((value.codec, bytes));
+        }
+        wanted.push((key.clone(), decoded));
+    }
+    Ok(wanted)
+}
+
+/// Keys are joined by AND, the values of a key by OR; a key without values needs only to be there.
+fn matches(event: &ActorEvent, fields: &Fields) -> bool {
+    fields.iter().all(|(key, values)| {
+        event.entries.iter().filter(|entry| entry.key == *key).any(|entry| {
+            values.is_empty()
+                || values.iter().any(|(codec, value)| *codec == EVENT_CODEC && *value == entry.value)
+        })
+    })
+}
+
+fn show(view: View<'_>, height: i64, event: &ActorEvent) -> Result<Value, RpcError> {
+    let entries: Vec<Value> = event
+        .entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "Flags": entry.flags,
+                "Key": entry.key,
+                "Codec": EVENT_CODEC,
+                "Value": encode::base64(&entry.value),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "entries": entries,
+        "emitter": encode::id_address(event.emitter),
+        "reverted": false,
+        "height": height,
+        "tipsetKey": encode::key(&view.tipset(height)?.key),
+        "msgCid": encode::link(&event.message),
+    }))
+}

@@ -1,0 +1,210 @@
+//! Read-only calls of built-in actors: one implementation for `StateCall` and for contracts.
+
+use super::{
+    market::{DEAL_NOT_ACTIVATED, Phase},
+    miner::SectorPhase,
+    state::{CallResult, MARKET, World},
+    timeline::StateAt,
+};
+use crate::codec::{Address, CborError, TokenAmount, from_cbor, to_cbor};
+use raas_core::ids::{ActorId, DealId, ProviderId, SectorNumber};
+use serde::{Serialize, de::DeserializeOwned};
+
+const CBOR: u64 = 0x51;
+const NOT_FOUND: i64 = 17;
+const ILLEGAL_ARGUMENT: i64 = 16;
+const FORBIDDEN: i64 = 18;
+const SERIALIZATION: i64 = 21;
+const UNHANDLED: i64 = 22;
+const READ_ONLY: i64 = 25;
+/// Minus the system error "not found".
+const NO_ACTOR: i64 = -6;
+/// A location of a sector that no partition tracks.
+const NOWHERE: (i64, i64) = (-1, -1);
+
+/// FIP-0112 statuses.
+const DEAD: u8 = 0;
+const ACTIVE: u8 = 1;
+const FAULTY: u8 = 2;
+
+impl CallResult {
+    fn of(result: Result<Vec<u8>, i64>) -> Self {
+        match result {
+            Ok(ret) if ret.is_empty() => Self::default(),
+            Ok(ret) => Self { exit: 0, codec: CBOR, ret },
+            Err(exit) => Self { exit, codec: 0, ret: Vec::new() },
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(params: &[u8]) -> Result<T, i64> {
+    from_cbor(params).map_err(|_: CborError| SERIALIZATION)
+}
+
+fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, i64> {
+    to_cbor(value).map_err(|_| SERIALIZATION)
+}
+
+impl World {
+    /// Calls `method` of a built-in actor in state `at`, changing nothing: methods that would change state exit
+    /// with 25, unknown ones with 22, an absent actor is -6.
+    #[must_use]
+    pub fn call_actor(&self, at: StateAt, to: ActorId, method: u64, params: &[u8]) -> CallResult {
+        let provider = ProviderId(to);
+        CallResult::of(match to {
+            MARKET => self.market_read(at, method, params),
+            ActorId(6 | 7) => self.registry_read(method, params),
+            _ if self.miners.contains_key(&provider) => self.miner_read(at, provider, method, params),
+            _ if self.actors.get(to).is_some_and(|actor| actor.created <= at.0) => Err(UNHANDLED),
+            _ => Err(NO_ACTOR),
+        })
+    }
+
+    fn market_read(&self, at: StateAt, method: u64, params: &[u8]) -> Result<Vec<u8>, i64> {
+        if method == 726_108_461 {
+            let address: Address = read(params)?;
+            let account = self.actors.lookup(&address, at).ok_or(ILLEGAL_ARGUMENT)?;
+            let balance = self.market.balance(account, at);
+            return write(&(TokenAmount(balance.escrow), TokenAmount(balance.locked)));
+        }
+        if matches!(method, 822_473_126 | 2_280_458_852 | 2_236_929_350 | 1_900_091_594 | 2_034_386_435) {
+            return Err(READ_ONLY);
+        }
+        if !GETTERS.contains(&method) {
+            return Err(UNHANDLED);
+        }
+        let (deal, phase) = self.market.deal(DealId(read(params)?), at)?;
+        let proposal = &deal.proposal;
+        match method {
+            1_157_985_802 => write(&(proposal.piece_cid, proposal.piece_size)),
+            128_053_329 => write(&deal.client.0),
+            935_081_690 => write(&deal.provider.0),
+            46_363_526 => write(&proposal.label),
+            163_777_312 => write(&(proposal.start.0, proposal.duration())),
+            4_287_162_428 => {
+                let epochs = u64::try_from(proposal.duration()).unwrap_or(0);
+                write(&TokenAmount(proposal.price_per_epoch.times(epochs)))
+            }
+            200_567_895 => write(&TokenAmount(proposal.client_collateral)),
+            2_986_712_137 => write(&TokenAmount(proposal.provider_collateral)),
+            2_627_389_465 => write(&proposal.verified),
+            2_567_238_399 => match phase {
+                Phase::Active { since, .. } => write(&(since, -1_i64)),
+                Phase::Published | Phase::Removed => write(&(-1_i64, -1_i64)),
+            },
+            2_611_213_344 => match phase {
+                Phase::Active { sector, .. } => write(&sector.0),
+                Phase::Published | Phase::Removed => Err(DEAL_NOT_ACTIVATED),
+            },
+            _ => Err(UNHANDLED),
+        }
+    }
+
+    fn miner_read(
+        &self,
+        at: StateAt,
+        provider: ProviderId,
+        method: u64,
+        params: &[u8],
+    ) -> Result<Vec<u8>, i64> {
+        let miner = self.miners.get(&provider).ok_or(NOT_FOUND)?;
+        let status = |number: u64| {
+            miner.sector(SectorNumber(number), at).map(|(sector, phase)| (sector, status_of(phase)))
+        };
+        match method {
+            1_321_604_665 => {
+                let (number,): (u64,) = read(params)?;
+                let (status, place) =
+                    status(number).map_or((DEAD, NOWHERE), |(sector, status)| (status, (sector.deadline, 0)));
+                write(&(status, serde_bytes::ByteBuf::from(write(&place)?)))
+            }
+            3_092_458_564 => {
+                let (number, claimed, aux): (u64, u8, serde_bytes::ByteBuf) = read(params)?;
+                let place: (i64, i64) = from_cbor(&aux).map_err(|_| ILLEGAL_ARGUMENT)?;
+                if claimed > FAULTY {
+                    return Err(SERIALIZATION);
+                }
+                if place == NOWHERE {
+                    return write(&(claimed == DEAD && status(number).is_none()));
+                }
+                if place.0 < 0 || place.1 < 0 {
+                    return Err(ILLEGAL_ARGUMENT);
+                }
+                let found = status(number).filter(|(sector, _)| (sector.deadline, 0) == place);
+                let (_, status) = found.ok_or(NOT_FOUND)?;
+                write(&(status == claimed))
+            }
+            3_010_055_991 => {
+                let (sector, _) = miner.sector(SectorNumber(read(params)?), at).ok_or(NOT_FOUND)?;
+                write(&sector.expiration)
+            }
+            3_275_365_574 => {
+                let owner = Address::Id(miner.config.operator);
+                write(&(owner, Option::<Address>::None))
+            }
+            348_244_887 => {
+                let address: Address = read(params)?;
+                let caller = self.actors.lookup(&address, at);
+                write(&caller.is_some_and(|caller| self.controls(provider, caller)))
+            }
+            3_858_292_296 => write(&super::state::SECTOR_SIZE),
+            2_812_875_329 => write(&serde_bytes::ByteBuf::from(miner.peer_bytes())),
+            1_332_909_407 => {
+                let addresses: Vec<_> =
+                    miner.multiaddrs.iter().map(|bytes| serde_bytes::ByteBuf::from(bytes.clone())).collect();
+                write(&addresses)
+            }
+            4_026_106_874 => write(&TokenAmount::default()),
+            _ => Err(UNHANDLED),
+        }
+    }
+
+    /// The verified registry and DataCap: nothing was ever allocated on this network.
+    fn registry_read(&self, method: u64, params: &[u8]) -> Result<Vec<u8>, i64> {
+        match method {
+            2_199_871_187 => {
+                let (_, ids): (u64, Vec<u64>) = read(params)?;
+                let failed: Vec<(u64, i64)> =
+                    (0_u64..).zip(&ids).map(|(index, _)| (index, NOT_FOUND)).collect();
+                write(&((0_u64, failed), Vec::<u64>::new()))
+            }
+            3_261_979_605 | 4_205_072_950 => write(&TokenAmount::default()),
+            _ => Err(self.registry_exit(method)),
+        }
+    }
+
+    /// How a mutation of the verified registry ends: forbidden since version 29, and before it there is nothing
+    /// to change here.
+    pub(super) fn registry_exit(&self, method: u64) -> i64 {
+        match method {
+            1_752_273_514 | 2_421_068_268 | 2_873_373_899 | 80_475_954 | 3_621_052_141 => {
+                if self.config.network_version >= 29 { FORBIDDEN } else { NOT_FOUND }
+            }
+            _ => UNHANDLED,
+        }
+    }
+}
+
+/// Methods of f05 that take a deal id.
+const GETTERS: [u64; 11] = [
+    1_157_985_802,
+    128_053_329,
+    935_081_690,
+    46_363_526,
+    163_777_312,
+    4_287_162_428,
+    200_567_895,
+    2_986_712_137,
+    2_627_389_465,
+    2_567_238_399,
+    2_611_213_344,
+];
+
+const fn status_of(phase: SectorPhase) -> u8 {
+    match phase {
+        // Active means live and not faulty, so it includes what is not proven yet.
+        SectorPhase::Unproven | SectorPhase::Active => ACTIVE,
+        SectorPhase::Faulty { .. } | SectorPhase::Recovering { .. } => FAULTY,
+        SectorPhase::Terminated | SectorPhase::Expired => DEAD,
+    }
+}

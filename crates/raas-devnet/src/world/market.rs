@@ -1,0 +1,163 @@
+//! The market actor's records: deals and balances over time, and how they are read.
+
+use super::timeline::{StateAt, Timeline};
+use crate::codec::DealProposal;
+use cid::Cid;
+use raas_core::{
+    ids::{ActorId, DealId, SectorNumber},
+    units::AttoFil,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Exit code: never allocated.
+pub(super) const NOT_FOUND: i64 = 17;
+/// Exit code: was there and is removed.
+pub(super) const DEAL_EXPIRED: i64 = 32;
+/// Exit code: published and not activated.
+pub(super) const DEAL_NOT_ACTIVATED: i64 = 33;
+
+/// What an account has in the market.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// All of it.
+    pub escrow: AttoFil,
+    /// The part bound by deals.
+    pub locked: AttoFil,
+}
+
+impl Balance {
+    /// What new deals can bind or the owner take back.
+    #[must_use]
+    pub const fn available(&self) -> AttoFil {
+        self.escrow.minus(self.locked)
+    }
+}
+
+/// Where a published deal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Published, not activated.
+    Published,
+    /// Its sector was proven. It stays so while the sector is faulty, and after its end until settled.
+    Active {
+        /// Where the piece is.
+        sector: SectorNumber,
+        /// Epoch of activation.
+        since: i64,
+        /// Epoch of the last settlement.
+        settled: Option<i64>,
+    },
+    /// Gone from state: terminated, settled after its end, or cleaned up.
+    Removed,
+}
+
+/// One deal.
+#[derive(Clone, Debug)]
+pub struct Deal {
+    /// Its number.
+    pub id: DealId,
+    /// What was agreed, with client and provider as id addresses as the chain stores it.
+    pub proposal: DealProposal,
+    /// The CID of the proposal as the client signed it.
+    pub signed_cid: Cid,
+    /// The client's actor.
+    pub client: ActorId,
+    /// The miner actor.
+    pub provider: ActorId,
+    /// The publish message.
+    pub publish_message: Cid,
+    /// Where it stood when.
+    pub phase: Timeline<Phase>,
+}
+
+/// All of f05.
+#[derive(Clone, Debug, Default)]
+pub struct Market {
+    /// The first id given out; every id below counts as removed long ago.
+    first: u64,
+    pub(super) deals: BTreeMap<DealId, Deal>,
+    pub(super) by_signed: BTreeMap<Cid, DealId>,
+    /// CIDs of stored proposals that may not be published a second time.
+    pub(super) pending: BTreeSet<Cid>,
+    balances: BTreeMap<ActorId, Timeline<Balance>>,
+}
+
+impl Market {
+    /// An empty market whose next deal is `first`.
+    pub(super) fn new(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// The id the next deal gets.
+    pub(super) fn next(&self) -> DealId {
+        self.deals.keys().next_back().map_or(DealId(self.first), |last| DealId(last.0 + 1))
+    }
+
+    /// The id the next deal gets, as state `at` knows it.
+    #[must_use]
+    pub fn next_id(&self, at: StateAt) -> DealId {
+        let published = |deal: &Deal| deal.phase.get(at).is_some();
+        self.deals
+            .values()
+            .rev()
+            .find(|deal| published(deal))
+            .map_or(DealId(self.first), |deal| DealId(deal.id.0 + 1))
+    }
+
+    /// A deal in state `at`, or the exit code that says why it is not there: 17 never allocated, 32 removed.
+    pub fn deal(&self, id: DealId, at: StateAt) -> Result<(&Deal, Phase), i64> {
+        match self.deals.get(&id) {
+            None if id.0 < self.first => Err(DEAL_EXPIRED),
+            None => Err(NOT_FOUND),
+            Some(deal) => match deal.phase.get(at) {
+                None => Err(NOT_FOUND),
+                Some(Phase::Removed) => Err(DEAL_EXPIRED),
+                Some(phase) => Ok((deal, *phase)),
+            },
+        }
+    }
+
+    /// The newest phase of a deal that is not removed.
+    pub(super) fn current(&self, id: DealId) -> Option<(&Deal, Phase)> {
+        self.deal(id, StateAt(i64::MAX)).ok()
+    }
+
+    pub(super) fn set_phase(&mut self, id: DealId, epoch: i64, phase: Phase) {
+        if let Some(deal) = self.deals.get_mut(&id) {
+            deal.phase.set(epoch, phase);
+            if phase == Phase::Removed
+                && let Ok(cid) = deal.proposal.cid()
+            {
+                self.pending.remove(&cid);
+            }
+        }
+    }
+
+    /// Escrow and locked funds of an account.
+    #[must_use]
+    pub fn balance(&self, account: ActorId, at: StateAt) -> Balance {
+        self.balances.get(&account).and_then(|line| line.get(at)).copied().unwrap_or_default()
+    }
+
+    /// The newest escrow and locked funds of an account.
+    pub(super) fn funds(&self, account: ActorId) -> Balance {
+        self.balance(account, StateAt(i64::MAX))
+    }
+
+    pub(super) fn change(&mut self, account: ActorId, epoch: i64, change: impl FnOnce(&mut Balance)) {
+        let mut balance = self.funds(account);
+        change(&mut balance);
+        self.balances.entry(account).or_default().set(epoch, balance);
+    }
+}
+
+/// The collateral a provider must lock for a piece of `padded` bytes: 1 % of the circulating supply times the
+/// piece's share of the network's power. Both are fixed here at the order of mainnet's.
+#[must_use]
+pub fn min_provider_collateral(padded: u64) -> AttoFil {
+    /// 750 million FIL.
+    const CIRCULATING: u128 = 750_000_000 * 1_000_000_000_000_000_000;
+    /// 25 EiB.
+    const POWER: u128 = 25 << 60;
+    AttoFil(CIRCULATING / 100 * u128::from(padded) / POWER)
+}
