@@ -141,6 +141,16 @@ contract PodsiTest is Test {
         podsi.impliedDeal(victim, 16, proof);
     }
 
+    /// Both roots agree here; the sizes that the two paths imply do not.
+    function test_an_entry_on_another_level_is_refused() public {
+        bytes32[] memory leaves = new bytes32[](4);
+        leaves[1] = bytes32(uint256(0x3300));
+        bytes32 piece = Tree.rootOf(leaves);
+        InclusionProof memory proof = Tree.hashedEntry(leaves, piece);
+        vm.expectRevert(abi.encodeWithSelector(Podsi.CommitmentsDiffer.selector));
+        podsi.impliedDeal(piece, 128, proof);
+    }
+
     function testFuzz_piece_sizes_are_powers_of_two_in_range(uint64 size) public {
         bool valid = false;
         for (uint256 shift = 7; shift <= 36; ++shift) {

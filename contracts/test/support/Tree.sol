@@ -23,15 +23,37 @@ library Tree {
             nodes[i] = leaves[i];
         }
         while (uint256(1) << depth < leaves.length) ++depth;
-        bytes32 word = bytes32(abi.encodePacked(uint64(0), little(claimedSize), uint128(0)));
-        bytes16 sum = bytes16(sha256(abi.encodePacked(claimed, word)));
-        sum &= 0xffffffffffffffffffffffffffffff3f;
-        nodes[ENTRY_LEAF] = claimed;
-        nodes[ENTRY_LEAF + 1] = bytes32(abi.encodePacked(uint64(0), little(claimedSize), sum));
+        (nodes[ENTRY_LEAF], nodes[ENTRY_LEAF + 1]) = entry(claimed, claimedSize);
 
         proof.proofSubtree = path(nodes, depth, 0);
         proof.proofIndex = path(nodes, 1, ENTRY_LEAF / 2);
         root = rootOf(nodes);
+    }
+
+    /// A deal whose leaf is the *hash* of an index entry, and a proof that starts from that leaf: consistent, but
+    /// one level too long.
+    function hashedEntry(bytes32[] memory leaves, bytes32 claimed)
+        internal
+        pure
+        returns (InclusionProof memory proof)
+    {
+        bytes32[] memory nodes = new bytes32[](LEAVES);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            nodes[i] = leaves[i];
+        }
+        bytes32[] memory words = new bytes32[](2);
+        (words[0], words[1]) = entry(claimed, 128);
+        nodes[ENTRY_LEAF] = rootOf(words);
+        proof.proofSubtree = path(nodes, 2, 0);
+        proof.proofIndex = path(nodes, 0, ENTRY_LEAF);
+    }
+
+    /// The two leaves of an index entry at offset 0: commitment, then offset, size and checksum.
+    function entry(bytes32 commitment, uint64 size) internal pure returns (bytes32, bytes32) {
+        bytes32 word = bytes32(abi.encodePacked(uint64(0), little(size), uint128(0)));
+        bytes16 sum = bytes16(sha256(abi.encodePacked(commitment, word)));
+        sum &= 0xffffffffffffffffffffffffffffff3f;
+        return (commitment, bytes32(abi.encodePacked(uint64(0), little(size), sum)));
     }
 
     function rootOf(bytes32[] memory nodes) internal pure returns (bytes32) {
