@@ -1,0 +1,108 @@
+//! One window of a contract's events: the cursor, the jobs and the completions in one transaction, so that
+//! each event counts exactly once however often it is read.
+
+use raas_core::cid::DataCid;
+use raas_core::ids::{HoldingId, JobId, RequestId};
+use raas_core::ports::CompletionSeen;
+use sqlx::SqliteConnection;
+
+use super::error::Error;
+use super::events::{Happened, log};
+use super::open::Store;
+use super::schema::{int, parse, uint};
+use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
+use super::{cursor, jobs, sightings};
+
+impl Store {
+    /// Stores a window: the cursor after it, a job per request, a sighting per completion. A request whose
+    /// transaction is one of our own submits binds to the job that submitted it and makes no second one. What
+    /// became of each of `jobs`, in their order.
+    pub async fn apply_window(
+        &self,
+        contract: &str,
+        cursor: &serde_json::Value,
+        jobs: &[NewJob],
+        completions: &[CompletionSeen],
+    ) -> Result<Vec<Registered>, Error> {
+        let mut tx = self.write().await?;
+        cursor::put(&mut tx, contract, cursor).await?;
+        let mut registered = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            registered.push(match bind_own(&mut tx, job).await? {
+                Some(bound) => bound,
+                None => jobs::register(&mut tx, job).await?,
+            });
+        }
+        for completion in completions {
+            complete(&mut tx, contract, completion).await?;
+        }
+        tx.commit().await?;
+        Ok(registered)
+    }
+}
+
+/// Binds the request to the job whose own transaction submitted it, if that is so.
+async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
+    let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
+    let own: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT j.id, j.holding FROM tx_signed s JOIN tx t ON t.id = s.tx JOIN job j ON j.id = t.job
+         JOIN holding h ON h.id = j.holding
+         WHERE LOWER(s.hash) = LOWER($1) AND j.request IS NULL AND h.cid = $2
+         AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $4) ORDER BY j.id",
+    )
+    .bind(transaction)
+    .bind(job.cid.to_string())
+    .bind(contract)
+    .bind(int("request", request.0)?)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, holding)) = own else { return Ok(None) };
+    sqlx::query("UPDATE job SET contract = $2, request = $3 WHERE id = $1")
+        .bind(id)
+        .bind(contract)
+        .bind(int("request", request.0)?)
+        .execute(&mut *connection)
+        .await?;
+    let (id, holding) = (JobId(uint("job", id)?), HoldingId(uint("holding", holding)?));
+    let bound = Happened::RequestBound { job: id, request: *request };
+    log(connection, Some(holding), Some(job.at), &bound).await?;
+    Ok(Some(Registered::AlreadyExists { job: id, holding }))
+}
+
+/// Stores one completion; a deal that is no order here is to be looked at.
+async fn complete(
+    connection: &mut SqliteConnection,
+    contract: &str,
+    completion: &CompletionSeen,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO completion (contract, request, deal, block) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (contract, request, deal) DO NOTHING",
+    )
+    .bind(contract)
+    .bind(int("request", completion.request.0)?)
+    .bind(int("deal", completion.deal.0)?)
+    .bind(completion.block.0)
+    .execute(&mut *connection)
+    .await?;
+    // A request without a job (its CID was none) has nobody whose copy this could be.
+    let Some(cid) = cid_of_request(connection, contract, completion.request).await? else { return Ok(()) };
+    let sighting =
+        Sighting { cid, request: Some(completion.request), deal: completion.deal, state: SightingState::New };
+    sightings::insert(connection, &sighting).await
+}
+
+async fn cid_of_request(
+    connection: &mut SqliteConnection,
+    contract: &str,
+    request: RequestId,
+) -> Result<Option<DataCid>, Error> {
+    let cid: Option<String> = sqlx::query_scalar(
+        "SELECT h.cid FROM job j JOIN holding h ON h.id = j.holding WHERE j.contract = $1 AND j.request = $2",
+    )
+    .bind(contract)
+    .bind(int("request", request.0)?)
+    .fetch_optional(connection)
+    .await?;
+    cid.map(|cid| parse("CID", &cid)).transpose()
+}

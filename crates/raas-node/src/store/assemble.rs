@@ -1,0 +1,254 @@
+//! Puts holdings together as the rules see them: each table is read once, then grouped in memory.
+
+use raas_core::cid::{Commitment, DataCid};
+use raas_core::holding::{Attestation, Holding, Piece, PieceSlots, Slot};
+use raas_core::ids::{DealId, HoldingId, OwnerId, RequestId};
+use raas_core::order::Order;
+use raas_core::policy::{Duties, Policy};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row, Sqlite, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::Error;
+use super::orders::{decode_order, order_columns};
+use super::schema::{DUTIES, POLICY, parse, small, uint};
+
+/// Which holdings.
+#[derive(Clone, Copy)]
+pub(super) enum Scope {
+    /// Open, or with an order that is not closed.
+    Watched,
+    /// One of them, in any state.
+    One(i64),
+}
+
+macro_rules! scoped {
+    ($scope:expr, $column:literal, $head:expr, $tail:literal) => {
+        match $scope {
+            Scope::Watched => sqlx::query(concat!(
+                $head,
+                $column,
+                " IN (SELECT holding FROM job WHERE open = 1 UNION SELECT holding FROM orders WHERE closed = 0) ",
+                $tail
+            )),
+            Scope::One(id) => sqlx::query(concat!($head, $column, " = $1 ", $tail)).bind(id),
+        }
+    };
+}
+
+type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+#[derive(Default)]
+struct Draft {
+    open_jobs: Vec<(Duties, Policy)>,
+    stopped_jobs: Vec<Policy>,
+    requests: BTreeMap<RequestId, BTreeSet<DealId>>,
+    pieces: Vec<Piece>,
+    placed: BTreeMap<Commitment, BTreeMap<u32, Vec<Order>>>,
+    spares: BTreeMap<Commitment, Vec<Order>>,
+}
+
+/// The holdings of `scope`, in order of their ids.
+pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope) -> Result<Vec<Holding>, Error> {
+    let mut names: BTreeMap<HoldingId, (OwnerId, DataCid)> = BTreeMap::new();
+    let mut drafts: BTreeMap<HoldingId, Draft> = BTreeMap::new();
+    for row in rows(connection, scoped!(scope, "id", "SELECT id, owner, cid FROM holding WHERE ", "")).await?
+    {
+        let id = HoldingId(uint("holding", row.try_get("id")?)?);
+        names.insert(id, (OwnerId(row.try_get("owner")?), parse("CID", row.try_get("cid")?)?));
+        drafts.insert(id, Draft::default());
+    }
+    read_jobs(connection, scope, &mut drafts).await?;
+    read_pieces(connection, scope, &mut drafts).await?;
+    read_orders(connection, scope, &mut drafts).await?;
+    read_attested(connection, scope, &mut drafts).await?;
+    names
+        .into_iter()
+        .zip(drafts.into_values())
+        .filter_map(|((id, (owner, cid)), draft)| draft.finish(id, owner, cid))
+        .map(Ok)
+        .collect()
+}
+
+async fn rows(connection: &mut SqliteConnection, query: Query) -> Result<Vec<SqliteRow>, Error> {
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// The draft a row belongs to. Rows of other holdings come along when an order is shared.
+fn draft<'a>(
+    drafts: &'a mut BTreeMap<HoldingId, Draft>,
+    row: &SqliteRow,
+) -> Result<Option<&'a mut Draft>, Error> {
+    Ok(drafts.get_mut(&HoldingId(uint("holding", row.try_get("holding")?)?)))
+}
+
+async fn read_jobs(
+    connection: &mut SqliteConnection,
+    scope: Scope,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let query = scoped!(
+        scope,
+        "holding",
+        "SELECT holding, open, duties, policy, request FROM job WHERE ",
+        "ORDER BY id"
+    );
+    for row in rows(connection, query).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let policy = POLICY.decode(row.try_get("policy")?)?;
+        if !row.try_get::<bool, _>("open")? {
+            draft.stopped_jobs.push(policy);
+            continue;
+        }
+        draft.open_jobs.push((DUTIES.decode(row.try_get("duties")?)?, policy));
+        if let Some(request) = row.try_get::<Option<i64>, _>("request")? {
+            draft.requests.entry(RequestId(uint("request", request)?)).or_default();
+        }
+    }
+    Ok(())
+}
+
+async fn read_pieces(
+    connection: &mut SqliteConnection,
+    scope: Scope,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let query = scoped!(
+        scope,
+        "hp.holding",
+        "SELECT hp.holding, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at
+         FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece WHERE ",
+        "ORDER BY hp.holding, hp.piece"
+    );
+    for row in rows(connection, query).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let size = uint("piece size", row.try_get("size")?)?;
+        draft.pieces.push(Piece {
+            commitment: parse("commitment", row.try_get("commitment")?)?,
+            size: size
+                .try_into()
+                .map_err(|error| Error::Unreadable { format: "piece size", source: Box::new(error) })?,
+            car_bytes: uint("CAR bytes", row.try_get("car_bytes")?)?,
+            local: row.try_get("local")?,
+            retrievable: row.try_get::<Option<i64>, _>("retrieved_at")?.is_some(),
+        });
+    }
+    Ok(())
+}
+
+async fn read_orders(
+    connection: &mut SqliteConnection,
+    scope: Scope,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let placed = scoped!(
+        scope,
+        "s.holding",
+        concat!(
+            "SELECT s.holding AS holding, s.slot AS slot, ",
+            order_columns!(),
+            " FROM order_slot s JOIN orders o ON o.id = s.order_id WHERE s.kept = 1 AND "
+        ),
+        "ORDER BY s.holding, s.piece, s.slot, s.generation"
+    );
+    for row in rows(connection, placed).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let order = decode_order(&row)?;
+        let slot = small("slot", row.try_get("slot")?)?;
+        draft.placed.entry(order.piece).or_default().entry(slot).or_default().push(order);
+    }
+    let spares = scoped!(
+        scope,
+        "o.holding",
+        concat!(
+            "SELECT o.holding AS holding, ",
+            order_columns!(),
+            " FROM orders o WHERE o.closed = 0
+             AND NOT EXISTS (SELECT 1 FROM order_slot s WHERE s.order_id = o.id) AND "
+        ),
+        "ORDER BY o.id"
+    );
+    for row in rows(connection, spares).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let order = decode_order(&row)?;
+        draft.spares.entry(order.piece).or_default().push(order);
+    }
+    Ok(())
+}
+
+/// Deals that a request shows already, by the contract's events or by a transaction of ours that is on its
+/// way or succeeded.
+async fn read_attested(
+    connection: &mut SqliteConnection,
+    scope: Scope,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let seen = scoped!(
+        scope,
+        "j.holding",
+        "SELECT j.holding, c.request, c.deal FROM job j
+         JOIN completion c ON c.contract = j.contract AND c.request = j.request WHERE ",
+        ""
+    );
+    let sent = scoped!(
+        scope,
+        "j.holding",
+        "SELECT j.holding, t.request, t.deal FROM job j
+         JOIN tx t ON t.request = j.request AND t.contract = j.contract AND t.deal IS NOT NULL
+         AND t.counts = 1 WHERE ",
+        ""
+    );
+    for query in [seen, sent] {
+        for row in rows(connection, query).await? {
+            let Some(draft) = draft(drafts, &row)? else { continue };
+            let request = RequestId(uint("request", row.try_get("request")?)?);
+            if let Some(done) = draft.requests.get_mut(&request) {
+                done.insert(DealId(uint("deal", row.try_get("deal")?)?));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Draft {
+    /// `None` for a holding without any job, which the schema's only writer never makes.
+    fn finish(self, id: HoldingId, owner: OwnerId, cid: DataCid) -> Option<Holding> {
+        let open = !self.open_jobs.is_empty();
+        let duties = self.open_jobs.iter().fold(Duties::default(), |all, (duties, _)| all.union(*duties));
+        let policies: Vec<Policy> = if open {
+            self.open_jobs.into_iter().map(|(_, policy)| policy).collect()
+        } else {
+            self.stopped_jobs
+        };
+        let policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
+        let (mut placed, mut spares) = (self.placed, self.spares);
+        let pieces = self
+            .pieces
+            .into_iter()
+            .map(|piece| PieceSlots {
+                slots: slots(policy.replicas.target, placed.remove(&piece.commitment).unwrap_or_default()),
+                spares: spares.remove(&piece.commitment).unwrap_or_default(),
+                piece,
+            })
+            .collect();
+        let attestations = self
+            .requests
+            .into_iter()
+            .map(|(request, done)| Attestation { request, done: done.into_iter().collect() })
+            .collect();
+        Some(Holding { id, owner, cid, duties, policy, pieces, attestations, open })
+    }
+}
+
+/// `target` places, and those beyond it that still hold something after the target was lowered.
+fn slots(target: u32, mut placed: BTreeMap<u32, Vec<Order>>) -> Vec<Slot> {
+    let used = placed
+        .iter()
+        .filter(|(_, orders)| orders.iter().any(|order| !order.state.is_closed()))
+        .map(|(index, _)| index.saturating_add(1))
+        .max()
+        .unwrap_or(0);
+    (0..target.max(used))
+        .map(|index| Slot { index, generations: placed.remove(&index).unwrap_or_default() })
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! Why the store refuses or fails.
+
+use raas_core::ids::{JobId, RequestId};
+use raas_core::ports::Lane;
+
+use super::types::TxId;
+
+/// Why a named transaction did not happen. Nothing of it is stored then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be used.
+    #[error("store file {path} cannot be opened; check the directory, its permissions and free space")]
+    Open {
+        /// As given.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The schema cannot be brought to this version's, or is newer than it.
+    #[error(
+        "the store's schema does not fit this version of raas; use the version that wrote it, or a newer one"
+    )]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A newer start took over the leases. This process must not act any more.
+    #[error("another process took over this store (fence {newest} is newer than {mine}); stop this one")]
+    Fenced {
+        /// This process's fence.
+        mine: i64,
+        /// The fence in force.
+        newest: i64,
+    },
+    /// The store belongs to another chain.
+    #[error(
+        "the store is bound to network {bound} (genesis {bound_genesis}), not to {given} (genesis {given_genesis}); \
+         use another data directory"
+    )]
+    OtherNetwork {
+        /// Stored name.
+        bound: String,
+        /// Stored genesis.
+        bound_genesis: String,
+        /// Name now.
+        given: String,
+        /// Genesis now.
+        given_genesis: String,
+    },
+    /// The idempotency key was used with other content.
+    #[error("Idempotency-Key {key:?} was used for job {job} with other content; use a new key")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// What it stands for.
+        job: JobId,
+    },
+    /// A finalized contract request has another CID or owner than before: somebody lies.
+    #[error("request {request} of contract {contract} differs from what was read before (job {job})")]
+    RequestChanged {
+        /// The contract.
+        contract: String,
+        /// The request.
+        request: RequestId,
+        /// The job it led to.
+        job: JobId,
+    },
+    /// Another transaction holds this nonce.
+    #[error("nonce {nonce} of the {lane:?} account is reserved for another transaction than {tx:?}")]
+    NonceTaken {
+        /// Which account.
+        lane: Lane,
+        /// The nonce.
+        nonce: u64,
+        /// Who asked for it.
+        tx: TxId,
+    },
+    /// All signed forms of one transaction share one nonce, so that at most one is mined.
+    #[error("transaction {tx:?} has nonce {reserved} and cannot be signed with {given}")]
+    NonceChanged {
+        /// The transaction.
+        tx: TxId,
+        /// Its nonce.
+        reserved: u64,
+        /// The other one.
+        given: u64,
+    },
+    /// A proposal's CID, UUID or secret is already stored.
+    #[error("proposal {0} (or its UUID or secret) was stored before")]
+    ProposalReused(String),
+    /// A stored format is newer than this program.
+    #[error("stored {format} has version {found}, this version of raas reads up to {known}; use a newer one")]
+    NewerFormat {
+        /// Which.
+        format: &'static str,
+        /// Its version.
+        found: u32,
+        /// The newest known here.
+        known: u32,
+    },
+    /// A stored value cannot be read.
+    #[error("stored {format} is unreadable")]
+    Unreadable {
+        /// Which.
+        format: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A number does not fit its column.
+    #[error("{what} {value} is outside what the store holds")]
+    OutOfRange {
+        /// Which.
+        what: &'static str,
+        /// As given.
+        value: String,
+    },
+    /// The database failed.
+    #[error("the store's database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whether `error` comes from a UNIQUE constraint.
+pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}

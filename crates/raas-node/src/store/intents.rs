@@ -1,0 +1,306 @@
+//! Intents: what a plan decided, checked once more against the store and written before any effect.
+//!
+//! The plan was made from a snapshot. Between snapshot and commit a deal may have been found, a job stopped,
+//! money spent: whatever does not hold any more is refused, and the next plan decides again.
+
+use raas_core::cid::Commitment;
+use raas_core::ids::{DealId, HoldingId, OrderId, RequestId};
+use raas_core::order::{Cause, Order, OrderState, SlotRef};
+use raas_core::plan::{Action, Reason};
+use raas_core::ports::TxIntent;
+use raas_core::units::{AttoFil, Epoch};
+use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeSet;
+
+use super::error::Error;
+use super::events::{Happened, log};
+use super::open::Store;
+use super::orders::{decode_order, order_columns};
+use super::schema::int;
+use super::types::{Committed, Refusal, StepKind};
+use super::{holdings, orders, places, steps, txs};
+
+/// Old and successor: a place never holds more replicas.
+const LIVE_GENERATIONS_MAX: i64 = 2;
+
+/// What is the same for all actions of one commit.
+struct Commit {
+    at: Epoch,
+    at_unix: i64,
+    /// What is left for further orders of this commit.
+    available: AttoFil,
+}
+
+impl Store {
+    /// Commits a plan's actions in their order, each with its step, in one transaction; what became of each,
+    /// in the same order. `available` is what new orders may cost together.
+    pub async fn commit_intents(
+        &self,
+        actions: &[Action],
+        at: Epoch,
+        at_unix: i64,
+        available: AttoFil,
+    ) -> Result<Vec<Committed>, Error> {
+        let mut tx = self.write().await?;
+        let mut commit = Commit { at, at_unix, available };
+        let mut results = Vec::with_capacity(actions.len());
+        for action in actions {
+            results.push(commit.one(&mut tx, action).await?);
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
+}
+
+impl Commit {
+    async fn one(&mut self, connection: &mut SqliteConnection, action: &Action) -> Result<Committed, Error> {
+        match action {
+            Action::Order { .. } => self.order(connection, action).await,
+            Action::Fill { slot, spare } => self.fill(connection, *slot, *spare).await,
+            Action::Attest { holding, request, order, deal } => {
+                self.attest(connection, *holding, *request, *order, *deal).await
+            }
+            Action::Evict { holding, piece, reason } => {
+                self.evict(connection, *holding, *piece, reason).await
+            }
+            Action::Cancel { order, .. } => cancel(connection, *order).await,
+        }
+    }
+
+    async fn order(
+        &mut self,
+        connection: &mut SqliteConnection,
+        action: &Action,
+    ) -> Result<Committed, Error> {
+        let Action::Order {
+            slots,
+            cause,
+            piece,
+            size,
+            provider,
+            operator,
+            price_per_epoch,
+            duration,
+            start_delay: _,
+            reason,
+            priority,
+        } = action
+        else {
+            return Ok(Committed::Refused(Refusal::Changed));
+        };
+        let mut order = Order {
+            id: OrderId(0),
+            piece: *piece,
+            size: *size,
+            provider: *provider,
+            operator: *operator,
+            cause: *cause,
+            price_per_epoch: *price_per_epoch,
+            duration: *duration,
+            planned_at: self.at,
+            state: OrderState::Planned,
+        };
+        let Some(first) = slots.first() else { return Ok(Committed::Refused(Refusal::Changed)) };
+        if let Some(refusal) = refuse_order(connection, slots, &order).await? {
+            return Ok(Committed::Refused(refusal));
+        }
+        let cost = order.cost();
+        if cost > self.available {
+            let available = self.available;
+            return Ok(Committed::Refused(Refusal::Budget { needed: cost, available }));
+        }
+        self.available = self.available.minus(cost);
+        order.id = orders::insert(connection, first.holding, &order).await?;
+        for slot in slots {
+            places::enter(connection, order.id, *slot, *piece, &order.state).await?;
+        }
+        steps::plan(connection, &StepKind::Deliver { order: order.id }, self.at_unix).await?;
+        let planned = Happened::OrderPlanned {
+            order: order.id,
+            slots: slots.clone(),
+            provider: *provider,
+            cause: *cause,
+            reason: reason.clone(),
+            priority: *priority,
+            cost,
+        };
+        log(connection, Some(first.holding), Some(self.at), &planned).await?;
+        Ok(Committed::Ordered(order.id))
+    }
+
+    async fn fill(
+        &self,
+        connection: &mut SqliteConnection,
+        slot: SlotRef,
+        spare: OrderId,
+    ) -> Result<Committed, Error> {
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM orders o WHERE o.id = $1 AND o.holding = $2 AND o.closed = 0"
+        ))
+        .bind(int("order", spare.0)?)
+        .bind(int("holding", slot.holding.0)?)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(order) = row.as_ref().map(decode_order).transpose()? else {
+            return Ok(Committed::Refused(Refusal::Changed));
+        };
+        let places = places::of_order(connection, spare).await?;
+        if places.contains(&slot) {
+            return Ok(Committed::Refused(Refusal::Already));
+        }
+        if !places.is_empty() {
+            return Ok(Committed::Refused(Refusal::Changed));
+        }
+        if places::occupancy(connection, slot, order.piece).await?.is_taken() {
+            return Ok(Committed::Refused(Refusal::SlotTaken));
+        }
+        places::enter(connection, spare, slot, order.piece, &order.state).await?;
+        let filled = Happened::SlotFilled { order: spare, slot };
+        log(connection, Some(slot.holding), Some(self.at), &filled).await?;
+        Ok(Committed::Filled)
+    }
+
+    async fn attest(
+        &self,
+        connection: &mut SqliteConnection,
+        holding: HoldingId,
+        request: RequestId,
+        order: OrderId,
+        deal: DealId,
+    ) -> Result<Committed, Error> {
+        let row = sqlx::query(concat!(
+            "SELECT j.contract, j.owner, ",
+            order_columns!(),
+            " FROM job j JOIN orders o ON o.id = $3 AND o.deal = $4
+             WHERE j.holding = $1 AND j.request = $2 AND j.open = 1"
+        ))
+        .bind(int("holding", holding.0)?)
+        .bind(int("request", request.0)?)
+        .bind(int("order", order.0)?)
+        .bind(int("deal", deal.0)?)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { return Ok(Committed::Refused(Refusal::Changed)) };
+        let contract: String = row.try_get("contract")?;
+        let bought = decode_order(&row)?;
+        if txs::is_attested(connection, &contract, request, deal).await? {
+            return Ok(Committed::Refused(Refusal::Already));
+        }
+        let Order { provider, piece, size, .. } = bought;
+        let intent = TxIntent::Complete { request, deal, provider, piece, size };
+        let key = format!("complete:{contract}:{request}:{deal}");
+        let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
+        let tx = txs::plan(connection, &intent, &key, &owner, self.at_unix).await?;
+        txs::name_contract(connection, tx, &contract).await?;
+        Ok(Committed::AttestPlanned(tx))
+    }
+
+    async fn evict(
+        &self,
+        connection: &mut SqliteConnection,
+        holding: HoldingId,
+        piece: Commitment,
+        reason: &Reason,
+    ) -> Result<Committed, Error> {
+        let local: Option<bool> = sqlx::query_scalar(
+            "SELECT p.local FROM piece p JOIN holding_piece hp ON hp.piece = p.commitment
+             WHERE hp.holding = $1 AND p.commitment = $2",
+        )
+        .bind(int("holding", holding.0)?)
+        .bind(piece.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+        match local {
+            None => return Ok(Committed::Refused(Refusal::Changed)),
+            Some(false) => return Ok(Committed::Refused(Refusal::Already)),
+            Some(true) => {}
+        }
+        let step = StepKind::Evict { holding, piece };
+        let (step, new) = steps::plan(connection, &step, self.at_unix).await?;
+        if !new {
+            return Ok(Committed::Refused(Refusal::Already));
+        }
+        let planned = Happened::EvictPlanned { piece, reason: reason.clone() };
+        log(connection, Some(holding), Some(self.at), &planned).await?;
+        Ok(Committed::EvictPlanned(step))
+    }
+}
+
+/// Why `order` may not be made for `slots` any more.
+async fn refuse_order(
+    connection: &mut SqliteConnection,
+    slots: &[SlotRef],
+    order: &Order,
+) -> Result<Option<Refusal>, Error> {
+    if is_overtaken(connection, order).await? {
+        return Ok(Some(Refusal::Changed));
+    }
+    let holdings: BTreeSet<HoldingId> = slots.iter().map(|slot| slot.holding).collect();
+    for holding in holdings {
+        if !has_piece(connection, holding, order.piece).await? {
+            return Ok(Some(Refusal::Changed));
+        }
+        let Some(policy) = holdings::policy(connection, holding).await? else {
+            return Ok(Some(Refusal::Changed));
+        };
+        let mut taken = places::taken(connection, holding, order.piece).await?;
+        let own: BTreeSet<&SlotRef> = slots.iter().filter(|slot| slot.holding == holding).collect();
+        for slot in own {
+            let place = places::occupancy(connection, *slot, order.piece).await?;
+            if place.occupying > 0 || place.active >= LIVE_GENERATIONS_MAX {
+                return Ok(Some(Refusal::SlotTaken));
+            }
+            taken = taken.saturating_add(u32::from(!place.is_taken()));
+        }
+        if taken > policy.replicas.max {
+            return Ok(Some(Refusal::SlotTaken));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the generation that `order` is to succeed is not what the plan saw: a renewal needs it active, a
+/// repair active or lost.
+async fn is_overtaken(connection: &mut SqliteConnection, order: &Order) -> Result<bool, Error> {
+    let (of, states): (OrderId, &[&str]) = match order.cause {
+        Cause::Replicate => return Ok(false),
+        Cause::Renew { of } => (of, &["active"]),
+        Cause::Repair { of } => (of, &["active", "lost"]),
+        // Copies are adopted by rounds, never bought.
+        Cause::Adopt => return Ok(true),
+    };
+    let state: Option<String> = sqlx::query_scalar("SELECT state_name FROM orders WHERE id = $1")
+        .bind(int("order", of.0)?)
+        .fetch_optional(connection)
+        .await?;
+    Ok(!state.is_some_and(|state| states.contains(&state.as_str())))
+}
+
+async fn has_piece(
+    connection: &mut SqliteConnection,
+    holding: HoldingId,
+    piece: Commitment,
+) -> Result<bool, Error> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM holding_piece WHERE holding = $1 AND piece = $2")
+            .bind(int("holding", holding.0)?)
+            .bind(piece.to_string())
+            .fetch_one(connection)
+            .await?;
+    Ok(count > 0)
+}
+
+/// Gives up an order of which nothing has left the node.
+async fn cancel(connection: &mut SqliteConnection, order: OrderId) -> Result<Committed, Error> {
+    let version: Option<i64> =
+        sqlx::query_scalar("SELECT version FROM orders WHERE id = $1 AND state_name = 'planned'")
+            .bind(int("order", order.0)?)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(version) = version else { return Ok(Committed::Refused(Refusal::Changed)) };
+    orders::write_state(connection, order, version, &OrderState::Cancelled).await?;
+    steps::remove(connection, &StepKind::Deliver { order }).await?;
+    Ok(Committed::Cancelled)
+}

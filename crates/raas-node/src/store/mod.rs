@@ -1,0 +1,50 @@
+//! The node's memory: named transactions over SQLite, never tables handed out.
+//!
+//! **Owner of state.** Everything durable is here: jobs and holdings, pieces, orders with the bytes of money,
+//! rounds, plans, steps, transactions of the wallet, cursors, sightings, attempts, and a log of what happened.
+//!
+//! **Invariants.**
+//! - Each public method is one transaction: all of it is stored and synced, or nothing. A killed process
+//!   loses at most the transaction whose answer it had not yet seen.
+//! - One connection writes, under `BEGIN IMMEDIATE`; readers see one snapshot each (WAL).
+//! - Every start takes the next fence; a write of an older start fails with [`Error::Fenced`].
+//! - A place has at most one order on its way (a unique index holds it) and two live generations. A closed
+//!   order never changes, its id is never reused. A proposal's CID, UUID and secret are unique, and so is a
+//!   nonce per account.
+//! - Updates of orders and transactions name the version they read; a stale one changes nothing.
+//! - Every JSON value is `{"v":version,"d":…}`; a newer version is refused, older ones stay readable.
+//!
+//! The SQL uses `$1` parameters and TEXT, INTEGER and BLOB only, so that PostgreSQL can follow.
+
+mod apply_window;
+mod assemble;
+mod attempts;
+mod cursor;
+mod error;
+mod events;
+mod holdings;
+mod intents;
+mod jobs;
+mod lease;
+mod open;
+mod orders;
+mod pieces;
+mod plans;
+mod places;
+mod providers;
+mod rounds;
+mod schema;
+mod sightings;
+mod steps;
+mod txs;
+mod types;
+mod uploads;
+
+pub use error::Error;
+pub use events::{Happened, StoreEvent};
+pub use open::Store;
+pub use types::{
+    Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered, RoundReport,
+    Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece, StoredPlan, StoredProposal,
+    StoredProvider, StoredTx, TxId, TxSubmit, Upload,
+};

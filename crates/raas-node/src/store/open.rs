@@ -1,0 +1,157 @@
+//! Opening the store, and the two ways into it: one writer, some readers.
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::{lease, schema};
+
+/// Connections that only read.
+const READERS: u32 = 4;
+/// How long a connection waits for another process's lock, and a task for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A transaction. Dropped without commit, it is rolled back.
+pub(super) type Tx = Transaction<'static, Sqlite>;
+
+/// The store. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    fence: i64,
+    id: [u8; 16],
+}
+
+impl Store {
+    /// Opens or makes the store at `path`, brings its schema up to date, and takes over the leases for
+    /// `holder` (a name for people to read). The file is made readable by its user only.
+    pub async fn open(path: &Path, holder: &str) -> Result<Self, Error> {
+        let failed = |source| Error::Open { path: path.display().to_string(), source };
+        make_private_file(path).map_err(|error| failed(error.into()))?;
+        let options = options().filename(path).journal_mode(SqliteJournalMode::Wal);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
+        schema::migrator().run(&writer).await?;
+        let reader = pool(READERS)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(|error| failed(error.into()))?;
+        Self::started(writer, reader, holder, rand::random()).await
+    }
+
+    /// A store that lives as long as its last clone, with a random id.
+    pub async fn in_memory(holder: &str) -> Result<Self, Error> {
+        Self::in_memory_with_id(holder, rand::random()).await
+    }
+
+    /// A store in memory with a given id, so that a simulation signs the same bytes each time.
+    pub async fn in_memory_with_id(holder: &str, id: [u8; 16]) -> Result<Self, Error> {
+        // Each connection to ":memory:" is a database of its own, so there is exactly one.
+        let only = pool(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options().in_memory(true))
+            .await?;
+        schema::migrator().run(&only).await?;
+        Self::started(only.clone(), only, holder, id).await
+    }
+
+    async fn started(
+        writer: SqlitePool,
+        reader: SqlitePool,
+        holder: &str,
+        new_id: [u8; 16],
+    ) -> Result<Self, Error> {
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("INSERT INTO store (one, id) VALUES (1, $1) ON CONFLICT (one) DO NOTHING")
+            .bind(new_id.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        let (id,): (Vec<u8>,) =
+            sqlx::query_as("SELECT id FROM store WHERE one = 1").fetch_one(&mut *tx).await?;
+        let id = id
+            .try_into()
+            .map_err(|_| Error::Unreadable { format: "store id", source: "16 bytes are needed".into() })?;
+        let fence = lease::take_over(&mut tx, holder).await?;
+        tx.commit().await?;
+        Ok(Self { inner: Arc::new(Inner { writer, reader, fence, id }) })
+    }
+
+    /// The store's own random id, made when it was first opened. With an order's id and attempt it determines
+    /// a deal's UUID.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.inner.id
+    }
+
+    /// This start's fence.
+    #[must_use]
+    pub fn fence(&self) -> i64 {
+        self.inner.fence
+    }
+
+    /// Ends all connections; transactions that run now finish first. Other clones fail from here on.
+    pub async fn close(self) {
+        self.inner.reader.close().await;
+        self.inner.writer.close().await;
+    }
+
+    /// Binds a new store to its chain; refuses when it is bound to another genesis.
+    pub async fn bind_network(&self, network: &str, genesis: &str) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE store SET network = $1, genesis = $2 WHERE one = 1 AND genesis IS NULL")
+            .bind(network)
+            .bind(genesis)
+            .execute(&mut *tx)
+            .await?;
+        let (bound, bound_genesis): (String, String) =
+            sqlx::query_as("SELECT network, genesis FROM store WHERE one = 1").fetch_one(&mut *tx).await?;
+        if bound_genesis != genesis {
+            let (given, given_genesis) = (network.to_owned(), genesis.to_owned());
+            return Err(Error::OtherNetwork { bound, bound_genesis, given, given_genesis });
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Begins a write: the lock is taken and the fence is checked under it, so it holds until the commit.
+    pub(super) async fn write(&self) -> Result<Tx, Error> {
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
+        lease::check(&mut tx, self.inner.fence).await?;
+        Ok(tx)
+    }
+
+    /// Begins a read of one snapshot.
+    pub(super) async fn read(&self) -> Result<Tx, Error> {
+        Ok(self.inner.reader.begin().await?)
+    }
+}
+
+fn options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new().foreign_keys(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE)
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE)
+}
+
+/// Makes an empty file for its user alone, since deal secrets will be in it. SQLite gives its side files the
+/// same mode.
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

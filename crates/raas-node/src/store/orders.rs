@@ -1,0 +1,385 @@
+//! Orders: purchases with their states, places and the bytes of money.
+//!
+//! Every write names the version it read; a stale one changes nothing and says so. A closed order never
+//! changes again. The proposal is stored in the transaction that makes the order `Signed`, before its bytes
+//! leave the node.
+
+use raas_core::cid::Commitment;
+use raas_core::health::Term;
+use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, ProviderId};
+use raas_core::order::{Cause, Order, OrderState, Signed};
+use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeMap;
+
+use super::error::{Error, is_unique_violation};
+use super::events::{Happened, log};
+use super::open::Store;
+use super::schema::{CAUSE, ORDER_STATE, int, parse, small, uint};
+use super::types::{Attempt, StoredOrder, StoredProposal};
+use super::{attempts, places};
+
+/// The columns that [`decode_order`] reads, of `orders o`.
+macro_rules! order_columns {
+    () => {
+        "o.id AS order_id, o.piece AS piece, o.size, o.provider, o.operator, o.cause, o.price_per_epoch,
+         o.duration, o.planned_at, o.state"
+    };
+}
+pub(super) use order_columns;
+
+macro_rules! stored_orders {
+    ($where:literal) => {
+        [
+            concat!("SELECT o.version, o.holding, ", order_columns!(), " FROM orders o WHERE ", $where, " ORDER BY o.id"),
+            concat!(
+                "SELECT s.order_id, s.holding, s.slot FROM order_slot s JOIN orders o ON o.id = s.order_id WHERE ",
+                $where,
+                " ORDER BY s.holding, s.slot"
+            ),
+            // The newest attempt of each order comes last.
+            concat!(
+                "SELECT p.order_id, p.attempt, p.proposal_cid, p.start_epoch, p.end_epoch, p.uuid, p.bytes,
+                 p.secret, p.next_deal FROM proposal p JOIN orders o ON o.id = p.order_id WHERE ",
+                $where,
+                " ORDER BY p.order_id, p.attempt"
+            ),
+        ]
+    };
+}
+
+impl Store {
+    /// All orders that are not closed, by id.
+    pub async fn open_orders(&self) -> Result<Vec<StoredOrder>, Error> {
+        load(&mut *self.read().await?, stored_orders!("o.closed = 0"), None).await
+    }
+
+    /// One order.
+    pub async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, Error> {
+        let id = int("order", order.0)?;
+        Ok(load(&mut *self.read().await?, stored_orders!("o.id = $1"), Some(id)).await?.pop())
+    }
+
+    /// Every order ever made for a holding, by id.
+    pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
+        let id = int("holding", holding.0)?;
+        load(&mut *self.read().await?, stored_orders!("o.holding = $1"), Some(id)).await
+    }
+
+    /// Stores the signed proposal and makes the order `Signed`. The new version; `None` when `version` is not
+    /// the stored one any more (the order was cancelled, say), and then nothing may leave the node.
+    pub async fn sign_order(
+        &self,
+        order: OrderId,
+        version: i64,
+        proposal: &StoredProposal,
+    ) -> Result<Option<i64>, Error> {
+        let mut tx = self.write().await?;
+        let state = OrderState::Signed(proposal.signed.clone());
+        let Some(version) = write_state(&mut tx, order, version, &state).await? else { return Ok(None) };
+        insert_proposal(&mut tx, order, proposal).await?;
+        tx.commit().await?;
+        Ok(Some(version))
+    }
+
+    /// Writes a new state, and the attempt that led to it. The new version; `None` when `version` is not the
+    /// stored one any more, or the order is closed. The attempt is kept in any case: it happened.
+    pub async fn set_order(
+        &self,
+        order: OrderId,
+        version: i64,
+        state: &OrderState,
+        attempt: Option<&Attempt>,
+    ) -> Result<Option<i64>, Error> {
+        let mut tx = self.write().await?;
+        let version = write_state(&mut tx, order, version, state).await?;
+        if let Some(attempt) = attempt {
+            attempts::insert(&mut tx, attempt).await?;
+        }
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// The order and piece that a deal's secret opens.
+    pub async fn proposal_by_secret(&self, secret: &str) -> Result<Option<(OrderId, Commitment)>, Error> {
+        let row: Option<(i64, String)> = sqlx::query_as(
+            "SELECT o.id, o.piece FROM proposal p JOIN orders o ON o.id = p.order_id WHERE p.secret = $1",
+        )
+        .bind(secret)
+        .fetch_optional(&mut *self.read().await?)
+        .await?;
+        row.map(|(id, piece)| Ok((OrderId(uint("order", id)?), parse("commitment", &piece)?))).transpose()
+    }
+
+    /// What orders can still cost that are not seen published: the sum over all that reserve escrow.
+    pub async fn reserved(&self) -> Result<AttoFil, Error> {
+        let costs: Vec<String> = sqlx::query_scalar("SELECT cost FROM orders WHERE reserves = 1")
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        sum(&costs)
+    }
+
+    /// What was committed since `epoch`: the cost of all orders planned from there on that were neither
+    /// cancelled nor let expire. Adopted copies cost nothing.
+    pub async fn spent_since(&self, epoch: Epoch) -> Result<AttoFil, Error> {
+        let costs: Vec<String> = sqlx::query_scalar(
+            "SELECT cost FROM orders WHERE planned_at >= $1 AND adopted = 0
+             AND state_name NOT IN ('cancelled', 'expired')",
+        )
+        .bind(epoch.0)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        sum(&costs)
+    }
+}
+
+fn sum(costs: &[String]) -> Result<AttoFil, Error> {
+    costs.iter().try_fold(AttoFil::ZERO, |sum, cost| Ok(sum.plus(parse("cost", cost)?)))
+}
+
+/// Stores a new order; its id is given by the store, whatever `order.id` says.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    holding: HoldingId,
+    order: &Order,
+) -> Result<OrderId, Error> {
+    let adopted = order.cause == Cause::Adopt;
+    let deal = order.state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO orders (version, holding, piece, size, provider, operator, cause, adopted,
+         price_per_epoch, duration, cost, planned_at, state_name, state, closed, reserves, deal)
+         VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id",
+    )
+    .bind(int("holding", holding.0)?)
+    .bind(order.piece.to_string())
+    .bind(int("piece size", order.size.get())?)
+    .bind(int("provider", order.provider.number())?)
+    .bind(int("operator", order.operator.0.0)?)
+    .bind(CAUSE.encode(&order.cause)?)
+    .bind(adopted)
+    .bind(order.price_per_epoch.to_string())
+    .bind(order.duration.get())
+    .bind(order.cost().to_string())
+    .bind(order.planned_at.0)
+    .bind(order.state.name())
+    .bind(ORDER_STATE.encode(&order.state)?)
+    .bind(order.state.is_closed())
+    .bind(!adopted && order.state.reserves_escrow())
+    .bind(deal)
+    .fetch_one(connection)
+    .await?;
+    Ok(OrderId(uint("order", id)?))
+}
+
+/// Brings an order to `state`, and its places with it. The new version; `None` when `version` is stale, the
+/// order is closed, or its deal stands for another order already.
+pub(super) async fn write_state(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    version: i64,
+    state: &OrderState,
+) -> Result<Option<i64>, Error> {
+    let id = int("order", order.0)?;
+    let row: Option<(i64, String, bool)> = sqlx::query_as(
+        "SELECT holding, state, adopted FROM orders WHERE id = $1 AND version = $2 AND closed = 0",
+    )
+    .bind(id)
+    .bind(version)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((holding, before, adopted)) = row else { return Ok(None) };
+    let holding = HoldingId(uint("holding", holding)?);
+    let before: OrderState = ORDER_STATE.decode(&before)?;
+    if let Some(on_chain) = state.on_chain()
+        && !claim_deal(connection, order, adopted, on_chain.deal).await?
+    {
+        let refused = Happened::DealRefused { order, deal: on_chain.deal };
+        log(connection, Some(holding), None, &refused).await?;
+        return Ok(None);
+    }
+    let comes_back = (state.occupies() || state.is_active()) && !(before.occupies() || before.is_active());
+    if comes_back && places::is_superseded(connection, order).await? {
+        to_spares(connection, order).await?;
+    }
+    update(connection, id, adopted, state).await?;
+    places::follow(connection, order, state).await?;
+    let health = |state: &OrderState| state.on_chain().map(|on_chain| on_chain.health.health);
+    if before.name() != state.name() || health(&before) != health(state) {
+        let changed = Happened::OrderChanged {
+            order,
+            from: before.name().to_owned(),
+            to: state.name().to_owned(),
+            deal: state.on_chain().map(|on_chain| on_chain.deal),
+            health: health(state),
+        };
+        log(connection, Some(holding), None, &changed).await?;
+    }
+    Ok(Some(version + 1))
+}
+
+async fn update(
+    connection: &mut SqliteConnection,
+    id: i64,
+    adopted: bool,
+    state: &OrderState,
+) -> Result<(), Error> {
+    let deal = state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    sqlx::query(
+        "UPDATE orders SET version = version + 1, state_name = $2, state = $3, closed = $4, reserves = $5,
+         deal = $6 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(state.name())
+    .bind(ORDER_STATE.encode(state)?)
+    .bind(state.is_closed())
+    .bind(!adopted && state.reserves_escrow())
+    .bind(deal)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether `order` may stand for `deal`. An adopted copy gives way to an order of ours: the deal was ours, and
+/// was only seen on the contract first.
+async fn claim_deal(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    adopted: bool,
+    deal: DealId,
+) -> Result<bool, Error> {
+    let other: Option<(i64, i64, bool)> =
+        sqlx::query_as("SELECT id, version, adopted FROM orders WHERE deal = $1 AND id <> $2")
+            .bind(int("deal", deal.0)?)
+            .bind(int("order", order.0)?)
+            .fetch_optional(&mut *connection)
+            .await?;
+    match other {
+        None => Ok(true),
+        Some((id, _, true)) if !adopted => {
+            let copy = OrderId(uint("order", id)?);
+            places::leave(connection, copy).await?;
+            update(connection, id, true, &OrderState::Cancelled).await?;
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+    }
+}
+
+/// Takes an order out of its places.
+pub(super) async fn to_spares(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
+    let places = places::of_order(connection, order).await?;
+    if places::leave(connection, order).await? {
+        let holding = places.first().map(|slot| slot.holding);
+        log(connection, holding, None, &Happened::OrderToSpare { order }).await?;
+    }
+    Ok(())
+}
+
+async fn insert_proposal(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    proposal: &StoredProposal,
+) -> Result<(), Error> {
+    let inserted = sqlx::query(
+        "INSERT INTO proposal (order_id, attempt, proposal_cid, start_epoch, end_epoch, uuid, bytes, secret,
+         next_deal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(int("order", order.0)?)
+    .bind(i64::from(proposal.signed.attempt))
+    .bind(&proposal.signed.proposal_cid)
+    .bind(proposal.signed.term.start.0)
+    .bind(proposal.signed.term.end.0)
+    .bind(proposal.uuid.as_slice())
+    .bind(proposal.bytes.as_slice())
+    .bind(&proposal.secret)
+    .bind(int("deal", proposal.next_deal.0)?)
+    .execute(connection)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if is_unique_violation(&error) => {
+            Err(Error::ProposalReused(proposal.signed.proposal_cid.clone()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn load(
+    connection: &mut SqliteConnection,
+    [orders, slots, proposals]: [&'static str; 3],
+    id: Option<i64>,
+) -> Result<Vec<StoredOrder>, Error> {
+    let mut found: BTreeMap<i64, StoredOrder> = BTreeMap::new();
+    for row in fetch(connection, orders, id).await? {
+        let stored = StoredOrder {
+            order: decode_order(&row)?,
+            version: row.try_get("version")?,
+            holding: HoldingId(uint("holding", row.try_get("holding")?)?),
+            slots: Vec::new(),
+            proposal: None,
+        };
+        found.insert(row.try_get("order_id")?, stored);
+    }
+    for row in fetch(connection, slots, id).await? {
+        if let Some(order) = found.get_mut(&row.try_get("order_id")?) {
+            order.slots.push(places::slot_ref((row.try_get("holding")?, row.try_get("slot")?))?);
+        }
+    }
+    for row in fetch(connection, proposals, id).await? {
+        if let Some(order) = found.get_mut(&row.try_get("order_id")?) {
+            order.proposal = Some(decode_proposal(&row)?);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+async fn fetch(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    id: Option<i64>,
+) -> Result<Vec<SqliteRow>, Error> {
+    let query = sqlx::query(sql);
+    let query = if let Some(id) = id { query.bind(id) } else { query };
+    Ok(query.fetch_all(connection).await?)
+}
+
+pub(super) fn decode_order(row: &SqliteRow) -> Result<Order, Error> {
+    let size: i64 = row.try_get("size")?;
+    let duration: i64 = row.try_get("duration")?;
+    Ok(Order {
+        id: OrderId(uint("order", row.try_get("order_id")?)?),
+        piece: parse("commitment", row.try_get("piece")?)?,
+        size: padded(size)?,
+        provider: ProviderId::new(uint("provider", row.try_get("provider")?)?),
+        operator: OperatorId(ActorId(uint("operator", row.try_get("operator")?)?)),
+        cause: CAUSE.decode(row.try_get("cause")?)?,
+        price_per_epoch: parse("price", row.try_get("price_per_epoch")?)?,
+        duration: Epochs::new(duration)
+            .ok_or_else(|| Error::OutOfRange { what: "duration", value: duration.to_string() })?,
+        planned_at: Epoch(row.try_get("planned_at")?),
+        state: ORDER_STATE.decode(row.try_get("state")?)?,
+    })
+}
+
+pub(super) fn padded(size: i64) -> Result<PaddedSize, Error> {
+    PaddedSize::new(uint("piece size", size)?)
+        .map_err(|error| Error::Unreadable { format: "piece size", source: Box::new(error) })
+}
+
+fn decode_proposal(row: &SqliteRow) -> Result<StoredProposal, Error> {
+    let uuid: Vec<u8> = row.try_get("uuid")?;
+    Ok(StoredProposal {
+        signed: Signed {
+            attempt: small("attempt", row.try_get("attempt")?)?,
+            proposal_cid: row.try_get("proposal_cid")?,
+            term: Term { start: Epoch(row.try_get("start_epoch")?), end: Epoch(row.try_get("end_epoch")?) },
+        },
+        uuid: uuid
+            .try_into()
+            .map_err(|_| Error::Unreadable { format: "deal UUID", source: "16 bytes are needed".into() })?,
+        bytes: row.try_get("bytes")?,
+        secret: row.try_get("secret")?,
+        next_deal: DealId(uint("deal", row.try_get("next_deal")?)?),
+    })
+}

@@ -1,0 +1,178 @@
+//! Pieces: bytes whose commitment this node computed itself, and which holdings they belong to.
+
+use raas_core::cid::{Commitment, DataCid};
+use raas_core::ids::HoldingId;
+use raas_core::units::Epoch;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::error::Error;
+use super::events::{Happened, log};
+use super::open::Store;
+use super::orders::padded;
+use super::schema::{int, parse, uint};
+use super::types::{NewPiece, StepKind, StoredPiece};
+use super::{holdings, steps};
+
+macro_rules! piece_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT commitment, root, size, car_bytes, payload_bytes, local, retrieved_at FROM piece ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Records a piece whose bytes are complete and synced on the disk, and gives it to every holding of its
+    /// root or of its own piece CID that has no bytes yet; their fetch steps end. Safe to repeat.
+    pub async fn record_piece(&self, piece: &NewPiece) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "INSERT INTO piece (commitment, root, size, car_bytes, payload_bytes, local)
+             VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (commitment) DO UPDATE SET local = 1",
+        )
+        .bind(piece.commitment.to_string())
+        .bind(piece.root.to_string())
+        .bind(int("piece size", piece.size.get())?)
+        .bind(int("CAR bytes", piece.car_bytes)?)
+        .bind(int("payload bytes", piece.payload_bytes)?)
+        .execute(&mut *tx)
+        .await?;
+        let own_cid = DataCid::normalise(&piece.commitment.piece_cid_v1())
+            .map_err(|error| Error::Unreadable { format: "commitment", source: Box::new(error) })?;
+        let mut wanted = holdings::of_cid(&mut tx, &piece.root).await?;
+        wanted.extend(holdings::of_cid(&mut tx, &own_cid).await?);
+        for holding in wanted {
+            link(&mut tx, holding, piece.commitment).await?;
+            steps::remove(&mut tx, &StepKind::Fetch { holding }).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// One piece.
+    pub async fn piece(&self, commitment: Commitment) -> Result<Option<StoredPiece>, Error> {
+        let row = sqlx::query(piece_sql!("WHERE commitment = $1"))
+            .bind(commitment.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// The piece of a payload root; a local one first, when the root was packed in more than one way.
+    pub async fn piece_of_root(&self, root: &DataCid) -> Result<Option<StoredPiece>, Error> {
+        let row = sqlx::query(piece_sql!("WHERE root = $1 ORDER BY local DESC, commitment LIMIT 1"))
+            .bind(root.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// All pieces whose CAR is on the disk.
+    pub async fn local_pieces(&self) -> Result<Vec<StoredPiece>, Error> {
+        let rows = sqlx::query(piece_sql!("WHERE local = 1 ORDER BY commitment"))
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// Notes that a piece's CAR came to the disk or is gone from it.
+    pub async fn set_local(&self, commitment: Commitment, local: bool) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        let changed = sqlx::query("UPDATE piece SET local = $2 WHERE commitment = $1 AND local <> $2")
+            .bind(commitment.to_string())
+            .bind(local)
+            .execute(&mut *tx)
+            .await?;
+        if changed.rows_affected() > 0 {
+            let what = Happened::LocalCopy { piece: commitment, present: local };
+            for holding in of_piece(&mut tx, commitment).await? {
+                log(&mut tx, Some(holding), None, &what).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that a retrieval of the piece from a provider was verified at `at`.
+    pub async fn set_retrieved(&self, commitment: Commitment, at: Epoch) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE piece SET retrieved_at = $2 WHERE commitment = $1")
+            .bind(commitment.to_string())
+            .bind(at.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Gives `holding` the piece that is known for its CID; whether it has one now.
+pub(super) async fn link_known(
+    connection: &mut SqliteConnection,
+    holding: HoldingId,
+    cid: &DataCid,
+) -> Result<bool, Error> {
+    let known: Option<String> = match cid.commitment() {
+        Some(commitment) => {
+            sqlx::query_scalar("SELECT commitment FROM piece WHERE commitment = $1")
+                .bind(commitment.to_string())
+                .fetch_optional(&mut *connection)
+                .await?
+        }
+        None => {
+            sqlx::query_scalar(
+                "SELECT commitment FROM piece WHERE root = $1 ORDER BY local DESC, commitment LIMIT 1",
+            )
+            .bind(cid.to_string())
+            .fetch_optional(&mut *connection)
+            .await?
+        }
+    };
+    let Some(known) = known else { return Ok(false) };
+    link(connection, holding, parse("commitment", &known)?).await?;
+    Ok(true)
+}
+
+/// A holding that has its bytes already keeps them: a root packed in another way is the same content.
+async fn link(connection: &mut SqliteConnection, holding: HoldingId, piece: Commitment) -> Result<(), Error> {
+    let linked = sqlx::query(
+        "INSERT INTO holding_piece (holding, piece) SELECT $1, $2
+         WHERE NOT EXISTS (SELECT 1 FROM holding_piece WHERE holding = $1)",
+    )
+    .bind(int("holding", holding.0)?)
+    .bind(piece.to_string())
+    .execute(&mut *connection)
+    .await?;
+    if linked.rows_affected() > 0 {
+        log(connection, Some(holding), None, &Happened::PieceLinked { piece }).await?;
+    }
+    Ok(())
+}
+
+async fn of_piece(
+    connection: &mut SqliteConnection,
+    commitment: Commitment,
+) -> Result<Vec<HoldingId>, Error> {
+    let ids: Vec<i64> =
+        sqlx::query_scalar("SELECT holding FROM holding_piece WHERE piece = $1 ORDER BY holding")
+            .bind(commitment.to_string())
+            .fetch_all(connection)
+            .await?;
+    ids.into_iter().map(|id| uint("holding", id).map(HoldingId)).collect()
+}
+
+fn decode(row: &SqliteRow) -> Result<StoredPiece, Error> {
+    Ok(StoredPiece {
+        piece: NewPiece {
+            root: parse("CID", row.try_get("root")?)?,
+            commitment: parse("commitment", row.try_get("commitment")?)?,
+            size: padded(row.try_get("size")?)?,
+            car_bytes: uint("CAR bytes", row.try_get("car_bytes")?)?,
+            payload_bytes: uint("payload bytes", row.try_get("payload_bytes")?)?,
+        },
+        local: row.try_get("local")?,
+        retrieved_at: row.try_get::<Option<i64>, _>("retrieved_at")?.map(Epoch),
+    })
+}

@@ -1,0 +1,167 @@
+//! The places of a holding and the orders in them: who may enter, who leaves, what the rules see.
+
+use raas_core::cid::Commitment;
+use raas_core::ids::OrderId;
+use raas_core::order::{OrderState, SlotRef};
+use sqlx::SqliteConnection;
+
+use super::error::Error;
+use super::schema::{int, small, uint};
+use raas_core::ids::HoldingId;
+
+/// What is in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Occupancy {
+    /// Orders on their way: none or one.
+    pub(super) occupying: i64,
+    /// Active replicas: at most two.
+    pub(super) active: i64,
+}
+
+impl Occupancy {
+    /// Whether it holds or awaits a copy.
+    pub(super) const fn is_taken(self) -> bool {
+        self.occupying > 0 || self.active > 0
+    }
+}
+
+/// The phase of a place's generation, by its order's state.
+const fn phase(state: &OrderState) -> &'static str {
+    if state.is_closed() {
+        "closed"
+    } else if state.occupies() {
+        "occupying"
+    } else if state.is_active() {
+        "active"
+    } else {
+        "watched"
+    }
+}
+
+pub(super) async fn occupancy(
+    connection: &mut SqliteConnection,
+    slot: SlotRef,
+    piece: Commitment,
+) -> Result<Occupancy, Error> {
+    let (occupying, active): (i64, i64) = sqlx::query_as(
+        "SELECT COUNT(CASE WHEN phase = 'occupying' THEN 1 END), COUNT(CASE WHEN phase = 'active' THEN 1 END)
+         FROM order_slot WHERE holding = $1 AND piece = $2 AND slot = $3",
+    )
+    .bind(int("holding", slot.holding.0)?)
+    .bind(piece.to_string())
+    .bind(i64::from(slot.index))
+    .fetch_one(connection)
+    .await?;
+    Ok(Occupancy { occupying, active })
+}
+
+/// How many places of one piece hold or await a copy.
+pub(super) async fn taken(
+    connection: &mut SqliteConnection,
+    holding: HoldingId,
+    piece: Commitment,
+) -> Result<u32, Error> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT COUNT(DISTINCT slot) FROM order_slot
+         WHERE holding = $1 AND piece = $2 AND phase IN ('occupying', 'active')",
+    )
+    .bind(int("holding", holding.0)?)
+    .bind(piece.to_string())
+    .fetch_one(connection)
+    .await?;
+    small("occupied slots", count)
+}
+
+/// Puts `order` into `slot` as its newest generation.
+pub(super) async fn enter(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    slot: SlotRef,
+    piece: Commitment,
+    state: &OrderState,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO order_slot (order_id, holding, piece, slot, generation, phase, kept)
+         VALUES ($1, $2, $3, $4, (SELECT COALESCE(MAX(generation), -1) + 1 FROM order_slot
+         WHERE holding = $2 AND piece = $3 AND slot = $4), $5, 1)",
+    )
+    .bind(int("order", order.0)?)
+    .bind(int("holding", slot.holding.0)?)
+    .bind(piece.to_string())
+    .bind(i64::from(slot.index))
+    .bind(phase(state))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes `order` out of all its places; whether it was in any.
+pub(super) async fn leave(connection: &mut SqliteConnection, order: OrderId) -> Result<bool, Error> {
+    let left = sqlx::query("DELETE FROM order_slot WHERE order_id = $1")
+        .bind(int("order", order.0)?)
+        .execute(connection)
+        .await?;
+    Ok(left.rows_affected() > 0)
+}
+
+/// The places `order` is in.
+pub(super) async fn of_order(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+) -> Result<Vec<SlotRef>, Error> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT holding, slot FROM order_slot WHERE order_id = $1 ORDER BY holding, slot")
+            .bind(int("order", order.0)?)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(slot_ref).collect()
+}
+
+pub(super) fn slot_ref((holding, slot): (i64, i64)) -> Result<SlotRef, Error> {
+    Ok(SlotRef { holding: HoldingId(uint("holding", holding)?), index: small("slot", slot)? })
+}
+
+/// Carries an order's new state into its places. Of closed generations only the last of a place stays in
+/// sight of the rules.
+pub(super) async fn follow(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    state: &OrderState,
+) -> Result<(), Error> {
+    let id = int("order", order.0)?;
+    sqlx::query("UPDATE order_slot SET phase = $2 WHERE order_id = $1")
+        .bind(id)
+        .bind(phase(state))
+        .execute(&mut *connection)
+        .await?;
+    if state.is_closed() {
+        sqlx::query(
+            "UPDATE order_slot SET kept = CASE WHEN generation < (
+                 SELECT MAX(l.generation) FROM order_slot l WHERE l.holding = order_slot.holding
+                 AND l.piece = order_slot.piece AND l.slot = order_slot.slot AND l.phase = 'closed'
+             ) THEN 0 ELSE 1 END
+             WHERE phase = 'closed' AND (holding, piece, slot) IN (
+                 SELECT m.holding, m.piece, m.slot FROM order_slot m WHERE m.order_id = $1)",
+        )
+        .bind(id)
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Whether a place of `order` is taken by another one that is on its way, or by two active replicas: then
+/// `order`, which was given up on and turns out to be published after all, has no place there any more.
+pub(super) async fn is_superseded(connection: &mut SqliteConnection, order: OrderId) -> Result<bool, Error> {
+    let full: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM order_slot m WHERE m.order_id = $1 AND (
+             EXISTS (SELECT 1 FROM order_slot x WHERE x.holding = m.holding AND x.piece = m.piece
+                     AND x.slot = m.slot AND x.order_id <> m.order_id AND x.phase = 'occupying')
+             OR (SELECT COUNT(*) FROM order_slot x WHERE x.holding = m.holding AND x.piece = m.piece
+                 AND x.slot = m.slot AND x.order_id <> m.order_id AND x.phase = 'active') >= 2)",
+    )
+    .bind(int("order", order.0)?)
+    .fetch_one(connection)
+    .await?;
+    Ok(full > 0)
+}

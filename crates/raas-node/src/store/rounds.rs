@@ -1,0 +1,138 @@
+//! Rounds: what one observation changed, all or nothing.
+
+use raas_core::fleet::Breaker;
+use raas_core::gate::Hold;
+use raas_core::ids::OrderId;
+use raas_core::observation::Round;
+use raas_core::units::Epoch;
+use serde::de::DeserializeOwned;
+use sqlx::SqliteConnection;
+
+use super::error::Error;
+use super::events::{Happened, log};
+use super::open::Store;
+use super::schema::{BREAKER, Format, ROUND, int, parse};
+use super::types::{Adopted, RoundReport};
+use super::{orders, sightings};
+
+const LAST_ROUND: &str = "round";
+const BREAKER_KEY: &str = "breaker";
+const EVENTS_READ_TO: &str = "events_read_to";
+/// The head of the last round, for the log's times.
+const HEAD: &str = "head";
+
+impl Store {
+    /// Stores a round. Orders whose version is stale by now (or that are closed, or whose deal stands for
+    /// another order) are skipped and returned; the next round looks at them again. All else is one
+    /// transaction.
+    pub async fn apply_round(&self, report: &RoundReport) -> Result<Vec<OrderId>, Error> {
+        let mut tx = self.write().await?;
+        let before: Option<(Round, Option<Hold>)> = get(&mut tx, LAST_ROUND, &ROUND).await?;
+        let last = (&report.round, &report.hold);
+        put(&mut tx, LAST_ROUND, ROUND.encode(&last)?).await?;
+        put(&mut tx, HEAD, report.round.head.0.to_string()).await?;
+        put(&mut tx, BREAKER_KEY, BREAKER.encode(&report.breaker)?).await?;
+        put(&mut tx, EVENTS_READ_TO, report.events_read_to.0.to_string()).await?;
+        if before.and_then(|(_, hold)| hold) != report.hold {
+            log(&mut tx, None, None, &Happened::HoldChanged { hold: report.hold }).await?;
+        }
+        // Places are left before states change, since a late publication may occupy again.
+        for order in &report.to_spares {
+            orders::to_spares(&mut tx, *order).await?;
+        }
+        let mut skipped = Vec::new();
+        for (order, version, state) in &report.orders {
+            if orders::write_state(&mut tx, *order, *version, state).await?.is_none() {
+                skipped.push(*order);
+            }
+        }
+        for adopted in &report.adopted {
+            adopt(&mut tx, adopted).await?;
+        }
+        for (cid, deal, state) in &report.sightings {
+            sightings::set_state(&mut tx, cid, *deal, *state).await?;
+        }
+        tx.commit().await?;
+        Ok(skipped)
+    }
+
+    /// The last round, and why nothing could be started in it.
+    pub async fn last_round(&self) -> Result<Option<(Round, Option<Hold>)>, Error> {
+        get(&mut *self.read().await?, LAST_ROUND, &ROUND).await
+    }
+
+    /// The storm breaker's memory.
+    pub async fn breaker(&self) -> Result<Breaker, Error> {
+        Ok(get(&mut *self.read().await?, BREAKER_KEY, &BREAKER).await?.unwrap_or_default())
+    }
+
+    /// Sets the breaker by the admin's hand.
+    pub async fn set_breaker(&self, breaker: &Breaker) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        put(&mut tx, BREAKER_KEY, BREAKER.encode(breaker)?).await?;
+        log(&mut tx, None, None, &Happened::BreakerSet).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Up to which finalized height the market's deal events were read.
+    pub async fn events_read_to(&self) -> Result<Option<Epoch>, Error> {
+        let text = get_text(&mut *self.read().await?, EVENTS_READ_TO).await?;
+        text.map(|text| parse("epoch", &text).map(Epoch)).transpose()
+    }
+}
+
+/// Makes an order of a copy found, unless its deal stands for one already. It takes no place: the rules put
+/// it into an empty one.
+async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(), Error> {
+    let deal = adopted.order.state.on_chain().map(|on_chain| on_chain.deal);
+    if let Some(deal) = deal
+        && is_known(connection, int("deal", deal.0)?).await?
+    {
+        return Ok(());
+    }
+    let order = orders::insert(connection, adopted.holding, &adopted.order).await?;
+    let what = Happened::OrderAdopted { order, deal, provider: adopted.order.provider };
+    log(connection, Some(adopted.holding), None, &what).await
+}
+
+async fn is_known(connection: &mut SqliteConnection, deal: i64) -> Result<bool, Error> {
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE deal = $1")
+        .bind(deal)
+        .fetch_one(connection)
+        .await?;
+    Ok(count > 0)
+}
+
+async fn get_text(connection: &mut SqliteConnection, key: &'static str) -> Result<Option<String>, Error> {
+    Ok(sqlx::query_scalar("SELECT value FROM node_state WHERE key = $1")
+        .bind(key)
+        .fetch_optional(connection)
+        .await?)
+}
+
+/// One of the node's single values.
+pub(super) async fn get<T: DeserializeOwned>(
+    connection: &mut SqliteConnection,
+    key: &'static str,
+    format: &Format,
+) -> Result<Option<T>, Error> {
+    format.decode_option(get_text(connection, key).await?.as_deref())
+}
+
+/// Replaces one of the node's single values.
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    key: &'static str,
+    value: String,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO node_state (key, value) VALUES ($1, $2)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(key)
+    .bind(value)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What is on the disk: migrations, the version of every stored JSON format, and numbers to and from columns.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::error::Error;
+
+/// All migrations, oldest first. A released one is never changed: its checksum is compared at each start.
+pub(super) fn migrator() -> Migrator {
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        Cow::Borrowed("first"),
+        MigrationType::Simple,
+        include_str!("migrations/0001_first.sql").into_sql_str(),
+        false,
+    )])
+}
+
+/// One JSON format with the version written now. Older versions stay readable for ever.
+pub(super) struct Format {
+    name: &'static str,
+    version: u32,
+}
+
+#[derive(Serialize)]
+struct Write<'a, T> {
+    v: u32,
+    d: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    v: u32,
+    #[serde(borrow)]
+    d: &'a RawValue,
+}
+
+impl Format {
+    const fn v1(name: &'static str) -> Self {
+        Self { name, version: 1 }
+    }
+
+    /// `value` in its envelope.
+    pub(super) fn encode<T: Serialize>(&self, value: &T) -> Result<String, Error> {
+        serde_json::to_string(&Write { v: self.version, d: value }).map_err(|error| self.unreadable(error))
+    }
+
+    /// The value in `text`; a version newer than this program's is refused.
+    pub(super) fn decode<T: DeserializeOwned>(&self, text: &str) -> Result<T, Error> {
+        let stored: Read<'_> = serde_json::from_str(text).map_err(|error| self.unreadable(error))?;
+        if stored.v > self.version {
+            return Err(Error::NewerFormat { format: self.name, found: stored.v, known: self.version });
+        }
+        serde_json::from_str(stored.d.get()).map_err(|error| self.unreadable(error))
+    }
+
+    /// The value in a nullable column.
+    pub(super) fn decode_option<T: DeserializeOwned>(&self, text: Option<&str>) -> Result<Option<T>, Error> {
+        text.map(|text| self.decode(text)).transpose()
+    }
+
+    fn unreadable(&self, error: serde_json::Error) -> Error {
+        Error::Unreadable { format: self.name, source: Box::new(error) }
+    }
+}
+
+pub(super) const DUTIES: Format = Format::v1("job duties");
+pub(super) const POLICY: Format = Format::v1("job policy");
+pub(super) const SOURCE: Format = Format::v1("job source");
+pub(super) const ON_CHAIN: Format = Format::v1("job registration");
+pub(super) const CAUSE: Format = Format::v1("order cause");
+pub(super) const ORDER_STATE: Format = Format::v1("order state");
+pub(super) const TX_INTENT: Format = Format::v1("transaction intent");
+pub(super) const TX_STATE: Format = Format::v1("transaction state");
+pub(super) const CURSOR: Format = Format::v1("event cursor");
+pub(super) const PROVIDER: Format = Format::v1("provider");
+pub(super) const ASK: Format = Format::v1("ask");
+pub(super) const UPLOAD_STATE: Format = Format::v1("upload state");
+pub(super) const ROUND: Format = Format::v1("round");
+pub(super) const BREAKER: Format = Format::v1("breaker");
+pub(super) const PLAN: Format = Format::v1("plan");
+pub(super) const EVENT: Format = Format::v1("event");
+
+/// An unsigned number as a column holds it.
+pub(super) fn int(what: &'static str, value: u64) -> Result<i64, Error> {
+    i64::try_from(value).map_err(|_| Error::OutOfRange { what, value: value.to_string() })
+}
+
+/// A column's number, which is never negative.
+pub(super) fn uint(what: &'static str, value: i64) -> Result<u64, Error> {
+    u64::try_from(value).map_err(|_| Error::OutOfRange { what, value: value.to_string() })
+}
+
+/// A column's small number.
+pub(super) fn small(what: &'static str, value: i64) -> Result<u32, Error> {
+    u32::try_from(value).map_err(|_| Error::OutOfRange { what, value: value.to_string() })
+}
+
+/// A column's text as what it stands for.
+pub(super) fn parse<T>(what: &'static str, text: &str) -> Result<T, Error>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error: T::Err| Error::Unreadable { format: what, source: error.to_string().into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_reads_what_it_wrote_and_refuses_a_newer_one() {
+        let text = BREAKER.encode(&raas_core::fleet::Breaker::default()).expect("serialisable");
+        assert_eq!(text, r#"{"v":1,"d":{"providers":{},"fleet":null}}"#);
+        assert_eq!(
+            BREAKER.decode::<raas_core::fleet::Breaker>(&text).expect("readable"),
+            raas_core::fleet::Breaker::default()
+        );
+        let newer = text.replace("\"v\":1", "\"v\":2");
+        let error = BREAKER.decode::<raas_core::fleet::Breaker>(&newer).expect_err("newer");
+        assert!(matches!(error, Error::NewerFormat { format: "breaker", found: 2, known: 1 }), "{error}");
+        assert!(matches!(BREAKER.decode::<u8>("{}"), Err(Error::Unreadable { format: "breaker", .. })));
+    }
+
+    #[test]
+    fn numbers_at_the_edges() {
+        assert_eq!(int("deal", i64::MAX as u64).expect("fits"), i64::MAX);
+        assert!(matches!(int("deal", 1 << 63), Err(Error::OutOfRange { what: "deal", .. })));
+        assert!(uint("deal", -1).is_err());
+        assert!(small("slot", 1 << 32).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Uploads under way or done. The state is the upload machine's.
+
+use raas_core::ids::{JobId, OwnerId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::error::Error;
+use super::open::Store;
+use super::schema::{UPLOAD_STATE, int, parse, uint};
+use super::types::Upload;
+
+macro_rules! upload_sql {
+    ($rest:literal) => {
+        concat!("SELECT id, owner, state, root, job FROM upload ", $rest)
+    };
+}
+
+impl Store {
+    /// Stores an upload, or what became of it.
+    pub async fn put_upload(&self, upload: &Upload) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "INSERT INTO upload (id, owner, state, root, job) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, root = excluded.root, job = excluded.job",
+        )
+        .bind(&upload.id)
+        .bind(&upload.owner.0)
+        .bind(UPLOAD_STATE.encode(&upload.state)?)
+        .bind(upload.root.as_ref().map(ToString::to_string))
+        .bind(upload.job.map(|job| int("job", job.0)).transpose()?)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// One upload.
+    pub async fn upload(&self, id: &str) -> Result<Option<Upload>, Error> {
+        let row = sqlx::query(upload_sql!("WHERE id = $1"))
+            .bind(id)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref().map(decode).transpose()
+    }
+
+    /// The last `limit` uploads, newest first.
+    pub async fn uploads(&self, limit: u32) -> Result<Vec<Upload>, Error> {
+        let rows = sqlx::query(upload_sql!("ORDER BY seq DESC LIMIT $1"))
+            .bind(limit)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+}
+
+fn decode(row: &SqliteRow) -> Result<Upload, Error> {
+    let root: Option<&str> = row.try_get("root")?;
+    let job: Option<i64> = row.try_get("job")?;
+    Ok(Upload {
+        id: row.try_get("id")?,
+        owner: OwnerId(row.try_get("owner")?),
+        state: UPLOAD_STATE.decode(row.try_get("state")?)?,
+        root: root.map(|root| parse("CID", root)).transpose()?,
+        job: job.map(|job| uint("job", job).map(JobId)).transpose()?,
+    })
+}
