@@ -13,9 +13,13 @@
 pub mod codec;
 pub mod config;
 pub mod fevm;
+pub mod host;
+pub mod journal;
 pub mod ledger;
 pub mod provider;
 pub mod rpc;
+pub mod spawn;
 pub mod world;
 
 pub use config::{Config, ConfigError, ProviderConfig, StatusStyle};
+pub use spawn::{Devnet, SpawnError, spawn};

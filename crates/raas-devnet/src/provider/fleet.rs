@@ -125,7 +125,7 @@ impl<H: Host> Shared<H> {
     }
 }
 
-/// The running servers. Dropping it stops nothing; [`Fleet::shutdown`] does.
+/// The running servers. Dropping it stops nothing; [`Fleet::stop`] does.
 pub struct Fleet<H> {
     shared: Arc<Shared<H>>,
     stop: CancellationToken,
@@ -188,10 +188,20 @@ impl<H: Host> Fleet<H> {
         }
     }
 
-    /// Closes every listener and connection and leaves transfers where they are.
-    pub async fn shutdown(self) {
+    /// Begins to close every listener and connection; transfers stay where they are.
+    pub fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
+    }
+
+    /// Closes every listener and connection and waits until they are.
+    pub async fn shutdown(self) {
+        self.stopped().await;
+    }
+
+    /// As [`Fleet::shutdown`], for one that is shared.
+    pub async fn stopped(&self) {
+        self.stop();
         self.tasks.wait().await;
     }
 }

@@ -28,6 +28,7 @@ mod view;
 pub use book::{Book, Effect, Provider, Retrieval, SLOW_EPOCHS};
 pub use check::Rejection;
 pub use command::{Command, Reply, StoreReply};
+pub(crate) use connection::serve;
 pub use deal::{Deal, Intent, Pull, Stage, TransferEnd};
 pub use fleet::{Fleet, FleetError, Host};
 pub use mode::{Mode, Mood, UnknownMode};

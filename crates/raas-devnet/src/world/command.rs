@@ -92,6 +92,9 @@ pub enum CommandError {
     /// The mempool refused an Ethereum transaction.
     #[error(transparent)]
     Eth(#[from] crate::fevm::PoolError),
+    /// The command happened, but whoever holds the world could not make it durable.
+    #[error("the command cannot be journaled: {0}")]
+    NotJournaled(String),
     /// A hex field of a stored command does not decode.
     #[error("{field} does not decode: {why}")]
     Hex {

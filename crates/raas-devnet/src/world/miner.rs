@@ -46,6 +46,19 @@ pub enum SectorPhase {
 }
 
 impl SectorPhase {
+    /// Its name in answers of control methods.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unproven => "unproven",
+            Self::Active => "active",
+            Self::Faulty { .. } => "faulty",
+            Self::Recovering { .. } => "recovering",
+            Self::Terminated => "terminated",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether it counts as live: neither terminated nor expired.
     #[must_use]
     pub const fn is_live(self) -> bool {
@@ -81,6 +94,14 @@ pub struct Sector {
     pub(super) lost: bool,
 }
 
+impl Sector {
+    /// Whether the provider has in truth lost it, though the chain may not know yet.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost
+    }
+}
+
 /// `StateMinerSectorCount`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SectorCounts {
@@ -105,6 +126,8 @@ pub struct Miner {
     pub(super) peer_digest: [u8; 32],
     /// Where its server listens, as binary multiaddrs.
     pub multiaddrs: Vec<Vec<u8>>,
+    /// Where its server listens, as a URL; none in a world without servers.
+    pub url: Option<String>,
     pub(super) sectors: BTreeMap<SectorNumber, Sector>,
     counts: Timeline<SectorCounts>,
     /// Messages its worker has sent.
@@ -120,6 +143,7 @@ impl Miner {
             period_offset: offset,
             peer_digest: seed,
             multiaddrs: Vec::new(),
+            url: None,
             sectors: BTreeMap::new(),
             counts: Timeline::default(),
             messages: 0,
@@ -161,6 +185,12 @@ impl Miner {
     pub fn early_expiration(sector: &Sector, since: i64) -> Option<i64> {
         let early = since + FAULT_MAX_AGE;
         (early < sector.expiration).then_some(early)
+    }
+
+    /// The last epoch of the sector's deadline at or after its nominal end: when it leaves on time.
+    #[must_use]
+    pub fn on_time_expiration(&self, sector: &Sector) -> i64 {
+        self.next_close(sector.deadline, sector.expiration)
     }
 
     /// The first epoch of the proving period that `epoch` lies in.

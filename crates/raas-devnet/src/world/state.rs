@@ -226,9 +226,10 @@ impl World {
     }
 
     /// Tells where a provider's server listens. No history: it is not journaled and does not change the ledger.
-    pub fn set_multiaddrs(&mut self, provider: ProviderId, addresses: Vec<Vec<u8>>) {
+    pub fn set_server(&mut self, provider: ProviderId, url: String, multiaddrs: Vec<Vec<u8>>) {
         if let Some(miner) = self.miners.get_mut(&provider) {
-            miner.multiaddrs = addresses;
+            miner.url = Some(url);
+            miner.multiaddrs = multiaddrs;
         }
     }
 
