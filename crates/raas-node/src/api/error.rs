@@ -1,0 +1,82 @@
+//! The one place where errors become HTTP. Internal text never leaves; it is logged here, once.
+
+use axum::Json;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// What a handler can fail with.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The request is wrong; which field, and what would be right.
+    Field {
+        /// The field as the caller spelled it.
+        field: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// The request is wrong as a whole.
+    Bad(String),
+    /// There is no such thing.
+    NotFound(String),
+    /// It contradicts something stored before.
+    Conflict(String),
+    /// It is larger than allowed.
+    TooLarge(String),
+    /// The disk is full, or a source is not there now.
+    Unavailable(String),
+    /// A defect or a failing disk of ours.
+    Internal(anyhow::Error),
+}
+
+impl ApiError {
+    /// A wrong field.
+    pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), why: why.into() }
+    }
+}
+
+impl<E> From<E> for ApiError
+where
+    E: Into<anyhow::Error>,
+{
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, error, field) = match self {
+            Self::Field { field, why } => {
+                (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field))
+            }
+            Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
+            Self::NotFound(why) => (StatusCode::NOT_FOUND, why, None),
+            Self::Conflict(why) => (StatusCode::CONFLICT, why, None),
+            Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
+            Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
+            Self::Internal(error) => {
+                tracing::error!(error = format!("{error:#}"), "request failed");
+                let text = "the node failed to answer; its log says why".to_owned();
+                (StatusCode::INTERNAL_SERVER_ERROR, text, None)
+            }
+        };
+        let body = match field {
+            Some(field) => json!({ "error": error, "field": field }),
+            None => json!({ "error": error }),
+        };
+        (status, Json(body)).into_response()
+    }
+}
+
+/// Any other path.
+pub async fn no_route(uri: Uri) -> ApiError {
+    ApiError::NotFound(format!("there is no route {}; GET /v1/node tells what this node is", uri.path()))
+}
+
+/// A known path with another method.
+pub async fn no_method() -> (StatusCode, Json<serde_json::Value>) {
+    let text = "this route does not take that method";
+    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": text })))
+}

@@ -1,0 +1,86 @@
+//! Jobs, holdings and deals as the API shows them: every time as epoch, every amount as a string.
+
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::store::{Job, StoredOrder};
+use crate::world::World;
+use raas_core::health::Health;
+use raas_core::ids::HoldingId;
+use serde_json::{Value, json};
+
+/// A job.
+#[must_use]
+pub fn job(job: &Job) -> Value {
+    json!({
+        "id": job.id,
+        "holding": job.holding,
+        "owner": job.owner,
+        "cid": job.cid,
+        "duties": job.duties,
+        "policy": job.policy,
+        "source": job.source,
+        "request": job.request,
+        "state": job.state,
+        "at": { "epoch": job.at, "time": time(job.at_unix) },
+    })
+}
+
+/// RFC 3339 of a Unix time; `null` when it is out of range.
+#[must_use]
+pub fn time(unix_seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(unix_seconds).ok().map(|time| time.to_string())
+}
+
+/// An order with its place and its deal.
+#[must_use]
+pub fn order(stored: &StoredOrder) -> Value {
+    let order = &stored.order;
+    let on_chain = order.state.on_chain();
+    let signed = order.state.signed();
+    let term = on_chain.map(|deal| deal.term).or(signed.map(|signed| signed.term));
+    json!({
+        "order": order.id,
+        "slots": stored.slots.iter().map(|slot| slot.index).collect::<Vec<_>>(),
+        "cause": order.cause,
+        "state": order.state.name(),
+        "health": on_chain.map(|deal| deal.health),
+        "dealId": on_chain.map(|deal| deal.deal),
+        "sector": on_chain.and_then(|deal| deal.sector),
+        "storageProvider": order.provider.to_string(),
+        "minerId": order.provider.number(),
+        "operator": order.operator.to_string(),
+        "pieceCid": order.piece.to_string(),
+        "pieceSize": order.size,
+        "startEpoch": term.map(|term| term.start),
+        "endEpoch": term.map(|term| term.end),
+        "pricePerEpoch": order.price_per_epoch,
+        "cost": order.cost(),
+        "proposalCid": stored.proposal.as_ref().map(|proposal| proposal.signed.proposal_cid.clone()),
+        "plannedAt": order.planned_at,
+    })
+}
+
+/// The deals of a holding, oldest first: what is or was published.
+pub async fn deals_of<W: World>(app: &App<W>, holding: HoldingId) -> Result<Vec<Value>, ApiError> {
+    let orders = app.engine.store().orders_of_holding(holding).await?;
+    Ok(orders.iter().filter(|stored| stored.order.state.on_chain().is_some()).map(order).collect())
+}
+
+/// How many copies are proven, in words for a person.
+#[must_use]
+pub fn standing(orders: &[StoredOrder], target: u32) -> Value {
+    let count = |wanted: fn(&Health) -> bool| {
+        orders
+            .iter()
+            .filter_map(|stored| stored.order.state.on_chain())
+            .filter(|deal| wanted(&deal.health.health))
+            .count()
+    };
+    json!({
+        "proven": count(|health| *health == Health::Proven),
+        "pending": count(|health| *health == Health::Pending),
+        "suspect": count(|health| *health == Health::Suspect),
+        "unknown": count(|health| matches!(health, Health::Unknown(_))),
+        "target": target,
+    })
+}

@@ -1,0 +1,69 @@
+//! The admin listener: the specification's and the starter kit's routes, the node's own `/v1`, health.
+//!
+//! Handlers extract, make one call and map; what they need is in [`App`].
+
+pub mod error;
+pub mod jobs;
+pub mod spec;
+pub mod v1;
+
+use crate::blocks::PieceStore;
+use crate::engine::Engine;
+use crate::world::World;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// What every handler may use.
+pub struct App<W: World> {
+    /// The loop.
+    pub engine: Engine<W>,
+    /// The node's own copies.
+    pub pieces: PieceStore,
+    /// Wakes the loop: something was registered, stored or released.
+    pub wake: Notify,
+    /// The network's name, in every answer.
+    pub network: String,
+    /// Largest upload in bytes.
+    pub upload_max_bytes: u64,
+    /// Whether the node runs on a devnet.
+    pub devnet: bool,
+}
+
+/// The admin routes.
+pub fn router<W: World>(app: Arc<App<W>>) -> Router {
+    let register = post(spec::register::register::<W>);
+    let network = HeaderValue::from_str(&app.network).unwrap_or(HeaderValue::from_static("unknown"));
+    Router::new()
+        .route("/register_job", register.clone())
+        .route("/register_jobs", register.clone())
+        .route("/api/register_job", register.clone())
+        .route("/api/register_jobs", register)
+        .route("/api/uploadFile", post(spec::upload::upload::<W>).layer(DefaultBodyLimit::disable()))
+        .route("/api/deal_status", get(spec::deal_status::deal_status::<W>))
+        .route("/v1/jobs", get(v1::jobs::list::<W>).post(spec::register::register_v1::<W>))
+        .route("/v1/jobs/{id}", get(v1::jobs::show::<W>))
+        .route("/v1/jobs/{id}/stop", post(v1::jobs::stop::<W>))
+        .route("/v1/holdings/{cid}/plan", get(v1::explain::plan::<W>))
+        .route("/v1/holdings/{cid}/why", get(v1::explain::why::<W>))
+        .route("/v1/node", get(v1::node::node::<W>))
+        .route("/v1/node/quiesce", post(v1::node::quiesce::<W>))
+        .route("/v1/breaker/release", post(v1::node::release::<W>))
+        .route("/livez", get(v1::node::livez))
+        .route("/readyz", get(v1::node::readyz::<W>))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(SetResponseHeaderLayer::overriding(
+            header::HeaderName::from_static("raas-network"),
+            network,
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .with_state(app)
+}

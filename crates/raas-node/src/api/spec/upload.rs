@@ -1,0 +1,222 @@
+//! `POST /api/uploadFile`: streams a file or CAR to disk in flat memory, makes it a piece, and registers a job
+//! for it unless `deal=false`.
+//!
+//! Multipart with a part `file` (fields before it count as parameters), or the bytes as the body with parameters
+//! in the query: `cid`, `deal`, `format`. A content type of `application/vnd.ipld.car` means a CAR.
+
+use super::fields::{Fields, Registration};
+use super::register::store_job;
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::failpoint;
+use crate::store::{JobSource, NewPiece, Registered, Upload};
+use crate::upload::{Input, Kind, PackFailure, pack};
+use crate::world::World;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Multipart, Query, Request, State};
+use axum::http::{StatusCode, header};
+use futures_util::StreamExt;
+use raas_core::cid::DataCid;
+use raas_core::ids::OwnerId;
+use raas_core::machine::upload::{self, Event, Refusal};
+use raas_core::policy::Duties;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+const KNOWN: &[&str] = &["cid", "deal", "format"];
+/// Chunks between the network and the disk: the memory of one upload.
+const CHUNKS_BUFFERED: usize = 16;
+
+/// What the caller wants done with the bytes.
+#[derive(Debug, Default)]
+struct Wishes {
+    cid: Option<DataCid>,
+    deal: bool,
+    kind: Kind,
+}
+
+impl Wishes {
+    fn read(fields: &Fields, content_type: &str) -> Result<Self, ApiError> {
+        if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+            let why = format!("unknown parameter; known are {}", KNOWN.join(", "));
+            return Err(ApiError::field(unknown.clone(), why));
+        }
+        let text = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+        let cid = match text("cid") {
+            Some(text) => Some(text.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?),
+            None => None,
+        };
+        let deal = match text("deal") {
+            None | Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                return Err(ApiError::field("deal", format!("{other:?} is neither true nor false")));
+            }
+        };
+        let kind = match text("format") {
+            None if content_type == "application/vnd.ipld.car" => Kind::Car,
+            None | Some("file") => Kind::File,
+            Some("car") => Kind::Car,
+            Some(other) => {
+                return Err(ApiError::field("format", format!("{other:?} is neither file nor car")));
+            }
+        };
+        Ok(Self { cid, deal, kind })
+    }
+}
+
+/// Takes one file or CAR.
+pub async fn upload<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(query): Query<Fields>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    if content_type != "multipart/form-data" {
+        let wishes = Wishes::read(&query, &content_type)?;
+        let body = request.into_body().into_data_stream();
+        return take(&app, wishes, body.map(|chunk| chunk.map_err(|error| error.to_string()))).await;
+    }
+    let mut parts = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
+    let mut fields = query;
+    while let Some(part) = parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        if name == "file" {
+            let kind = part.content_type().unwrap_or_default().to_owned();
+            let wishes = Wishes::read(&fields, &kind)?;
+            let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
+            return take(&app, wishes, chunks).await;
+        }
+        let text = part.text().await.map_err(|error| ApiError::field(&name, error.body_text()))?;
+        fields.insert(name, text);
+    }
+    Err(ApiError::field("file", "the multipart body has no part named file"))
+}
+
+/// Drives one upload from its first byte to the stored job.
+async fn take<W: World>(
+    app: &Arc<App<W>>,
+    wishes: Wishes,
+    chunks: impl futures_util::Stream<Item = Result<Bytes, String>>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let id = format!("{:032x}", rand::random::<u128>());
+    let mut record = Upload {
+        id: id.clone(),
+        owner: OwnerId::local(),
+        state: serde_json::to_value(upload::State::START)?,
+        root: None,
+        job: None,
+    };
+    app.engine.store().put_upload(&record).await?;
+    let taken = receive(app, &wishes, chunks).await;
+    let (piece, bytes) = match taken {
+        Ok(taken) => taken,
+        Err((refusal, answer)) => {
+            if let Some(reason) = refusal {
+                record.state = serde_json::to_value(upload::State::Refused { reason })?;
+            }
+            app.engine.store().put_upload(&record).await?;
+            return Err(answer);
+        }
+    };
+    let packed = upload::State::Packed { bytes };
+    record.state = serde_json::to_value(&packed)?;
+    record.root = Some(piece.root.clone());
+    failpoint::around("upload.record", app.engine.store().record_piece(&piece)).await?;
+    app.engine.store().put_upload(&record).await?;
+    let registered = if wishes.deal { Some(register(app, &piece).await?) } else { None };
+    record.job = registered.map(|registered| match registered {
+        Registered::Created { job, .. } | Registered::AlreadyExists { job, .. } => job,
+    });
+    let (after, _) = upload::next(&packed, Event::JobStored)?;
+    record.state = serde_json::to_value(&after)?;
+    app.engine.store().put_upload(&record).await?;
+    app.wake.notify_one();
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({
+            "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
+            "network": app.network,
+            "upload": id,
+            "cid": piece.root,
+            "job": record.job,
+            "bytes": piece.payload_bytes,
+            "carBytes": piece.car_bytes,
+            "pieceCid": piece.commitment.to_string(),
+            "pieceSize": piece.size,
+        })),
+    ))
+}
+
+/// A job with the node's default policy: in the self-hosted form the node makes the deals.
+async fn register<W: World>(app: &App<W>, piece: &NewPiece) -> Result<Registered, ApiError> {
+    let registration = Registration {
+        cid: piece.root.clone(),
+        duties: Duties::ALL,
+        policy: app.engine.settings().default_policy.clone(),
+        on_chain: None,
+    };
+    store_job(app, &registration, JobSource::Upload, true, None).await
+}
+
+/// What a failed upload is in the machine's words, and its answer.
+type Refused = (Option<Refusal>, ApiError);
+
+/// Streams the bytes into a kept piece.
+async fn receive<W: World>(
+    app: &Arc<App<W>>,
+    wishes: &Wishes,
+    chunks: impl futures_util::Stream<Item = Result<Bytes, String>>,
+) -> Result<(NewPiece, u64), Refused> {
+    let (sender, receiver) = mpsc::channel(CHUNKS_BUFFERED);
+    let input = Input::new(receiver, wishes.kind, wishes.cid.clone(), app.upload_max_bytes);
+    let pieces = app.pieces.clone();
+    let packing = tokio::task::spawn_blocking(move || pack(&pieces, input));
+    let mut chunks = std::pin::pin!(chunks);
+    while let Some(chunk) = chunks.next().await {
+        // A closed channel means that packing has failed already; its own error says why.
+        if sender.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    let packed = packing.await.map_err(|error| (None, ApiError::Internal(error.into())))?;
+    packed.map_err(|failure| answer(failure, app.upload_max_bytes))
+}
+
+fn answer(failure: PackFailure, max_bytes: u64) -> Refused {
+    match failure {
+        PackFailure::Truncated(why) => {
+            let text = format!("the upload was cut off ({why}): send it again");
+            (Some(Refusal::Truncated), ApiError::Bad(text))
+        }
+        PackFailure::Empty => (Some(Refusal::Empty), ApiError::field("file", Refusal::Empty.to_string())),
+        PackFailure::Mismatch { computed } => {
+            let why = format!(
+                "the bytes do not have this CID under any known profile (the default gives {computed}); \
+                 check the file, or send it as a CAR"
+            );
+            (Some(Refusal::CidMismatch), ApiError::field("cid", why))
+        }
+        PackFailure::DiskFull => {
+            (Some(Refusal::DiskFull), ApiError::Unavailable(Refusal::DiskFull.to_string()))
+        }
+        PackFailure::TooLarge => {
+            let text = format!("larger than the {max_bytes} bytes this node takes in one upload");
+            (None, ApiError::TooLarge(text))
+        }
+        PackFailure::BadCar(why) => (None, ApiError::field("file", format!("not a good CAR: {why}"))),
+        PackFailure::Local(error) => (None, ApiError::Internal(error)),
+    }
+}

@@ -1,0 +1,5 @@
+//! The node's own copies: one CAR file and one index per piece, verified before they get their names.
+
+mod pieces;
+
+pub use pieces::{LocalPiece, PieceStore, Staged, core_commitment, core_size};

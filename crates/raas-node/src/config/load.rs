@@ -1,0 +1,122 @@
+//! Reads and merges the layers, and names the key and the layer of what is wrong.
+
+use super::Config;
+use std::path::{Path, PathBuf};
+
+/// What flags set, above file and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--network`.
+    pub network: Option<String>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--admin`.
+    pub admin: Option<String>,
+    /// `--data`.
+    pub data: Option<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A layer cannot be read, or has a key or value that is not known.
+    #[error("configuration: {0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// A value is out of range.
+    #[error("configuration: {key}: {why}")]
+    Invalid {
+        /// Dotted key.
+        key: &'static str,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// No network was named.
+    #[error("no network was named")]
+    NoNetwork,
+}
+
+impl ConfigError {
+    pub(super) fn invalid(key: &'static str, why: impl Into<String>) -> Self {
+        Self::Invalid { key, why: why.into() }
+    }
+}
+
+/// Merges `file`, the environment and `flags`, and validates the whole.
+pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigError> {
+    let mut layers = config::Config::builder();
+    if let Some(file) = file {
+        layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
+    }
+    layers = layers.add_source(
+        config::Environment::with_prefix("RAAS")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("chain.endpoints")
+            .with_list_parse_key("deals.providers")
+            .with_list_parse_key("sources.gateways"),
+    );
+    let overrides = [
+        ("network", flags.network.clone()),
+        ("data_dir", flags.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned())),
+        ("listen.admin", flags.admin.clone()),
+        ("listen.data", flags.data.clone()),
+    ];
+    for (key, value) in overrides {
+        layers = layers.set_override_option(key, value)?;
+    }
+    let config: Config = layers.build()?.try_deserialize()?;
+    config.validate()?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_text(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("raas.toml");
+        std::fs::write(&file, text).expect("a file");
+        load(Some(&file), &Overrides::default())
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        for text in ["netwrok = 'devnet'", "[chain]\nendpionts = []", "[listen]\nadmin_port = 3"] {
+            let error = from_text(text).expect_err(text).to_string();
+            let word = text.split(['=', '\n']).find(|part| !part.starts_with('[')).map(str::trim);
+            assert!(error.contains(word.unwrap_or_default()), "{error}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("raas.toml");
+        std::fs::write(&file, "network = 'mainnet'\n[chain]\nagree = 1").expect("a file");
+        let flags = Overrides { network: Some("devnet".to_owned()), ..Overrides::default() };
+        let config = load(Some(&file), &flags).expect("a valid configuration");
+        assert_eq!(config.network.as_deref(), Some("devnet"));
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_its_key() {
+        let cases = [
+            ("network = 'mian'", "network"),
+            ("[chain]\nagree = 0", "chain.agree"),
+            ("[chain]\nagree = 3\nendpoints = ['http://127.0.0.1:1/rpc/v1']", "chain.agree"),
+            ("[policy]\nreplicas_target = 0", "replicas"),
+            ("[policy]\nkeep_local = 'sometimes'", "policy.keep_local"),
+            ("[budget]\ntotal_attofil = '-1'", "budget.total_attofil"),
+            ("[deals]\nproviders = ['x']", "deals.providers"),
+            ("[listen]\nadmin = '0.0.0.0:1337'", "listen.admin"),
+            ("[contract]\naddress = '0x12'", "contract.address"),
+        ];
+        for (text, key) in cases {
+            let error = from_text(text).expect_err(text).to_string();
+            assert!(error.contains(key), "{text}: {error}");
+        }
+    }
+}

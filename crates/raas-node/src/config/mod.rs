@@ -1,0 +1,14 @@
+//! Configuration: a TOML file, then `RAAS__SECTION__KEY` from the environment, then flags. Parsed and
+//! validated in full before anything binds; an unknown key is an error that names it.
+
+mod load;
+mod network;
+mod sections;
+mod validate;
+
+pub use load::{ConfigError, Overrides, load};
+pub use network::{Network, UnknownNetwork};
+pub use sections::{
+    BudgetSection, ChainSection, Config, ContractSection, DealsSection, ListenSection, PolicySection,
+    SourcesSection, WalletSection,
+};

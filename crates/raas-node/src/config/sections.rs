@@ -1,0 +1,200 @@
+//! The sections of the configuration file. Units stand in the names; each field says what too much or too
+//! little of it does.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `devnet`, `calibration`, `mainnet` or an endpoint's URL. There is no default: a node that guessed
+    /// could spend real money.
+    pub network: Option<String>,
+    /// Where the store, the pieces and the key live.
+    pub data_dir: PathBuf,
+    /// Chain endpoints.
+    pub chain: ChainSection,
+    /// The node's key.
+    pub wallet: WalletSection,
+    /// The DealStatus contract.
+    pub contract: ContractSection,
+    /// What the node listens on.
+    pub listen: ListenSection,
+    /// What a job gets where it says nothing.
+    pub policy: PolicySection,
+    /// How deals are made.
+    pub deals: DealsSection,
+    /// What may be spent.
+    pub budget: BudgetSection,
+    /// Where payloads are looked for.
+    pub sources: SourcesSection,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            network: None,
+            data_dir: PathBuf::from("raas-data"),
+            chain: ChainSection::default(),
+            wallet: WalletSection::default(),
+            contract: ContractSection::default(),
+            listen: ListenSection::default(),
+            policy: PolicySection::default(),
+            deals: DealsSection::default(),
+            budget: BudgetSection::default(),
+            sources: SourcesSection::default(),
+        }
+    }
+}
+
+/// Chain endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainSection {
+    /// URLs of `/rpc/v1` endpoints. Empty: the network's public ones.
+    pub endpoints: Vec<String>,
+    /// How many endpoints must agree on a finalized tipset. 1 trusts a single one.
+    pub agree: u32,
+    /// Pause between two looks at the head, in milliseconds. Too short costs calls, too long costs latency.
+    pub poll_ms: u64,
+}
+
+impl Default for ChainSection {
+    fn default() -> Self {
+        Self { endpoints: Vec::new(), agree: 1, poll_ms: 10_000 }
+    }
+}
+
+/// The node's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WalletSection {
+    /// File with the secp256k1 secret as 64 hex digits, readable by its owner only. On a devnet it is made when
+    /// it is missing; elsewhere it must exist.
+    pub key_file: Option<PathBuf>,
+}
+
+/// The DealStatus contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContractSection {
+    /// 0x address. On a devnet the node deploys one when this is empty.
+    pub address: Option<String>,
+    /// Block of its deployment: events are read from here.
+    pub from_block: Option<i64>,
+}
+
+/// What the node listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenSection {
+    /// API and specification routes. Loopback only, since it has no keys yet.
+    pub admin: SocketAddr,
+    /// `/piece` for providers, `/ipfs` for everyone.
+    pub data: SocketAddr,
+    /// Base URL under which providers reach the data listener. Empty: `http://` and the data address.
+    pub public_url: Option<String>,
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        Self {
+            admin: SocketAddr::from(([127, 0, 0, 1], 1337)),
+            data: SocketAddr::from(([127, 0, 0, 1], 1338)),
+            public_url: None,
+        }
+    }
+}
+
+/// What a job gets where it says nothing. Epochs are 30 s, 2,880 a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicySection {
+    /// Fewer proven copies than this is urgent.
+    pub replicas_min: u32,
+    /// Copies on distinct operators.
+    pub replicas_target: u32,
+    /// Never more occupied slots than this.
+    pub replicas_max: u32,
+    /// Renew when no more than this is left.
+    pub renew_before_epochs: i64,
+    /// Repair when faulty for this long.
+    pub repair_after_epochs: i64,
+    /// Term of new deals.
+    pub duration_epochs: i64,
+    /// From signing to the start of the term.
+    pub start_delay_epochs: i64,
+    /// `always`, `never` or a number of proven copies.
+    pub keep_local: String,
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        Self {
+            replicas_min: 2,
+            replicas_target: 3,
+            replicas_max: 4,
+            renew_before_epochs: 30 * 2_880,
+            repair_after_epochs: 2_880,
+            duration_epochs: 540 * 2_880,
+            start_delay_epochs: 3 * 2_880,
+            keep_local: "always".to_owned(),
+        }
+    }
+}
+
+/// How deals are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DealsSection {
+    /// Miner actors that may be used, as `f01000`. Empty on a devnet: all of its providers.
+    pub providers: Vec<String>,
+    /// Highest price per GiB and epoch, attoFIL.
+    pub price_max_attofil: String,
+    /// Orders on their way to one provider at once.
+    pub provider_capacity: u32,
+    /// Repairs of lost copies started within one pacing window of 120 epochs.
+    pub repairs_per_window: u32,
+}
+
+impl Default for DealsSection {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            price_max_attofil: "1000000000".to_owned(),
+            provider_capacity: 256,
+            repairs_per_window: 100,
+        }
+    }
+}
+
+/// What may be spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetSection {
+    /// Most the node may ever commit to deals, attoFIL.
+    pub total_attofil: String,
+    /// Kept in the wallet for gas, attoFIL.
+    pub wallet_reserve_attofil: String,
+}
+
+impl Default for BudgetSection {
+    fn default() -> Self {
+        Self {
+            total_attofil: "100000000000000000000".to_owned(),
+            wallet_reserve_attofil: "1000000000000000000".to_owned(),
+        }
+    }
+}
+
+/// Where payloads are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourcesSection {
+    /// Trustless gateways, base URLs, tried in order.
+    pub gateways: Vec<String>,
+    /// Largest payload fetched, in GiB.
+    pub fetch_max_gib: Option<u64>,
+}

@@ -1,0 +1,126 @@
+//! From texts to the types of the rules; every refusal names the key and what would be accepted.
+
+use super::{Config, ConfigError, Network};
+use crate::settings::Settings;
+use raas_core::fleet::Rules;
+use raas_core::ids::ProviderId;
+use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
+use raas_core::units::{AttoFil, Epoch, Epochs};
+
+impl Config {
+    /// The network, which must be named.
+    pub fn network(&self) -> Result<Network, ConfigError> {
+        let text = self.network.as_deref().ok_or(ConfigError::NoNetwork)?;
+        text.parse().map_err(|error: super::UnknownNetwork| ConfigError::invalid("network", error.to_string()))
+    }
+
+    /// Checks every value. Called by `load`, so a `Config` from there is valid.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if self.network.is_some() {
+            self.network()?;
+        }
+        let endpoints = self.chain.endpoints.len().max(1);
+        if self.chain.agree == 0 || self.chain.agree as usize > endpoints {
+            let why = format!("{} is not in 1..={endpoints}, the number of endpoints", self.chain.agree);
+            return Err(ConfigError::invalid("chain.agree", why));
+        }
+        if !self.listen.admin.ip().is_loopback() {
+            let why = "the API has no keys yet and binds to loopback only, such as 127.0.0.1:1337";
+            return Err(ConfigError::invalid("listen.admin", why));
+        }
+        if let Some(address) = &self.contract.address
+            && !is_address(address)
+        {
+            return Err(ConfigError::invalid("contract.address", "0x and 40 hex digits are needed"));
+        }
+        self.default_policy()?.validated(Epoch(0)).map_err(|error| {
+            ConfigError::Invalid { key: "policy", why: error.to_string() }
+        })?;
+        self.providers()?;
+        attofil("budget.total_attofil", &self.budget.total_attofil)?;
+        attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?;
+        Ok(())
+    }
+
+    /// The policy of a job that says nothing.
+    pub fn default_policy(&self) -> Result<Policy, ConfigError> {
+        let policy = &self.policy;
+        let epochs = |key, count| {
+            Epochs::new(count).ok_or_else(|| ConfigError::invalid(key, "a negative number of epochs"))
+        };
+        Ok(Policy {
+            replicas: Replicas {
+                min: policy.replicas_min,
+                target: policy.replicas_target,
+                max: policy.replicas_max,
+            },
+            renew_before: epochs("policy.renew_before_epochs", policy.renew_before_epochs)?,
+            repair_after: epochs("policy.repair_after_epochs", policy.repair_after_epochs)?,
+            duration: epochs("policy.duration_epochs", policy.duration_epochs)?,
+            start_delay: epochs("policy.start_delay_epochs", policy.start_delay_epochs)?,
+            ends_at: None,
+            placement: Placement {
+                allow: Vec::new(),
+                deny: Vec::new(),
+                price_max: attofil("deals.price_max_attofil", &self.deals.price_max_attofil)?,
+            },
+            keep_local: keep_local(&policy.keep_local)?,
+        })
+    }
+
+    /// The providers named in the file.
+    pub fn providers(&self) -> Result<Vec<ProviderId>, ConfigError> {
+        self.deals
+            .providers
+            .iter()
+            .map(|text| {
+                provider(text).ok_or_else(|| {
+                    ConfigError::invalid("deals.providers", format!("{text:?} is no miner actor such as f01000"))
+                })
+            })
+            .collect()
+    }
+
+    /// What the engine is told, less what only the running network can say.
+    pub fn settings(&self, public_url: String) -> Result<Settings, ConfigError> {
+        Ok(Settings {
+            default_policy: self.default_policy()?,
+            contract: None,
+            providers: self.providers()?,
+            public_url,
+            budget_total: attofil("budget.total_attofil", &self.budget.total_attofil)?,
+            wallet_reserve: attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?,
+            provider_capacity: self.deals.provider_capacity,
+            repairs_per_window: self.deals.repairs_per_window,
+            pace_window: Epochs::new(120).unwrap_or(Epochs::ZERO),
+            rules: Rules::default(),
+            concurrency: 8,
+        })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.strip_prefix("0x")
+        .is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn attofil(key: &'static str, text: &str) -> Result<AttoFil, ConfigError> {
+    text.parse().map_err(|_| ConfigError::invalid(key, format!("{text:?} is no whole number of attoFIL")))
+}
+
+/// `f01000`, `t01000` or `1000`.
+fn provider(text: &str) -> Option<ProviderId> {
+    let digits = text.strip_prefix("f0").or_else(|| text.strip_prefix("t0")).unwrap_or(text);
+    digits.parse().ok().map(ProviderId::new)
+}
+
+fn keep_local(text: &str) -> Result<KeepLocal, ConfigError> {
+    match text {
+        "always" => Ok(KeepLocal::Always),
+        "never" => Ok(KeepLocal::Never),
+        number => number.parse().map(KeepLocal::UntilProven).map_err(|_| {
+            let why = format!("{text:?} is none of \"always\", \"never\" or a number of proven copies");
+            ConfigError::invalid("policy.keep_local", why)
+        }),
+    }
+}

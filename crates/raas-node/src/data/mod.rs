@@ -1,0 +1,23 @@
+//! The data listener: `/piece` for providers with a deal's secret, `/ipfs` for everyone.
+
+pub mod ipfs;
+pub mod piece;
+pub mod range;
+
+use crate::api::App;
+use crate::api::error;
+use crate::world::World;
+use axum::Router;
+use axum::routing::get;
+use std::sync::Arc;
+
+/// The data routes. `get` answers HEAD as well.
+pub fn router<W: World>(app: Arc<App<W>>) -> Router {
+    Router::new()
+        .route("/piece/{cid}", get(piece::piece::<W>))
+        .route("/ipfs/{cid}", get(ipfs::root::<W>))
+        .route("/ipfs/{cid}/{*path}", get(ipfs::path::<W>))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .with_state(app)
+}

@@ -1,0 +1,185 @@
+//! The engine: one loop over observe, plan and execute, level-triggered.
+//!
+//! [`Engine::tick`] runs every task once at the present head; [`Engine::quiesce`] repeats it until nothing
+//! changes any more and says when to come back. A restart, a missed event and normal running are one path:
+//! no task takes an input besides the store and the ports.
+
+use crate::execute;
+use crate::settings::Settings;
+use crate::store::{self, Store};
+use crate::tasks;
+use crate::world::World;
+use raas_core::gate::Hold;
+use raas_core::observation::Round;
+use raas_core::ports::{Clock, Now};
+use raas_core::ids::ProviderId;
+use raas_core::units::{Epoch, Epochs};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Ticks at one head before [`Engine::quiesce`] gives up calling it quiet. Each tick must have changed
+/// something to get here, so reaching it is a defect worth a loud error.
+const TICKS_MAX: u32 = 200;
+/// A provider that serves wrong bytes is passed over for this long.
+const WRONG_BYTES_BACKS_OFF: Epochs = Epochs::days(30);
+
+/// Why the engine cannot go on. What the outside does is never here: that is a wait.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+    /// A stored state and an event do not go together: a defect, reported instead of acted on.
+    #[error("illegal transition of order {order}")]
+    Order {
+        /// Which order.
+        order: raas_core::ids::OrderId,
+        /// As the machine says.
+        source: raas_core::machine::order::Illegal,
+    },
+    /// A stored format is not readable.
+    #[error("unreadable stored {what}: {why}")]
+    Unreadable {
+        /// Which record.
+        what: &'static str,
+        /// The decoder's words.
+        why: String,
+    },
+    /// The loop did not come to rest.
+    #[error("still changing after {TICKS_MAX} ticks at one head")]
+    Restless,
+}
+
+/// What one pass over all tasks did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether anything changed, in the store or outside.
+    pub changed: bool,
+}
+
+/// When to come back if nothing else wakes the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextWake {
+    /// The earliest epoch at which something is due; `None` when only an event can wake it.
+    pub epoch: Option<Epoch>,
+    /// Whether something waits for the next round: an order on its way, a transaction not final.
+    pub on_round: bool,
+}
+
+/// What the last pass saw, for `why`, health and the API.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// The last round, open or held.
+    pub round: Option<Round>,
+    /// Why nothing is started, if so.
+    pub hold: Option<Hold>,
+    /// Time of the last pass.
+    pub now: Option<Now>,
+    /// Why the contract's events are not read further, if so.
+    pub follow: Option<String>,
+}
+
+/// The engine over one store and one world.
+pub struct Engine<W: World> {
+    pub(crate) world: Arc<W>,
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    status: std::sync::RwLock<Status>,
+    /// One transaction is signed or sent at a time: the one writer of the wallet.
+    pub(crate) sending: Mutex<()>,
+    /// One pass at a time; two would observe the same and plan it twice.
+    pass: Mutex<()>,
+}
+
+impl<W: World> Engine<W> {
+    /// An engine at rest.
+    pub fn new(world: Arc<W>, store: Store, settings: Settings) -> Self {
+        Self { world, store, settings, status: std::sync::RwLock::default(), sending: Mutex::new(()), pass: Mutex::new(()) }
+    }
+
+    /// Its store.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its ports.
+    pub fn world(&self) -> &W {
+        &self.world
+    }
+
+    /// What the last pass saw.
+    pub fn status(&self) -> Status {
+        self.status.read().map(|status| status.clone()).unwrap_or_default()
+    }
+
+    /// Every task once: observe, follow, plan, execute.
+    pub async fn tick(&self) -> Result<Progress, Error> {
+        let _pass = self.pass.lock().await;
+        let now = self.world.clock().now().await;
+        let seen = tasks::observe::observe(self, now).await?;
+        let mut changed = seen.changed;
+        let mut follow = None;
+        if let (Some(round), None) = (&seen.round, &seen.hold) {
+            let followed = tasks::follow::follow(self, round, now).await?;
+            changed |= followed.changed;
+            follow = followed.waits;
+        }
+        if let Some(round) = &seen.round {
+            changed |= tasks::plan::plan(self, round, seen.hold, now).await?;
+            if seen.hold.is_none() {
+                changed |= execute::work(self, round, now).await?;
+            }
+        }
+        if let Ok(mut status) = self.status.write() {
+            *status = Status { round: seen.round, hold: seen.hold, now: Some(now), follow };
+        }
+        Ok(Progress { changed })
+    }
+
+    /// Ticks until a pass changes nothing at this head, then says when to come back.
+    pub async fn quiesce(&self) -> Result<NextWake, Error> {
+        for _ in 0..TICKS_MAX {
+            if !self.tick().await?.changed {
+                return self.next_wake().await;
+            }
+        }
+        Err(Error::Restless)
+    }
+
+    /// Marks a provider that served other bytes than it should: it gets no order for a long while.
+    pub(crate) async fn note_wrong_bytes(
+        &self,
+        provider: ProviderId,
+        why: &str,
+        round: &Round,
+    ) -> Result<(), Error> {
+        let until = round.head.after(WRONG_BYTES_BACKS_OFF);
+        self.store.provider_failed(provider, &format!("served wrong bytes: {why}"), until).await?;
+        Ok(())
+    }
+
+    async fn next_wake(&self) -> Result<NextWake, Error> {
+        let status = self.status();
+        let plan = self.store.last_plan().await?;
+        let planned = plan.as_ref().and_then(|stored| stored.plan.next_wake());
+        let due = match (self.store.next_due().await?, status.now) {
+            (Some(due), Some(now)) => Some(epoch_of(due, now)),
+            _ => None,
+        };
+        let on_round = !self.store.open_txs(None).await?.is_empty()
+            || self.store.open_orders().await?.iter().any(|stored| !stored.order.state.is_active());
+        Ok(NextWake { epoch: [planned, due].into_iter().flatten().min(), on_round })
+    }
+}
+
+/// The first epoch at which `due` seconds have come, given the present time.
+fn epoch_of(due_unix: i64, now: Now) -> Epoch {
+    const BLOCK_DELAY_SECONDS: i64 = 30;
+    let seconds = due_unix.saturating_sub(now.unix_seconds).max(0);
+    Epoch(now.epoch.0.saturating_add((seconds + BLOCK_DELAY_SECONDS - 1) / BLOCK_DELAY_SECONDS))
+}

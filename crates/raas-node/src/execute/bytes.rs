@@ -1,0 +1,187 @@
+//! Bytes: gets pieces back from providers, imports payloads, shows that providers serve, deletes local copies.
+//!
+//! Nothing is kept or served that was not verified against its commitment or CID by the port.
+
+use super::again;
+use crate::engine::{Engine, Error};
+use crate::failpoint;
+use crate::store::{Attempt, NewPiece, StepOutcome, StoredOrder};
+use crate::world::World;
+use raas_core::cid::Commitment;
+use raas_core::health::Health;
+use raas_core::ids::{HoldingId, ProviderId};
+use raas_core::observation::Round;
+use raas_core::ports::{Bytes, Chain, Effect, Fetched, Imported, Now, PieceSource};
+use raas_core::retry::Class;
+
+/// The piece of `stored` on the local disk, fetched from a provider if need be. `Some` says why not.
+pub async fn ensure_local<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    stored: &StoredOrder,
+) -> Result<Option<String>, Error> {
+    let piece = stored.order.piece;
+    if engine.world.bytes().has(piece).await {
+        return Ok(None);
+    }
+    let mut tried = Vec::new();
+    for source in sources(engine, round, piece).await? {
+        let provider = source.provider.provider;
+        let fetched = failpoint::around("deliver.fetch", engine.world.bytes().fetch(&source)).await;
+        if note(engine, round, now, stored.holding, provider, "fetch", &fetched).await? {
+            engine.store.set_local(piece, true).await?;
+            engine.store.set_retrieved(piece, round.height).await?;
+            return Ok(None);
+        }
+        tried.push(format!("{provider}: {}", words(&fetched)));
+    }
+    Ok(Some(match tried.len() {
+        0 => "the bytes are not here and no provider holds a proven copy".to_owned(),
+        _ => format!("no source gave the bytes: {}", tried.join("; ")),
+    }))
+}
+
+/// Providers with a copy of `piece`, proven ones first.
+pub async fn sources<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    piece: Commitment,
+) -> Result<Vec<PieceSource>, Error> {
+    let mut copies: Vec<(u8, ProviderId)> = engine
+        .store
+        .open_orders()
+        .await?
+        .iter()
+        .filter(|stored| stored.order.piece == piece && stored.order.state.is_active())
+        .filter_map(|stored| {
+            let rank = match stored.order.state.on_chain()?.health.health {
+                Health::Proven => 0,
+                Health::Suspect => 1,
+                _ => 2,
+            };
+            Some((rank, stored.order.provider))
+        })
+        .collect();
+    copies.sort_unstable();
+    copies.dedup_by_key(|(_, provider)| *provider);
+    let mut sources = Vec::new();
+    for (_, provider) in copies {
+        if let Ok(provider) = engine.world.chain().provider(round, provider).await {
+            sources.push(PieceSource { provider, piece });
+        }
+    }
+    Ok(sources)
+}
+
+/// Records what a source gave. True when the bytes are good.
+async fn note<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    holding: HoldingId,
+    provider: ProviderId,
+    what: &str,
+    fetched: &Fetched,
+) -> Result<bool, Error> {
+    let outcome = match fetched {
+        Fetched::Verified => "done",
+        Fetched::WrongBytes(_) => "wrong_bytes",
+        Fetched::Unavailable(_) => "failed",
+    };
+    engine
+        .store
+        .add_attempt(&Attempt {
+            holding: Some(holding),
+            order: None,
+            provider: Some(provider),
+            what: what.to_owned(),
+            outcome: outcome.to_owned(),
+            detail: words(fetched),
+            at: now.epoch,
+            at_unix: now.unix_seconds,
+        })
+        .await?;
+    if let Fetched::WrongBytes(why) = fetched {
+        engine.note_wrong_bytes(provider, why, round).await?;
+    }
+    Ok(matches!(fetched, Fetched::Verified))
+}
+
+fn words(fetched: &Fetched) -> String {
+    match fetched {
+        Fetched::Verified => "verified".to_owned(),
+        Fetched::WrongBytes(why) => format!("wrong bytes: {why}"),
+        Fetched::Unavailable(why) => why.clone(),
+    }
+}
+
+/// Finds one provider that serves the piece, verified to the last byte.
+pub async fn probe<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    holding: HoldingId,
+    piece: Commitment,
+    attempts: u32,
+) -> Result<StepOutcome, Error> {
+    for source in sources(engine, round, piece).await? {
+        let provider = source.provider.provider;
+        let fetched = engine.world.bytes().verify(&source).await;
+        if note(engine, round, now, holding, provider, "verify", &fetched).await? {
+            engine.store.set_retrieved(piece, round.height).await?;
+            return Ok(StepOutcome::Done);
+        }
+    }
+    Ok(again(now, Class::Provider, attempts, &piece.0, "no provider served the piece"))
+}
+
+/// Deletes the local copy. The rules have checked that others are proven and served.
+pub async fn evict<W: World>(
+    engine: &Engine<W>,
+    now: Now,
+    _holding: HoldingId,
+    piece: Commitment,
+    attempts: u32,
+) -> Result<StepOutcome, Error> {
+    match failpoint::around("evict.delete", engine.world.bytes().evict(piece)).await {
+        Effect::Done(()) => {
+            failpoint::around("evict.record", engine.store.set_local(piece, false)).await?;
+            Ok(StepOutcome::Done)
+        }
+        Effect::Failed(why) | Effect::Uncertain(why) => {
+            Ok(again(now, Class::Transient, attempts, &piece.0, why))
+        }
+    }
+}
+
+/// Finds the bytes of a holding that has none.
+pub async fn import<W: World>(
+    engine: &Engine<W>,
+    now: Now,
+    holding: HoldingId,
+    attempts: u32,
+) -> Result<StepOutcome, Error> {
+    let Some(held) = engine.store.holding(holding).await? else { return Ok(StepOutcome::Done) };
+    if !held.pieces.is_empty() || !held.open {
+        return Ok(StepOutcome::Done);
+    }
+    let key = holding.0.to_be_bytes();
+    match failpoint::around("fetch.bytes", engine.world.bytes().import(&held.cid)).await {
+        Imported::Packed(packed) => {
+            let piece = NewPiece {
+                root: held.cid,
+                commitment: packed.commitment,
+                size: packed.size,
+                car_bytes: packed.car_bytes,
+                payload_bytes: packed.payload_bytes,
+            };
+            failpoint::around("fetch.record", engine.store.record_piece(&piece)).await?;
+            Ok(StepOutcome::Done)
+        }
+        Imported::Unavailable(why) => Ok(again(now, Class::Terminal, attempts, &key, why)),
+        Imported::WrongBytes(why) => {
+            Ok(again(now, Class::Terminal, attempts, &key, format!("wrong bytes: {why}")))
+        }
+    }
+}

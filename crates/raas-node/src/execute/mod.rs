@@ -1,0 +1,71 @@
+//! Execute: claims due steps and brings each one forward. One file per kind of step.
+//!
+//! Every step is safe to run twice and to lose at any point: it reads where its subject stands, does the next
+//! thing, stores the outcome, and only then gives the step back.
+
+pub mod bytes;
+pub mod deliver;
+pub mod escrow;
+pub mod send;
+
+use crate::engine::{Engine, Error};
+use crate::failpoint;
+use crate::store::{Step, StepKind, StepOutcome};
+use crate::world::World;
+use futures_util::TryStreamExt;
+use raas_core::observation::Round;
+use raas_core::ports::Now;
+use raas_core::retry::{self, Class};
+
+/// Steps claimed in one pass.
+const CLAIM_MAX: u32 = 256;
+/// A step that took the process down this often is parked for a human.
+const CRASHES_MAX: u32 = 3;
+
+/// Runs every due step once. True when any ran.
+pub async fn work<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Result<bool, Error> {
+    let steps = engine.store.claim_due(now.unix_seconds, CLAIM_MAX).await?;
+    let any = !steps.is_empty();
+    futures_util::stream::iter(steps.into_iter().map(Ok::<_, Error>))
+        .try_for_each_concurrent(engine.settings.concurrency, |step| async move {
+            let outcome = run(engine, round, now, &step).await?;
+            failpoint::around("step.finish", engine.store.finish_step(step.id, &outcome)).await?;
+            Ok(())
+        })
+        .await?;
+    Ok(any)
+}
+
+async fn run<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    step: &Step,
+) -> Result<StepOutcome, Error> {
+    if step.crashes >= CRASHES_MAX {
+        let why = format!("the process died {} times in this step", step.crashes);
+        return Ok(StepOutcome::Parked { why });
+    }
+    match &step.kind {
+        StepKind::Deliver { order } => deliver::deliver(engine, round, now, *order, step.attempts).await,
+        StepKind::Send { tx } => send::send(engine, round, now, *tx, step.attempts).await,
+        StepKind::Evict { holding, piece } => bytes::evict(engine, now, *holding, *piece, step.attempts).await,
+        StepKind::Probe { holding, piece } => {
+            bytes::probe(engine, round, now, *holding, *piece, step.attempts).await
+        }
+        StepKind::Fetch { holding } => bytes::import(engine, now, *holding, step.attempts).await,
+    }
+}
+
+/// Again after the back-off of `class`, counted as a failed attempt.
+pub(crate) fn again(now: Now, class: Class, attempts: u32, key: &[u8], why: impl Into<String>) -> StepOutcome {
+    let delay = retry::delay(class, attempts, key);
+    let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX).max(1);
+    StepOutcome::Again { at_unix: now.unix_seconds.saturating_add(seconds), why: why.into(), failed: true }
+}
+
+/// Again when the chain has moved: not a failure.
+pub(crate) fn next_epoch(now: Now, why: impl Into<String>) -> StepOutcome {
+    const BLOCK_DELAY_SECONDS: i64 = 30;
+    StepOutcome::Again { at_unix: now.unix_seconds + BLOCK_DELAY_SECONDS, why: why.into(), failed: false }
+}

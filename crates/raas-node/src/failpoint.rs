@@ -1,0 +1,96 @@
+//! Named points before and after every await on an effect, at which a test can kill the process.
+//!
+//! `RAAS_FAILPOINT=deliver.propose:after` ends the process with SIGABRT the first time that point is passed
+//! on the named side. Without the variable a point costs one load. [`ALL`] lists every name; a test reads the
+//! sources and fails when a name is used that is not listed, or listed and not used.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+/// Every effect's name, in the order of the loop.
+pub const ALL: &[&str] = &[
+    "follow.window",
+    "follow.apply",
+    "observe.apply",
+    "plan.commit",
+    "deliver.fetch",
+    "deliver.escrow",
+    "deliver.sign",
+    "deliver.propose",
+    "deliver.settle",
+    "send.prepare",
+    "send.store",
+    "send.broadcast",
+    "send.settle",
+    "evict.delete",
+    "evict.record",
+    "fetch.bytes",
+    "fetch.record",
+    "register.store",
+    "upload.record",
+    "serve.fetch",
+    "step.finish",
+];
+
+static ARMED: OnceLock<Option<(String, bool)>> = OnceLock::new();
+
+/// Runs an effect between its two points.
+pub async fn around<T>(name: &'static str, effect: impl Future<Output = T>) -> T {
+    hit(name, false);
+    let outcome = effect.await;
+    hit(name, true);
+    outcome
+}
+
+fn hit(name: &str, after: bool) {
+    let armed = ARMED.get_or_init(|| parse(std::env::var("RAAS_FAILPOINT").ok()?.as_str()));
+    if let Some((point, side)) = armed
+        && point == name
+        && *side == after
+    {
+        std::process::abort();
+    }
+}
+
+fn parse(text: &str) -> Option<(String, bool)> {
+    let (name, side) = text.split_once(':')?;
+    ALL.contains(&name).then(|| (name.to_owned(), side == "after"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, parse};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn sources(folder: &Path, into: &mut String) {
+        for entry in std::fs::read_dir(folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("failpoint.rs") {
+                into.push_str(&std::fs::read_to_string(path).expect("UTF-8"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_point_is_listed_and_every_listed_point_is_used() {
+        let mut text = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+        let compact: String = text.split_whitespace().collect();
+        let used: BTreeSet<&str> = compact
+            .split("failpoint::around(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert_eq!(used, ALL.iter().copied().collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn only_listed_points_can_be_armed() {
+        assert_eq!(parse("deliver.propose:after"), Some(("deliver.propose".to_owned(), true)));
+        assert_eq!(parse("deliver.propose:before"), Some(("deliver.propose".to_owned(), false)));
+        assert_eq!(parse("nowhere:after"), None);
+    }
+}

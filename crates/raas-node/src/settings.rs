@@ -1,0 +1,42 @@
+//! What the engine is told by configuration. Validated before the engine starts; never read from files here.
+
+use raas_core::fleet::Rules;
+use raas_core::ids::ProviderId;
+use raas_core::policy::Policy;
+use raas_core::units::{AttoFil, Epoch, Epochs};
+
+/// Settings of one engine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Applied where a job says nothing.
+    pub default_policy: Policy,
+    /// The contract followed, 0x hex; must agree with the world's contract port.
+    pub contract: Option<ContractAt>,
+    /// Providers the node may use. Their owners and addresses are read from the chain.
+    pub providers: Vec<ProviderId>,
+    /// Base of the URLs that providers pull pieces from.
+    pub public_url: String,
+    /// Most the node may ever commit to deals.
+    pub budget_total: AttoFil,
+    /// Kept in the wallet for gas when escrow is topped up.
+    pub wallet_reserve: AttoFil,
+    /// Orders on their way to one provider at once.
+    pub provider_capacity: u32,
+    /// Repairs of lost copies started per window.
+    pub repairs_per_window: u32,
+    /// Length of that window.
+    pub pace_window: Epochs,
+    /// Numbers of the rules.
+    pub rules: Rules,
+    /// Steps in work at once. One in simulations, so that a seed decides everything.
+    pub concurrency: usize,
+}
+
+/// Where a contract is and from which block its events count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractAt {
+    /// 0x hex, lower case.
+    pub address: String,
+    /// Block of its deployment.
+    pub from_block: Epoch,
+}

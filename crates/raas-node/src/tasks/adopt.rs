@@ -1,0 +1,171 @@
+//! Adopt: deals that the contract lists and this node did not order become spare copies, once verified.
+//!
+//! A listed deal counts only if the chain shows it with a piece that this node computed from the bytes of that
+//! very CID; otherwise it is shown as unverified and never acted on.
+
+use crate::engine::{Engine, Error};
+use crate::failpoint;
+use crate::store::{Adopted, RoundReport, Sighting, SightingState};
+use crate::world::World;
+use raas_core::cid::DataCid;
+use raas_core::health::{HealthRecord, Term};
+use raas_core::holding::Holding;
+use raas_core::ids::{DealId, OrderId};
+use raas_core::machine::order::{self, Event};
+use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderOnChain, Round, SectorSeen};
+use raas_core::order::{Cause, OnChain, Order, OrderState};
+use raas_core::ports::{Chain, Contract};
+use raas_core::units::Epochs;
+
+/// Reads the contract's list for holdings not read yet and settles all new sightings. True when something
+/// was adopted or settled.
+pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, Error> {
+    read_views(engine, round).await?;
+    let new = engine.store.sightings(SightingState::New).await?;
+    if new.is_empty() {
+        return Ok(false);
+    }
+    let holdings = engine.store.holdings().await?;
+    let known: Vec<DealId> = engine
+        .store
+        .open_orders()
+        .await?
+        .iter()
+        .filter_map(|stored| stored.order.state.on_chain().map(|on_chain| on_chain.deal))
+        .collect();
+    let ids: Vec<DealId> = new.iter().map(|sighting| sighting.deal).collect();
+    let deals = engine.world.chain().deals(round, &ids).await;
+    let mut adopted = Vec::new();
+    let mut settled = Vec::new();
+    for (sighting, seen) in new.iter().zip(deals) {
+        let outcome = if known.contains(&sighting.deal) {
+            Some((SightingState::Adopted, None))
+        } else {
+            settle(engine, round, sighting, seen, &holdings).await
+        };
+        if let Some((state, copy)) = outcome {
+            adopted.extend(copy);
+            settled.push((sighting.cid.clone(), sighting.deal, state));
+        }
+    }
+    if settled.is_empty() {
+        return Ok(false);
+    }
+    let report = RoundReport {
+        round: round.clone(),
+        hold: None,
+        orders: Vec::new(),
+        to_spares: Vec::new(),
+        adopted,
+        sightings: settled,
+        breaker: engine.store.breaker().await?,
+        events_read_to: engine.store.events_read_to().await?.unwrap_or(round.height),
+    };
+    failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    Ok(true)
+}
+
+/// The contract's list of deals, read once for each holding and again when its events say so.
+async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
+    let Some(contract) = engine.world.contract() else { return Ok(()) };
+    for holding in engine.store.holdings().await? {
+        let mark = format!("views:{}", holding.id);
+        if engine.store.meta(&mark).await?.is_some() {
+            continue;
+        }
+        let bytes = holding.cid.cid().to_bytes();
+        let Ok(deals) = contract.deals_of(&bytes, round.eth_block).await else { continue };
+        let sightings: Vec<Sighting> = deals
+            .into_iter()
+            .map(|(deal, _)| Sighting {
+                cid: holding.cid.clone(),
+                request: None,
+                deal,
+                state: SightingState::New,
+            })
+            .collect();
+        engine.store.add_sightings(&sightings).await?;
+        engine.store.put_meta(&mark, &round.eth_block.to_string()).await?;
+    }
+    Ok(())
+}
+
+async fn settle<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    sighting: &Sighting,
+    seen: DealSeen,
+    holdings: &[Holding],
+) -> Option<(SightingState, Option<Adopted>)> {
+    let DealSeen::Present(deal) = seen else {
+        // Gone or denied: nothing to adopt, and nothing that a later round could not tell better.
+        return matches!(seen, DealSeen::Gone).then_some((SightingState::Unverified, None));
+    };
+    let holding = holding_of(&sighting.cid, sighting.request, holdings)?;
+    if holding.pieces.is_empty() {
+        return None;
+    }
+    let fits = holding
+        .pieces
+        .iter()
+        .any(|slots| slots.piece.commitment == deal.piece && slots.piece.size == deal.size);
+    if !fits {
+        return Some((SightingState::Unverified, None));
+    }
+    let provider = engine.world.chain().provider(round, deal.provider).await.ok()?;
+    let sector = match deal.activated {
+        Some(_) => engine.world.chain().sector(round, deal.provider, deal.sector).await,
+        None => SectorSeen::NotSeen(NotSeen::NotAsked),
+    };
+    let order = order_for(sighting.deal, &deal, sector, &provider, round)?;
+    Some((SightingState::Adopted, Some(Adopted { holding: holding.id, order })))
+}
+
+/// The holding of the request that completed the deal; without one, the only holding of the CID.
+fn holding_of<'a>(
+    cid: &DataCid,
+    request: Option<raas_core::ids::RequestId>,
+    holdings: &'a [Holding],
+) -> Option<&'a Holding> {
+    let mut of_cid = holdings.iter().filter(|holding| holding.cid == *cid);
+    match request {
+        Some(request) => {
+            of_cid.find(|holding| holding.attestations.iter().any(|entry| entry.request == request))
+        }
+        None => of_cid.next(),
+    }
+}
+
+fn order_for(
+    id: DealId,
+    deal: &OnChainDeal,
+    sector: SectorSeen,
+    provider: &ProviderOnChain,
+    round: &Round,
+) -> Option<Order> {
+    let term = Term { start: deal.start, end: deal.end };
+    let published = OrderState::Published(OnChain {
+        deal: id,
+        term,
+        sector: None,
+        health: HealthRecord::pending(round.height),
+    });
+    let observed = Event::Observed {
+        deal: DealSeen::Present(Box::new(deal.clone())),
+        sector,
+        round: round.clone(),
+    };
+    let (state, _) = order::next(&published, &observed).ok()?;
+    Some(Order {
+        id: OrderId(0),
+        piece: deal.piece,
+        size: deal.size,
+        provider: deal.provider,
+        operator: provider.operator,
+        cause: Cause::Adopt,
+        price_per_epoch: deal.price_per_epoch,
+        duration: Epochs::new(deal.end.0 - deal.start.0)?,
+        planned_at: round.head,
+        state,
+    })
+}

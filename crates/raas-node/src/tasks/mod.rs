@@ -1,0 +1,8 @@
+//! The tasks of the loop. None takes an input: a wake-up is a hint, the store and the ports say the rest.
+
+pub mod adopt;
+pub mod census;
+pub mod follow;
+pub mod observe;
+pub mod plan;
+pub mod published;

@@ -1,0 +1,155 @@
+//! Finds the deals behind signed proposals on chain, and says which proposals can never be published any more.
+//!
+//! Market events are the fast way, and they can lie by silence. So an order expires only after every deal id
+//! that was allocated since its signature has been looked at and is not it; whatever cannot be looked at
+//! leaves the order open.
+
+use crate::engine::{Engine, Error};
+use crate::store::StoredOrder;
+use crate::world::World;
+use raas_core::ids::{ActorId, DealId};
+use raas_core::machine::order::Event;
+use raas_core::observation::{DealSeen, OnChainDeal, Round};
+use raas_core::order::OrderState;
+use raas_core::ports::{Chain, DealPublished};
+use raas_core::units::Epoch;
+use std::collections::BTreeMap;
+
+/// Deal ids read in one call of the search.
+const SEARCH_PAGE: u64 = 100;
+
+/// What the search found.
+pub struct Found<'a> {
+    /// Events for the orders concerned.
+    pub events: Vec<(&'a StoredOrder, Event)>,
+    /// Market events are read and settled up to here.
+    pub read_to: Epoch,
+}
+
+/// Looks for every open signed order.
+pub async fn find<'a, W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    open: &'a [StoredOrder],
+) -> Result<Found<'a>, Error> {
+    let waiting: Vec<&StoredOrder> = open.iter().filter(|stored| waits_for_chain(stored)).collect();
+    // Native state at T is before T's messages, so events up to T - 1 are what that state shows.
+    let to = Epoch(round.height.0 - 1);
+    let from = engine.store.events_read_to().await?.map_or(to, |read| Epoch(read.0 + 1));
+    let mut found = Found { events: Vec::new(), read_to: Epoch(from.0 - 1) };
+    if waiting.is_empty() {
+        found.read_to = to;
+        return Ok(found);
+    }
+    let chain = engine.world.chain();
+    let Ok(Some(client)) = chain.client_id().await else { return Ok(found) };
+    let listed = chain.published(client, from, to).await.ok();
+    if let Some(listed) = &listed
+        && settle(engine, round, client, &waiting, listed, &mut found).await
+    {
+        found.read_to = to;
+    }
+    let late: Vec<&StoredOrder> = waiting
+        .into_iter()
+        .filter(|stored| start_of(stored).is_some_and(|start| round.height > start))
+        .filter(|stored| !found.events.iter().any(|(other, _)| other.order.id == stored.order.id))
+        .collect();
+    search(engine, round, client, &late, listed.as_deref().unwrap_or_default(), &mut found).await;
+    Ok(found)
+}
+
+fn waits_for_chain(stored: &StoredOrder) -> bool {
+    stored.order.state.signed().is_some()
+}
+
+fn start_of(stored: &StoredOrder) -> Option<Epoch> {
+    stored.order.state.signed().map(|signed| signed.term.start)
+}
+
+/// Matches listed deals to orders. False when one of them could not be read, so that the cursor stays.
+async fn settle<'a, W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    client: ActorId,
+    waiting: &[&'a StoredOrder],
+    listed: &[DealPublished],
+    found: &mut Found<'a>,
+) -> bool {
+    let ids: Vec<DealId> = listed.iter().map(|event| event.deal).collect();
+    let mut all_read = true;
+    for (deal, seen) in ids.iter().zip(engine.world.chain().deals(round, &ids).await) {
+        match seen {
+            DealSeen::Present(on_chain) => {
+                if let Some(stored) = owner_of(&on_chain, client, waiting) {
+                    found.events.push((*stored, published(*deal, &on_chain, round)));
+                }
+            }
+            // Removed since: the search by ids decides with more witnesses.
+            DealSeen::Gone => {}
+            DealSeen::NeverAllocated | DealSeen::NotSeen(_) => all_read = false,
+        }
+    }
+    all_read
+}
+
+/// Looks at every id allocated since the oldest signature; an order that is none of them has expired.
+async fn search<'a, W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    client: ActorId,
+    late: &[&'a StoredOrder],
+    listed: &[DealPublished],
+    found: &mut Found<'a>,
+) {
+    let first = late.iter().filter_map(|stored| stored.proposal.as_ref()).map(|signed| signed.next_deal.0).min();
+    let (Some(first), Ok(next)) = (first, engine.world.chain().next_deal(round).await) else { return };
+    let foreign: BTreeMap<DealId, bool> =
+        listed.iter().map(|event| (event.deal, event.client != client)).collect();
+    let mut conclusive = true;
+    let mut seen_here: Vec<&StoredOrder> = Vec::new();
+    for page in (first..next.0).step_by(SEARCH_PAGE as usize) {
+        let ids: Vec<DealId> = (page..next.0.min(page + SEARCH_PAGE)).map(DealId).collect();
+        for (deal, seen) in ids.iter().zip(engine.world.chain().deals(round, &ids).await) {
+            match seen {
+                DealSeen::Present(on_chain) => {
+                    if let Some(stored) = owner_of(&on_chain, client, late) {
+                        found.events.push((*stored, published(*deal, &on_chain, round)));
+                        seen_here.push(stored);
+                    }
+                }
+                DealSeen::Gone if foreign.get(deal) == Some(&true) => {}
+                _ => conclusive = false,
+            }
+        }
+    }
+    if conclusive {
+        let rest = late.iter().filter(|stored| !seen_here.iter().any(|seen| seen.order.id == stored.order.id));
+        found.events.extend(rest.map(|stored| (*stored, Event::FinalizedAt(round.height))));
+    }
+}
+
+fn published(deal: DealId, on_chain: &OnChainDeal, round: &Round) -> Event {
+    let term = raas_core::health::Term { start: on_chain.start, end: on_chain.end };
+    Event::SeenPublished { deal, term, height: round.height }
+}
+
+/// The order whose signed proposal is this deal, field by field. A provider's word plays no part.
+fn owner_of<'a, 'b>(
+    deal: &OnChainDeal,
+    client: ActorId,
+    orders: &'b [&'a StoredOrder],
+) -> Option<&'b &'a StoredOrder> {
+    orders.iter().find(|stored| {
+        let order = &stored.order;
+        let Some(signed) = order.state.signed() else { return false };
+        deal.client == client
+            && deal.provider == order.provider
+            && deal.piece == order.piece
+            && deal.size == order.size
+            && deal.start == signed.term.start
+            && deal.end == signed.term.end
+            && deal.price_per_epoch == order.price_per_epoch
+            && !deal.verified
+            && !matches!(order.state, OrderState::Planned)
+    })
+}

@@ -1,0 +1,179 @@
+//! From a stream of chunks to a kept piece, on a blocking thread and in flat memory.
+
+use crate::blocks::{PieceStore, Staged, core_size};
+use crate::store::NewPiece;
+use axum::body::Bytes;
+use raas_core::cid::DataCid;
+use raas_piece::car::Limits;
+use raas_piece::pack::{PackError, PackOptions, Packed, pack_car, pack_reader};
+use raas_piece::unixfs::Profile;
+use std::io::{self, Read, Seek, SeekFrom};
+use tokio::sync::mpsc::Receiver;
+
+/// What the bytes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// One file.
+    #[default]
+    File,
+    /// A CARv1.
+    Car,
+}
+
+/// Bytes as they arrive, counted and capped.
+pub struct Input {
+    chunks: Receiver<Result<Bytes, String>>,
+    current: Bytes,
+    kind: Kind,
+    expected: Option<DataCid>,
+    left: u64,
+    taken: u64,
+    broken: Option<String>,
+    too_large: bool,
+}
+
+/// Why bytes did not become a piece.
+#[derive(Debug)]
+pub enum PackFailure {
+    /// The stream broke.
+    Truncated(String),
+    /// Not one byte came.
+    Empty,
+    /// Another CID than the caller's.
+    Mismatch {
+        /// What the default profile gives, or the CAR's root.
+        computed: String,
+    },
+    /// No room on disk.
+    DiskFull,
+    /// Over the cap.
+    TooLarge,
+    /// The CAR is wrong or incomplete.
+    BadCar(String),
+    /// Our own failure.
+    Local(anyhow::Error),
+}
+
+impl Input {
+    /// Reads from `chunks`; at most `max_bytes`.
+    #[must_use]
+    pub fn new(
+        chunks: Receiver<Result<Bytes, String>>,
+        kind: Kind,
+        expected: Option<DataCid>,
+        max_bytes: u64,
+    ) -> Self {
+        let current = Bytes::new();
+        Self { chunks, current, kind, expected, left: max_bytes, taken: 0, broken: None, too_large: false }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(chunk)) => self.current = chunk,
+                Some(Err(why)) => {
+                    self.broken = Some(why);
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+        let length = buffer.len().min(self.current.len());
+        if length as u64 > self.left {
+            self.too_large = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        buffer[..length].copy_from_slice(&self.current.split_to(length));
+        self.left -= length as u64;
+        self.taken += length as u64;
+        Ok(length)
+    }
+}
+
+/// Packs, checks the CID the caller named, and keeps the piece. Gives it with the number of bytes received.
+pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<(NewPiece, u64), PackFailure> {
+    let expected = input.expected.clone();
+    let outcome = match (input.kind, expected) {
+        (Kind::Car, expected) => car(pieces, &mut input, expected.as_ref()),
+        (Kind::File, None) => file(pieces, &mut input, Profile::default()),
+        (Kind::File, Some(cid)) => file_with_cid(pieces, &mut input, &cid),
+    };
+    if let Some(why) = input.broken {
+        return Err(PackFailure::Truncated(why));
+    }
+    if input.too_large {
+        return Err(PackFailure::TooLarge);
+    }
+    let (packed, staged) = outcome?;
+    if input.taken == 0 {
+        return Err(PackFailure::Empty);
+    }
+    let commitment = pieces.keep(staged, &packed).map_err(local)?;
+    let root = DataCid::normalise(&packed.root).map_err(|error| PackFailure::Local(error.into()))?;
+    let Some(size) = core_size(packed.piece.padded()) else { return Err(PackFailure::TooLarge) };
+    let piece =
+        NewPiece { root, commitment, size, car_bytes: packed.car_bytes, payload_bytes: packed.payload_bytes };
+    Ok((piece, input.taken))
+}
+
+type Outcome = Result<(Packed, Staged), PackFailure>;
+
+fn file(pieces: &PieceStore, reader: &mut impl Read, profile: Profile) -> Outcome {
+    let options = PackOptions { profile, ..PackOptions::default() };
+    pack_reader(reader, pieces.stage().map_err(local)?, &options).map_err(failure)
+}
+
+fn car(pieces: &PieceStore, reader: &mut impl Read, expected: Option<&DataCid>) -> Outcome {
+    let root = expected.map(DataCid::cid);
+    pack_car(reader, pieces.stage().map_err(local)?, root, Limits::default()).map_err(failure)
+}
+
+/// The caller's CID decides the profile: each known one is tried over the staged bytes.
+fn file_with_cid(pieces: &PieceStore, input: &mut Input, expected: &DataCid) -> Outcome {
+    let mut raw = pieces.stage().map_err(local)?;
+    io::copy(input, &mut raw).map_err(local)?;
+    let mut computed = None;
+    for profile in Profile::ALL {
+        raw.seek(SeekFrom::Start(0)).map_err(local)?;
+        let (packed, staged) = file(pieces, &mut raw, profile)?;
+        if DataCid::normalise(&packed.root).is_ok_and(|root| root == *expected) {
+            return Ok((packed, staged));
+        }
+        computed.get_or_insert(packed.root);
+    }
+    let computed = computed.map(|root| root.to_string()).unwrap_or_default();
+    Err(PackFailure::Mismatch { computed })
+}
+
+fn failure(error: PackError) -> PackFailure {
+    if is_disk_full(&error) {
+        return PackFailure::DiskFull;
+    }
+    match error {
+        PackError::Car(raas_piece::car::CopyError::OtherRoot { expected }) => {
+            PackFailure::BadCar(format!("it does not contain the root {expected}"))
+        }
+        PackError::Car(error) => PackFailure::BadCar(error.to_string()),
+        other => PackFailure::Local(other.into()),
+    }
+}
+
+fn local(error: io::Error) -> PackFailure {
+    if is_disk_full(&error) { PackFailure::DiskFull } else { PackFailure::Local(error.into()) }
+}
+
+/// Whether any cause of `error` is a full disk or an exceeded quota.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
