@@ -165,9 +165,8 @@ impl Address {
             Prefix::Testnet => 't',
         };
         let bytes = self.to_bytes();
-        let encode = |payload: &[u8]| {
-            BASE32_NOPAD.encode(&[payload, &checksum(&bytes)].concat()).to_ascii_lowercase()
-        };
+        let encode =
+            |payload: &[u8]| BASE32_NOPAD.encode(&[payload, &checksum(&bytes)].concat()).to_ascii_lowercase();
         match self {
             Self::Id(ActorId(id)) => format!("{letter}0{id}"),
             Self::Delegated { namespace, subaddress } => {
@@ -306,9 +305,21 @@ mod tests {
     #[test]
     fn mistyped_addresses_are_refused() {
         for bad in [
-            "", "f", "x01000", "f5abc", "f001", "f0-1", "f0", "f09223372036854775808",
-            "f17uoq6tp427uzv7fztkbsnn64iwotfrristwprya", "f17uoq6tp427uzv7fztkbsnn64iwotfrristwpry",
-            "F01000", "f4f", "f410", "f410fkkld", "f1AAAA",
+            "",
+            "f",
+            "x01000",
+            "f5abc",
+            "f001",
+            "f0-1",
+            "f0",
+            "f09223372036854775808",
+            "f17uoq6tp427uzv7fztkbsnn64iwotfrristwprya",
+            "f17uoq6tp427uzv7fztkbsnn64iwotfrristwpry",
+            "F01000",
+            "f4f",
+            "f410",
+            "f410fkkld",
+            "f1AAAA",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }

@@ -84,10 +84,8 @@ impl Key {
 
     /// r and s of `hash` with low s, and the parity of the point, 0 or 1.
     fn sign_hash(&self, hash: [u8; 32]) -> ([u8; 64], u8) {
-        let (signature, recovery) = self
-            .secret
-            .sign_prehash_recoverable(&hash)
-            .expect("a 32-byte hash can be signed with any key");
+        let (signature, recovery) =
+            self.secret.sign_prehash_recoverable(&hash).expect("a 32-byte hash can be signed with any key");
         (signature.to_bytes().into(), recovery.to_byte())
     }
 }

@@ -6,9 +6,13 @@
 
 pub mod address;
 mod cbor;
+pub mod clock;
+pub mod evm;
+pub mod filecoin;
+pub mod guard;
 mod http;
 pub mod key;
+pub mod provider;
 pub mod rpc;
-
-pub use address::{Address, AddressError};
-pub use key::{Key, KeyError};
+pub mod source;
+pub mod wallet;

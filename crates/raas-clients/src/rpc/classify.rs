@@ -33,12 +33,8 @@ const MISSING_STATE: [&str; 8] = [
     "tipset not found",
     "missing state",
 ];
-const TOO_WIDE: [&str; 4] = [
-    "block range exceeds",
-    "matches too many events",
-    "heights is too large",
-    "query returned more than",
-];
+const TOO_WIDE: [&str; 4] =
+    ["block range exceeds", "matches too many events", "heights is too large", "query returned more than"];
 const FUTURE: [&str; 5] = [
     "requested a future epoch",
     "are not yet available",
@@ -59,7 +55,11 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
         -32002 => return CallError::Unknown(Unknown::MissingState(message)),
         -32005 => {
             let limited = has(&BUSY) && !has(&TOO_WIDE);
-            return if limited { busy(message) } else { CallError::Evidence(Evidence::RangeTooWide(message)) };
+            return if limited {
+                busy(message)
+            } else {
+                CallError::Evidence(Evidence::RangeTooWide(message))
+            };
         }
         3 => {
             let bytes = data.as_ref().and_then(Value::as_str).and_then(|text| text.strip_prefix("0x"));
@@ -184,7 +184,13 @@ mod tests {
                 Some(77.into()),
                 Evidence::NullRound(77),
             ),
-            ("eth_getBlockByNumber", 1, "requested epoch was a null round (77)", None, Evidence::NullRound(77)),
+            (
+                "eth_getBlockByNumber",
+                1,
+                "requested epoch was a null round (77)",
+                None,
+                Evidence::NullRound(77),
+            ),
             (
                 "eth_call",
                 3,
@@ -204,7 +210,9 @@ mod tests {
                 1,
                 "filter matches too many events, try a more restricted filter",
                 None,
-                Evidence::RangeTooWide("filter matches too many events, try a more restricted filter".to_owned()),
+                Evidence::RangeTooWide(
+                    "filter matches too many events, try a more restricted filter".to_owned(),
+                ),
             ),
             (
                 "Filecoin.GetActorEventsRaw",

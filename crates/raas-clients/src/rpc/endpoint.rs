@@ -130,8 +130,12 @@ impl Endpoint {
     async fn ask_chunk(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
         let mut answers: Vec<Option<Result<Value, CallError>>> =
             calls.iter().map(|call| self.known_missing(call.method()).map(Err)).collect();
-        let open: Vec<(usize, &Call)> =
-            calls.iter().enumerate().filter(|(at, _)| matches!(answers.get(*at), Some(None))).map(|(at, call)| (at, *call)).collect();
+        let open: Vec<(usize, &Call)> = calls
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| matches!(answers.get(*at), Some(None)))
+            .map(|(at, call)| (at, *call))
+            .collect();
         let mut requests: Vec<Value> = open
             .iter()
             .map(|(at, call)| json!({"jsonrpc": "2.0", "id": at, "method": call.method(), "params": call.params()}))
@@ -148,7 +152,8 @@ impl Endpoint {
                 for answer in many {
                     let at = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
                     // A whole batch refused as one has no id: the refusal then counts for each.
-                    let Some((slot, call)) = at.and_then(|at| Some((answers.get_mut(at)?, calls.get(at)?))) else {
+                    let Some((slot, call)) = at.and_then(|at| Some((answers.get_mut(at)?, calls.get(at)?)))
+                    else {
                         if let Some(error) = answer.error {
                             let method = open.first().map_or("", |(_, call)| call.method());
                             fill(&mut answers, &classify(method, error));
@@ -176,14 +181,17 @@ impl Endpoint {
             }
             let response = request.send().await.map_err(|error| transport(&error))?;
             let status = response.status();
-            let bytes = http::read_capped(response, self.limits.response_bytes)
-                .await
-                .map_err(|error| match error {
-                    http::ReadError::TooLarge(cap) => {
-                        CallError::malformed(format!("an answer of more than {cap} bytes"))
-                    }
-                    http::ReadError::Broken(reason) => CallError::Retry { reason, reached: Reached::Perhaps },
-                })?;
+            let bytes =
+                http::read_capped(response, self.limits.response_bytes).await.map_err(
+                    |error| match error {
+                        http::ReadError::TooLarge(cap) => {
+                            CallError::malformed(format!("an answer of more than {cap} bytes"))
+                        }
+                        http::ReadError::Broken(reason) => {
+                            CallError::Retry { reason, reached: Reached::Perhaps }
+                        }
+                    },
+                )?;
             // Some servers give JSON-RPC errors with an HTTP error status; their body says more. An overloaded
             // one is not read further.
             let overloaded = matches!(status.as_u16(), 429 | 502..=504);

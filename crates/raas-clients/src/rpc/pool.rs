@@ -158,7 +158,9 @@ impl Pool {
             let open: Vec<(usize, &Call)> = calls
                 .iter()
                 .enumerate()
-                .filter(|(call, _)| tallies.get(*call).is_some_and(|tally| !tally.settled(self.wanted, &alone)))
+                .filter(|(call, _)| {
+                    tallies.get(*call).is_some_and(|tally| !tally.settled(self.wanted, &alone))
+                })
                 .collect();
             let Some(endpoint) = self.endpoints.get(at).filter(|_| !open.is_empty()) else { break };
             let asked: Vec<&Call> = open.iter().map(|(_, call)| *call).collect();
@@ -194,8 +196,7 @@ impl<T> Default for Tally<T> {
 
 impl<T: PartialEq> Tally<T> {
     fn settled(&self, wanted: usize, alone: &impl Fn(&T) -> bool) -> bool {
-        self.contradicted
-            || self.voice.as_ref().is_some_and(|voice| self.count >= wanted || alone(voice))
+        self.contradicted || self.voice.as_ref().is_some_and(|voice| self.count >= wanted || alone(voice))
     }
 
     fn add(&mut self, voice: Result<T, CallError>) {

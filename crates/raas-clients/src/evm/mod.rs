@@ -1,0 +1,17 @@
+//! The contract over `eth_*`: its events by window, its views at a block, its calls as data.
+//!
+//! An `eth_call` at block B sees the state after B's messages; native reads at tipset B see it before.
+
+mod abi;
+mod logs;
+mod quantity;
+mod status;
+mod transaction;
+
+pub use abi::DealStatusAbi;
+pub use status::DealStatus;
+pub use transaction::{calldata, created_address};
+
+pub(crate) use abi::refusal;
+pub(crate) use quantity::quantity;
+pub(crate) use transaction::{Eip1559, sign};

@@ -1,0 +1,151 @@
+//! [`DealStatus`]: the contract behind the port.
+
+use super::abi::{Deal, DealStatusAbi as Abi};
+use super::logs::{self, request_id};
+use super::quantity::hex_number;
+use crate::rpc::{Call, CallError, Evidence, Pool};
+use alloy_primitives::{Address as EthAddress, B256, Bytes, keccak256};
+use alloy_sol_types::SolCall;
+use raas_core::ids::{DealId, ProviderId, RequestId};
+use raas_core::observation::NotSeen;
+use raas_core::ports::{Contract, ContractWindow};
+use raas_core::units::Epoch;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Null rounds in a row that are stepped over to find the block whose state a height has.
+const NULL_ROUNDS_MAX: i64 = 20;
+
+/// One DealStatus contract, read through a pool of endpoints.
+#[derive(Clone, Debug)]
+pub struct DealStatus {
+    pool: Pool,
+    contract: EthAddress,
+}
+
+/// At which block a view is read.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Block(Epoch),
+    Latest,
+}
+
+impl DealStatus {
+    /// The contract at `contract`.
+    #[must_use]
+    pub const fn new(pool: Pool, contract: EthAddress) -> Self {
+        Self { pool, contract }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub const fn address(&self) -> EthAddress {
+        self.contract
+    }
+
+    /// `getActiveDeals(cid)` at the latest block, as (deal, provider): market state, faults not considered.
+    pub async fn active_deals(&self, cid: &[u8]) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
+        let call = Abi::getActiveDealsCall { _cid: Bytes::copy_from_slice(cid) };
+        Ok(pairs(self.view(call, At::Latest).await?))
+    }
+
+    /// `getExpiringDeals(cid, epochs)` at the latest block, as (deal, provider).
+    pub async fn expiring_deals(
+        &self,
+        cid: &[u8],
+        epochs: u64,
+    ) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
+        let call = Abi::getExpiringDealsCall { _cid: Bytes::copy_from_slice(cid), epochs };
+        Ok(pairs(self.view(call, At::Latest).await?))
+    }
+
+    /// `requestCount()` at `block`; reference deployments do not have it.
+    pub async fn request_count(&self, block: Epoch) -> Result<u64, NotSeen> {
+        Ok(self.count(block).await?)
+    }
+
+    /// keccak-256 of the code at the contract's address, as enough endpoints have it; `None` when there is none.
+    pub async fn code_hash(&self) -> Result<Option<B256>, NotSeen> {
+        let code: Bytes =
+            self.pool.agreed(Call::new("eth_getCode", vec![json!(self.contract), json!("latest")])).await?;
+        Ok((!code.is_empty()).then(|| keccak256(&code)))
+    }
+
+    async fn count(&self, block: Epoch) -> Result<u64, CallError> {
+        match self.view(Abi::requestCountCall {}, At::Block(block)).await {
+            Ok(count) => request_id(count).map(|RequestId(count)| count),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A view, from enough endpoints alike. At a null round the state is that of the block before; Lotus says so
+    /// by itself, other nodes refuse.
+    async fn view<C: SolCall>(&self, call: C, at: At) -> Result<C::Return, CallError> {
+        let message = json!({"to": self.contract, "data": Bytes::from(call.abi_encode())});
+        let mut at = at;
+        let mut steps = 0;
+        loop {
+            let block = match at {
+                At::Latest => json!("latest"),
+                At::Block(block) => hex_number(block.0),
+            };
+            match self.pool.agreed::<Bytes>(Call::new("eth_call", vec![message.clone(), block])).await {
+                Ok(answer) => return C::abi_decode_returns(&answer).map_err(CallError::malformed),
+                Err(CallError::Evidence(Evidence::NullRound(_))) if steps < NULL_ROUNDS_MAX => {
+                    let At::Block(block) = at else {
+                        return Err(CallError::malformed("latest is no null round"));
+                    };
+                    at = At::Block(Epoch(block.0.saturating_sub(1)));
+                    steps += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn read_window(&self, from: Epoch, to: Epoch) -> Result<ContractWindow, CallError> {
+        let events = logs::events(&self.pool, self.contract, from, to).await?;
+        let mut requests = Vec::with_capacity(events.requests.len());
+        for (id, request) in events.requests {
+            let owner = match request.owner {
+                Some(owner) => owner,
+                None => self.sender(request.transaction).await?,
+            };
+            requests.push(request.seen(id, owner));
+        }
+        let request_count = self.count(to).await?;
+        Ok(ContractWindow { requests, completions: events.completions, request_count })
+    }
+
+    /// Who sent a transaction: the owner of a request of a contract that does not tell owners.
+    async fn sender(&self, transaction: B256) -> Result<EthAddress, CallError> {
+        #[derive(Deserialize)]
+        struct Transaction {
+            from: EthAddress,
+        }
+        let read = |_, answer: Result<Value, Evidence>| {
+            let value = answer.map_err(CallError::Evidence)?;
+            serde_json::from_value::<Transaction>(value).map(|found| found.from).map_err(CallError::malformed)
+        };
+        let call = Call::new("eth_getTransactionByHash", vec![json!(transaction)]);
+        let mut answers = self.pool.votes(&[call], read, |_| true).await;
+        answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
+    }
+}
+
+impl Contract for DealStatus {
+    async fn window(&self, from: Epoch, to: Epoch) -> Result<ContractWindow, NotSeen> {
+        Ok(self.read_window(from, to).await?)
+    }
+
+    async fn deals_of(&self, cid: &[u8], block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
+        let call = Abi::getAllDealsCall { _cid: Bytes::copy_from_slice(cid) };
+        Ok(pairs(self.view(call, At::Block(block)).await?))
+    }
+}
+
+/// The reference contract leaves empty places in its lists; they are no deals.
+fn pairs(deals: Vec<Deal>) -> Vec<(DealId, ProviderId)> {
+    let real = deals.into_iter().filter(|deal| deal.dealId != 0 || deal.minerId != 0);
+    real.map(|deal| (DealId(deal.dealId), ProviderId::new(deal.minerId))).collect()
+}

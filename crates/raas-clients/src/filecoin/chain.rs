@@ -1,0 +1,150 @@
+//! [`LotusChain`]: the port's methods, each handed to the file that knows it.
+
+use super::wire::{actor_id, amount, key_of_text, or_default};
+use super::{deals, events, multiaddr, pin, sectors};
+use crate::address::Address;
+use crate::rpc::{Call, CallError, Evidence, Pool};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
+use raas_core::observation::{DealSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
+use raas_core::ports::{Balances, Chain, CollateralBounds, DealPublished, Pin};
+use raas_core::units::{Epoch, PaddedSize};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The chain through a pool of Lotus or Forest endpoints, for one wallet.
+#[derive(Clone, Debug)]
+pub struct LotusChain {
+    pub(super) pool: Pool,
+    client: Address,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MarketBalance {
+    escrow: String,
+    locked: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MinerInfo {
+    owner: String,
+    sector_size: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    multiaddrs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Bounds {
+    min: String,
+    max: String,
+}
+
+impl LotusChain {
+    /// Reads through `pool`; `client` is the wallet's f1 address, whose money and id are asked for.
+    #[must_use]
+    pub const fn new(pool: Pool, client: Address) -> Self {
+        Self { pool, client }
+    }
+
+    /// The endpoints.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    async fn read_provider(&self, round: &Round, provider: ProviderId) -> Result<ProviderOnChain, CallError> {
+        let params = vec![json!(provider.to_string()), key_of_text(&round.tipset)];
+        let info: MinerInfo = self.pool.read(Call::new("Filecoin.StateMinerInfo", params)).await?;
+        let owner = actor_id(&info.owner)?;
+        let mut urls: Vec<(u8, String)> = info
+            .multiaddrs
+            .iter()
+            .filter_map(|text| BASE64.decode(text).ok())
+            .filter_map(|bytes| multiaddr::ranked_url(&bytes))
+            .collect();
+        urls.sort_by_key(|(rank, _)| *rank);
+        urls.dedup();
+        Ok(ProviderOnChain {
+            provider,
+            operator: OperatorId(owner),
+            sector_bytes: info.sector_size,
+            urls: urls.into_iter().map(|(_, url)| url).collect(),
+        })
+    }
+
+    async fn read_balances(&self) -> Result<Balances, CallError> {
+        let address = json!(self.client.to_string());
+        let market = Call::new("Filecoin.StateMarketBalance", vec![address.clone(), Value::Null]);
+        let (escrow, locked) = match self.pool.read::<MarketBalance>(market).await {
+            Ok(balance) => (amount(&balance.escrow)?, amount(&balance.locked)?),
+            Err(CallError::Evidence(Evidence::ActorNotFound)) => Default::default(),
+            Err(error) => return Err(error),
+        };
+        let wallet: String = self.pool.read(Call::new("Filecoin.WalletBalance", vec![address])).await?;
+        Ok(Balances { escrow, locked, wallet: amount(&wallet)? })
+    }
+}
+
+impl Chain for LotusChain {
+    async fn pin(&self) -> Result<Pin, NotSeen> {
+        Ok(pin::pin(&self.pool).await?)
+    }
+
+    async fn deals(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+        deals::deals(&self.pool, round, deals).await
+    }
+
+    async fn provider_seen(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        watched: &[SectorNumber],
+    ) -> ProviderSeen {
+        sectors::provider_seen(&self.pool, round, provider, watched).await
+    }
+
+    async fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+        sectors::sector(&self.pool, round, provider, sector).await
+    }
+
+    async fn published(
+        &self,
+        client: ActorId,
+        from: Epoch,
+        to: Epoch,
+    ) -> Result<Vec<DealPublished>, NotSeen> {
+        Ok(events::published(&self.pool, client, from, to).await?)
+    }
+
+    async fn provider(&self, round: &Round, provider: ProviderId) -> Result<ProviderOnChain, NotSeen> {
+        Ok(self.read_provider(round, provider).await?)
+    }
+
+    async fn collateral(&self, size: PaddedSize) -> Result<CollateralBounds, NotSeen> {
+        let params = vec![json!(size.get()), json!(false), Value::Null];
+        let call = Call::new("Filecoin.StateDealProviderCollateralBounds", params);
+        let bounds: Bounds = self.pool.read(call).await?;
+        Ok(CollateralBounds { min: amount(&bounds.min)?, max: amount(&bounds.max)? })
+    }
+
+    async fn balances(&self) -> Result<Balances, NotSeen> {
+        Ok(self.read_balances().await?)
+    }
+
+    async fn next_deal(&self, round: &Round) -> Result<DealId, NotSeen> {
+        Ok(deals::next_deal(&self.pool, round).await?)
+    }
+
+    async fn client_id(&self) -> Result<Option<ActorId>, NotSeen> {
+        let params = vec![json!(self.client.to_string()), Value::Null];
+        match self.pool.read::<String>(Call::new("Filecoin.StateLookupID", params)).await {
+            Ok(text) => Ok(Some(actor_id(&text)?)),
+            Err(CallError::Evidence(Evidence::ActorNotFound)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The chain, natively: `Filecoin.*` of Lotus and Forest behind the [`raas_core::ports::Chain`] port.
+//!
+//! Every read of a round names the round's tipset by its key, so that an endpoint on another fork or behind it
+//! can only fail, never answer from another state.
+
+mod chain;
+mod deals;
+mod events;
+mod identity;
+mod multiaddr;
+mod pin;
+mod sectors;
+mod wire;
+
+pub use chain::LotusChain;
+pub use identity::{Identity, IdentityError, identify};
+pub use multiaddr::http_url;
+
+pub(crate) use wire::{Link, TipSet, key_value};

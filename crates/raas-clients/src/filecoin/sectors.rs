@@ -1,0 +1,339 @@
+//! Sectors of miner actors: whether they are live, faulty or dead at the round's tipset.
+//!
+//! One count clears a whole provider. Only where it does not are single sectors asked for, first through the
+//! faults bitfield, then through the actor's own methods (FIP-0112), which public gateways pass on too.
+
+use super::wire::{key_of_text, or_default, receipt, state_call};
+use crate::cbor;
+use crate::rpc::{Call, CallError, Evidence, Pool};
+use raas_core::ids::{ProviderId, SectorNumber};
+use raas_core::observation::{NotSeen, ProviderSeen, Round, SectorSeen};
+use raas_core::units::Epoch;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// FRC-42 number of GenerateSectorLocation.
+const GENERATE_SECTOR_LOCATION: u64 = 1_321_604_665;
+/// SYS_INVALID_RECEIVER: there is no such actor to call.
+const EXIT_NO_RECEIVER: i64 = 5;
+/// A sector faulty for this many epochs is terminated: fault start = early expiration - this.
+const FAULT_MAX_AGE: i64 = 120_960;
+/// Deadlines of a proving period.
+const DEADLINES: u64 = 48;
+/// Sectors of one provider that are asked for singly in one round.
+const SINGLY: usize = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Count {
+    Faulty(u64),
+    NoMiner,
+}
+
+/// Faults of `provider` among `watched`.
+pub(super) async fn provider_seen(
+    pool: &Pool,
+    round: &Round,
+    provider: ProviderId,
+    watched: &[SectorNumber],
+) -> ProviderSeen {
+    let key = key_of_text(&round.tipset);
+    match count(pool, &key, provider).await {
+        Ok(Count::Faulty(0)) => return ProviderSeen::Clear,
+        Ok(Count::Faulty(_)) => {}
+        Ok(Count::NoMiner) => {
+            return ProviderSeen::Except(watched.iter().map(|at| (*at, SectorSeen::Dead)).collect());
+        }
+        Err(error) => return ProviderSeen::NotSeen(error.not_seen()),
+    }
+    match faults(pool, &key, provider, watched).await {
+        Ok(faulty) => {
+            let since = since_each(pool, &key, provider, &faulty).await;
+            let rows = faulty.into_iter().zip(since);
+            ProviderSeen::Except(rows.map(|(at, since)| (at, SectorSeen::Faulty { since })).collect())
+        }
+        Err(error) if error.not_seen() == NotSeen::NotOffered => {
+            let rows = watched.iter().zip(singly(pool, &key, provider, watched).await);
+            let rows = rows.filter(|(_, seen)| *seen != SectorSeen::Live);
+            ProviderSeen::Except(rows.map(|(at, seen)| (*at, seen)).collect())
+        }
+        Err(error) => ProviderSeen::NotSeen(error.not_seen()),
+    }
+}
+
+/// One sector singly.
+pub(super) async fn sector(
+    pool: &Pool,
+    round: &Round,
+    provider: ProviderId,
+    sector: SectorNumber,
+) -> SectorSeen {
+    let key = key_of_text(&round.tipset);
+    let seen = singly(pool, &key, provider, &[sector]).await.pop();
+    match seen.unwrap_or(SectorSeen::NotSeen(NotSeen::NotAsked)) {
+        SectorSeen::NotSeen(NotSeen::NotOffered) => walk(pool, &key, provider, sector).await,
+        seen => seen,
+    }
+}
+
+async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Sectors {
+        faulty: u64,
+    }
+    let call = on_miner("Filecoin.StateMinerSectorCount", provider, None, key);
+    let read = |_, answer| match answer {
+        Ok(value) => serde_json::from_value::<Sectors>(value)
+            .map(|sectors| Count::Faulty(sectors.faulty))
+            .map_err(CallError::malformed),
+        Err(Evidence::ActorNotFound) => Ok(Count::NoMiner),
+        Err(evidence) => Err(CallError::Evidence(evidence)),
+    };
+    one(pool.votes(&[call], read, |count| *count == Count::Faulty(0)).await)
+}
+
+/// Which of `watched` stand in the faults bitfield.
+async fn faults(
+    pool: &Pool,
+    key: &Value,
+    provider: ProviderId,
+    watched: &[SectorNumber],
+) -> Result<Vec<SectorNumber>, CallError> {
+    let call = on_miner("Filecoin.StateMinerFaults", provider, None, key);
+    let read = |_, answer: Result<Value, Evidence>| {
+        let runs: Vec<u64> =
+            serde_json::from_value(answer.map_err(CallError::Evidence)?).map_err(CallError::malformed)?;
+        Ok(members(&runs, watched))
+    };
+    one(pool.votes(&[call], read, |_| false).await)
+}
+
+/// Those of `wanted` that are set in a bitfield of run lengths, the first run being of zeros. In order.
+fn members(runs: &[u64], wanted: &[SectorNumber]) -> Vec<SectorNumber> {
+    let mut wanted = wanted.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = Vec::new();
+    let mut rest = wanted.as_slice();
+    let mut end = 0_u64;
+    for (position, run) in runs.iter().enumerate() {
+        end = end.saturating_add(*run);
+        let (inside, after) = rest.split_at(rest.partition_point(|sector| sector.0 < end));
+        if position % 2 == 1 {
+            found.extend_from_slice(inside);
+        }
+        rest = after;
+    }
+    found
+}
+
+/// Since when each of `faulty` is faulty, where the endpoint tells. Beyond the first thousand it is not asked.
+async fn since_each(
+    pool: &Pool,
+    key: &Value,
+    provider: ProviderId,
+    faulty: &[SectorNumber],
+) -> Vec<Option<Epoch>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Expiration {
+        early: i64,
+    }
+    let calls: Vec<Call> = faulty
+        .iter()
+        .take(SINGLY)
+        .map(|at| on_miner("Filecoin.StateSectorExpiration", provider, Some(*at), key))
+        .collect();
+    let read = |_, answer: Result<Value, Evidence>| {
+        let value = answer.map_err(CallError::Evidence)?;
+        serde_json::from_value::<Expiration>(value).map(|found| found.early).map_err(CallError::malformed)
+    };
+    let answers = pool.votes(&calls, read, |_| false).await;
+    let since = answers.into_iter().map(|early| match early {
+        Ok(early) if early > 0 => Some(Epoch(early.saturating_sub(FAULT_MAX_AGE))),
+        _ => None,
+    });
+    since.chain(std::iter::repeat(None)).take(faulty.len()).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Dead,
+    Active,
+    Faulty,
+    Exit(i64),
+}
+
+/// The actor's own word on each sector.
+async fn singly(pool: &Pool, key: &Value, provider: ProviderId, sectors: &[SectorNumber]) -> Vec<SectorSeen> {
+    let calls: Vec<Call> = sectors
+        .iter()
+        .take(SINGLY)
+        .map(|at| state_call(provider.0, GENERATE_SECTOR_LOCATION, &cbor::encode(&(at.0,)), key))
+        .collect();
+    let read = |_, answer: Result<Value, Evidence>| status(answer.map_err(CallError::Evidence)?);
+    let answers = pool.votes(&calls, read, |status| *status == Status::Active).await;
+    let faulty: Vec<SectorNumber> = sectors
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| matches!(answer, Ok(Status::Faulty)))
+        .map(|(at, _)| *at)
+        .collect();
+    let mut since = since_each(pool, key, provider, &faulty).await.into_iter();
+    let mut no_miner = None;
+    let mut seen = Vec::with_capacity(sectors.len());
+    for answer in answers {
+        seen.push(match answer {
+            Ok(Status::Dead) => SectorSeen::Dead,
+            Ok(Status::Active) => SectorSeen::Live,
+            Ok(Status::Faulty) => SectorSeen::Faulty { since: since.next().flatten() },
+            Ok(Status::Exit(EXIT_NO_RECEIVER)) => {
+                let gone = match no_miner {
+                    Some(gone) => gone,
+                    None => *no_miner.insert(matches!(count(pool, key, provider).await, Ok(Count::NoMiner))),
+                };
+                if gone { SectorSeen::Dead } else { SectorSeen::NotSeen(NotSeen::Contradiction) }
+            }
+            // A network before FIP-0112 has no such method.
+            Ok(Status::Exit(_)) => SectorSeen::NotSeen(NotSeen::NotOffered),
+            Err(error) => SectorSeen::NotSeen(error.not_seen()),
+        });
+    }
+    seen.resize(sectors.len(), SectorSeen::NotSeen(NotSeen::NotAsked));
+    seen
+}
+
+fn status(value: Value) -> Result<Status, CallError> {
+    let receipt = receipt(value)?;
+    if receipt.exit_code != 0 {
+        return Ok(Status::Exit(receipt.exit_code));
+    }
+    let (status, _location): (u64, serde_bytes::ByteBuf) =
+        serde_ipld_dagcbor::from_slice(&receipt.returned).map_err(CallError::malformed)?;
+    match status {
+        0 => Ok(Status::Dead),
+        1 => Ok(Status::Active),
+        2 => Ok(Status::Faulty),
+        other => Err(CallError::malformed(format!("sector status {other}"))),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Listed {
+    Nowhere,
+    Dead,
+    Live,
+    Faulty,
+}
+
+/// Through the partitions, for networks and nodes without the actor's methods.
+async fn walk(pool: &Pool, key: &Value, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+    let calls: Vec<Call> = (0..DEADLINES)
+        .map(|deadline| {
+            let params = vec![json!(provider.to_string()), json!(deadline), key.clone()];
+            Call::new("Filecoin.StateMinerPartitions", params)
+        })
+        .collect();
+    let read = |_, answer: Result<Value, Evidence>| listed(answer.map_err(CallError::Evidence)?, sector);
+    let mut best = Listed::Nowhere;
+    for answer in pool.votes(&calls, read, |listed| *listed == Listed::Live).await {
+        match answer {
+            Ok(listed) => best = best.max(listed),
+            Err(error) => return SectorSeen::NotSeen(error.not_seen()),
+        }
+    }
+    match best {
+        Listed::Live => SectorSeen::Live,
+        Listed::Dead => SectorSeen::Dead,
+        Listed::Faulty => {
+            let since = since_each(pool, key, provider, &[sector]).await.pop().flatten();
+            SectorSeen::Faulty { since }
+        }
+        Listed::Nowhere => {
+            // Compaction drops a terminated sector from the partitions and from the sectors alike.
+            let info = on_miner("Filecoin.StateSectorGetInfo", provider, Some(sector), key);
+            match pool.agreed::<Value>(info).await {
+                Ok(Value::Null) => SectorSeen::Dead,
+                Ok(_) => SectorSeen::NotSeen(NotSeen::Contradiction),
+                Err(error) => SectorSeen::NotSeen(error.not_seen()),
+            }
+        }
+    }
+}
+
+fn listed(value: Value, sector: SectorNumber) -> Result<Listed, CallError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Partition {
+        all_sectors: Vec<u64>,
+        faulty_sectors: Vec<u64>,
+        live_sectors: Vec<u64>,
+    }
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Partitions(#[serde(deserialize_with = "or_default")] Vec<Partition>);
+    let Partitions(partitions) = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let has = |runs: &[u64]| !members(runs, &[sector]).is_empty();
+    let places = partitions.iter().map(|partition| match () {
+        () if has(&partition.faulty_sectors) => Listed::Faulty,
+        () if has(&partition.live_sectors) => Listed::Live,
+        () if has(&partition.all_sectors) => Listed::Dead,
+        () => Listed::Nowhere,
+    });
+    Ok(places.max().unwrap_or(Listed::Nowhere))
+}
+
+fn on_miner(method: &'static str, provider: ProviderId, sector: Option<SectorNumber>, key: &Value) -> Call {
+    let mut params = vec![json!(provider.to_string())];
+    params.extend(sector.map(|sector| json!(sector.0)));
+    params.push(key.clone());
+    Call::new(method, params)
+}
+
+fn one<T>(mut answers: Vec<Result<T, CallError>>) -> Result<T, CallError> {
+    answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sectors(numbers: &[u64]) -> Vec<SectorNumber> {
+        numbers.iter().copied().map(SectorNumber).collect()
+    }
+
+    #[test]
+    fn run_lengths_begin_with_zeros() {
+        let all = sectors(&[0, 1, 2, 3, 5, 6]);
+        assert_eq!(members(&[5, 1], &all), sectors(&[5]));
+        assert_eq!(members(&[0], &all), sectors(&[]));
+        assert_eq!(members(&[0, 3], &all), sectors(&[0, 1, 2]));
+        assert_eq!(members(&[1, 2, 2, 1], &all), sectors(&[1, 2, 5]));
+        assert_eq!(members(&[], &all), sectors(&[]));
+        assert_eq!(members(&[0, u64::MAX, 5, 5], &sectors(&[7])), sectors(&[7]));
+    }
+
+    #[test]
+    fn the_actors_answer_is_read_as_it_stands_on_the_wire() {
+        let answer = |exit: i64, bytes: Option<&str>| json!({"MsgRct": {"ExitCode": exit, "Return": bytes}});
+        assert_eq!(status(answer(0, Some("ggFDggUG"))), Ok(Status::Active));
+        assert_eq!(status(answer(0, Some("ggJDggUG"))), Ok(Status::Faulty));
+        assert_eq!(status(answer(0, Some("ggBDgiAg"))), Ok(Status::Dead));
+        assert_eq!(status(answer(22, None)), Ok(Status::Exit(22)));
+        assert!(status(answer(0, None)).is_err());
+        assert!(status(answer(0, Some("ggdDggUG"))).is_err());
+        assert_eq!(cbor::encode(&(17_u64,)), [0x81, 0x11]);
+    }
+
+    #[test]
+    fn a_terminated_sector_is_listed_but_not_live() {
+        let partition = json!([{"AllSectors": [0, 5], "FaultySectors": [1, 1], "RecoveringSectors": [0],
+            "LiveSectors": [0, 2, 1, 2], "ActiveSectors": [0, 1, 2, 2]}]);
+        let at = |number| listed(partition.clone(), SectorNumber(number));
+        assert_eq!(at(0), Ok(Listed::Live));
+        assert_eq!(at(1), Ok(Listed::Faulty));
+        assert_eq!(at(2), Ok(Listed::Dead));
+        assert_eq!(at(9), Ok(Listed::Nowhere));
+        assert_eq!(listed(Value::Null, SectorNumber(1)), Ok(Listed::Nowhere));
+    }
+}

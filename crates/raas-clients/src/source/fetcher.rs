@@ -1,0 +1,70 @@
+//! [`Fetcher`]: opens downloads.
+
+use super::download::{Download, FetchError};
+use crate::guard::{self, Reach, Redirects};
+use raas_core::cid::{Commitment, DataCid};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use std::time::Duration;
+
+/// The media type of a CAR, which a gateway must name in its answer.
+const CAR: &str = "application/vnd.ipld.car";
+/// How we like CARs: depth first, every block as often as it is linked.
+const CAR_WANTED: &str = "application/vnd.ipld.car;version=1;order=dfs;dups=y";
+
+/// Bounds on a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchLimits {
+    /// No byte for this long ends it.
+    pub no_progress: Duration,
+    /// Over each of these spans at least `min_bytes_per_second` must come on average.
+    pub rate_window: Duration,
+    /// See `rate_window`.
+    pub min_bytes_per_second: u64,
+    /// How often a broken download of a piece is taken up where it broke.
+    pub resumes: u32,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            no_progress: Duration::from_secs(30),
+            rate_window: Duration::from_secs(60),
+            min_bytes_per_second: 16 << 10,
+            resumes: 5,
+        }
+    }
+}
+
+/// Opens downloads from URLs that others chose.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    http: reqwest::Client,
+    reach: Reach,
+    limits: FetchLimits,
+}
+
+impl Fetcher {
+    /// A fetcher that reaches what `reach` admits.
+    pub fn new(reach: Reach, limits: FetchLimits) -> Result<Self, FetchError> {
+        Ok(Self { http: guard::client(reach, Redirects::Checked)?, reach, limits })
+    }
+
+    /// The whole piece from a provider's `base` URL, of at most `max_bytes`. Providers serve it unpadded, with or
+    /// without the zeros behind its payload.
+    pub async fn piece(&self, base: &str, piece: Commitment, max_bytes: u64) -> Result<Download, FetchError> {
+        let url = self.reach.check(&format!("{}/piece/{piece}", base.trim_end_matches('/')))?;
+        Download::open(self.http.clone(), self.http.get(url).build(), self.limits, max_bytes, true).await
+    }
+
+    /// The whole DAG under `root` as a CAR from the trustless gateway at `base`, of at most `max_bytes`. Its
+    /// blocks may stop early and still look complete: walk from the root.
+    pub async fn car(&self, base: &str, root: &DataCid, max_bytes: u64) -> Result<Download, FetchError> {
+        let url = self.reach.check(&format!("{}/ipfs/{root}?format=car", base.trim_end_matches('/')))?;
+        let request = self.http.get(url).header(ACCEPT, CAR_WANTED).build();
+        let download = Download::open(self.http.clone(), request, self.limits, max_bytes, false).await?;
+        match download.header(&CONTENT_TYPE) {
+            Some(kind) if kind.starts_with(CAR) => Ok(download),
+            other => Err(FetchError::NotCar(other.unwrap_or("nothing").to_owned())),
+        }
+    }
+}

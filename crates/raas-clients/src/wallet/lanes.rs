@@ -1,0 +1,160 @@
+//! Nonces, balances and inclusions of the two accounts, as the chain has them.
+
+use super::KeyWallet;
+use crate::evm::quantity;
+use crate::filecoin::{Link, TipSet, key_value};
+use crate::rpc::{Call, CallError, Evidence, Unknown};
+use raas_core::ports::{Inclusion, Lane};
+use raas_core::units::{AttoFil, Epoch};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Actor {
+    nonce: u64,
+}
+
+/// The next nonce that the chain's state has not used: the highest that any endpoint tells at its head or at its
+/// finalized tipset, since one behind a load balancer may go back. `wanted` endpoints must tell.
+pub(super) async fn chain_nonce(wallet: &KeyWallet, lane: Lane) -> Result<u64, CallError> {
+    let (head, finalized) = match lane {
+        Lane::Evm => {
+            let at = |tag: &str| {
+                Call::new("eth_getTransactionCount", vec![json!(wallet.key.eth_address()), json!(tag)])
+            };
+            (at("latest"), at("finalized"))
+        }
+        Lane::Native => {
+            let at = |key: Value| {
+                let address = json!(wallet.key.native_address().to_string());
+                Call::new("Filecoin.StateGetActor", vec![address, key])
+            };
+            let finalized: TipSet =
+                wallet.pool.read(Call::new("Filecoin.ChainGetFinalizedTipSet", vec![])).await?;
+            (at(Value::Null), at(key_value(&finalized.cids)))
+        }
+    };
+    let mut nonce = 0;
+    let mut told = 0;
+    let mut failed = None;
+    for answer in wallet.pool.ask_all(&head).await {
+        match read_nonce(lane, answer) {
+            Ok(found) => {
+                told += 1;
+                nonce = nonce.max(found);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    if told < wallet.pool.wanted() {
+        return Err(failed.unwrap_or(CallError::Unknown(Unknown::Unconfirmed)));
+    }
+    for answer in wallet.pool.ask_all(&finalized).await {
+        nonce = nonce.max(read_nonce(lane, answer).unwrap_or(0));
+    }
+    Ok(nonce)
+}
+
+fn read_nonce(lane: Lane, answer: Result<Value, CallError>) -> Result<u64, CallError> {
+    match (lane, answer) {
+        // An account that was never used on chain begins at 0.
+        (_, Err(CallError::Evidence(Evidence::ActorNotFound))) => Ok(0),
+        (_, Err(error)) => Err(error),
+        (Lane::Evm, Ok(value)) => match value.as_str() {
+            Some(text) => quantity(text),
+            None => Err(CallError::malformed("a transaction count that is no text")),
+        },
+        (Lane::Native, Ok(value)) => {
+            serde_json::from_value::<Actor>(value).map(|actor| actor.nonce).map_err(CallError::malformed)
+        }
+    }
+}
+
+/// What the account of `lane` owns at the head.
+pub(super) async fn balance(wallet: &KeyWallet, lane: Lane) -> Result<AttoFil, CallError> {
+    let malformed = |text: &str| CallError::malformed(format!("{text:?} is no amount"));
+    match lane {
+        Lane::Native => {
+            let address = json!(wallet.key.native_address().to_string());
+            let text: String = wallet.pool.read(Call::new("Filecoin.WalletBalance", vec![address])).await?;
+            text.parse().map_err(|_| malformed(&text))
+        }
+        Lane::Evm => {
+            let params = vec![json!(wallet.key.eth_address()), json!("latest")];
+            let text: String = wallet.pool.read(Call::new("eth_getBalance", params)).await?;
+            let digits = text.strip_prefix("0x").ok_or_else(|| malformed(&text))?;
+            u128::from_str_radix(digits, 16).map(AttoFil).map_err(|_| malformed(&text))
+        }
+    }
+}
+
+/// Where a transaction was executed. One endpoint that has it is enough; none has it only when `wanted` say so.
+pub(super) async fn included(
+    wallet: &KeyWallet,
+    lane: Lane,
+    hash: &str,
+) -> Result<Option<Inclusion>, CallError> {
+    let call = match lane {
+        Lane::Evm => Call::new("eth_getTransactionReceipt", vec![json!(hash)]),
+        // Another message in this one's place is not this one: replaced messages are not wanted.
+        Lane::Native => {
+            Call::new("Filecoin.StateSearchMsg", vec![json!([]), json!({"/": hash}), json!(-1), json!(false)])
+        }
+    };
+    let mut absent = 0;
+    let mut failed = None;
+    for at in wallet.pool.order() {
+        match wallet.pool.ask_at(at, &call).await {
+            Ok(Value::Null) => absent += 1,
+            Ok(value) => {
+                return match lane {
+                    Lane::Evm => receipt(value),
+                    Lane::Native => search(wallet, at, value).await,
+                }
+                .map(Some);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    if absent >= wallet.pool.wanted() {
+        Ok(None)
+    } else {
+        Err(failed.unwrap_or(CallError::Unknown(Unknown::Unconfirmed)))
+    }
+}
+
+fn receipt(value: Value) -> Result<Inclusion, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Receipt {
+        block_number: String,
+        status: String,
+    }
+    let receipt: Receipt = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let block = i64::try_from(quantity(&receipt.block_number)?).map_err(CallError::malformed)?;
+    Ok(Inclusion { block: Epoch(block), success: quantity(&receipt.status)? == 1 })
+}
+
+/// The search names the tipset that executed the message; its parent included it.
+async fn search(wallet: &KeyWallet, at: usize, value: Value) -> Result<Inclusion, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Found {
+        receipt: Receipt,
+        tip_set: Vec<Link>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Receipt {
+        exit_code: i64,
+    }
+    let found: Found = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let tipset = |key: Value| async {
+        let value = wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetTipSet", vec![key])).await?;
+        serde_json::from_value::<TipSet>(value).map_err(CallError::malformed)
+    };
+    let executed = tipset(key_value(&found.tip_set)).await?;
+    let included = tipset(key_value(executed.parents())).await?;
+    Ok(Inclusion { block: Epoch(included.height), success: found.receipt.exit_code == 0 })
+}
