@@ -3,5 +3,8 @@
 
 mod bench;
 mod contract;
+mod eth;
 mod mempool;
+mod network;
 mod precompiles;
+mod world;

@@ -1,0 +1,88 @@
+// Usage: node eth.mjs RPC_URL [--no-anvil]
+//
+// Drives ethers, viem and cast against the RPC at RPC_URL with the DealStatus contract of this repository, then the
+// same against anvil, and compares the shapes of both nodes' answers. Ends with status 1 on the first mismatch.
+
+import { readFile } from "node:fs/promises";
+import { Chain, startAnvil } from "./chain.mjs";
+import { withCast, withEthers, withViem } from "./clients.mjs";
+import { differences } from "./shapes.mjs";
+
+const artifactUrl = new URL("../../contracts/artifacts/DealStatus.json", import.meta.url);
+
+/** Everything a client asks, with its parameters, after `withEthers` has left something to ask for. */
+async function answers(chain, left) {
+  const height = `0x${left.block.toString(16)}`;
+  const call = { to: left.address, data: "0x5badbe4c" };
+  const submit = { from: left.sender, to: left.address, data: "0xdeadbeef" };
+  const block = await chain.rpc("eth_getBlockByNumber", [height, false]);
+  const asked = [
+    ["eth_chainId"],
+    ["eth_blockNumber"],
+    ["eth_syncing"],
+    ["eth_gasPrice"],
+    ["eth_maxPriorityFeePerGas"],
+    ["eth_feeHistory", "0x1", height, [50]],
+    ["eth_getBlockByNumber", height, false],
+    ["eth_getBlockByNumber", height, true],
+    ["eth_getBlockByHash", block.hash, false],
+    ["eth_getBlockTransactionCountByNumber", height],
+    ["eth_getBlockTransactionCountByHash", block.hash],
+    ["eth_getTransactionByHash", left.hash],
+    ["eth_getTransactionByBlockNumberAndIndex", height, "0x0"],
+    ["eth_getTransactionReceipt", left.hash],
+    ["eth_getTransactionReceipt", `0x${"ab".repeat(32)}`],
+    ["eth_getTransactionByHash", `0x${"ab".repeat(32)}`],
+    ["eth_getBlockReceipts", height],
+    ["eth_getTransactionCount", left.sender, "latest"],
+    ["eth_getBalance", left.sender, "latest"],
+    ["eth_getCode", left.address, "latest"],
+    ["eth_getCode", left.sender, "latest"],
+    ["eth_getStorageAt", left.address, "0x0", "latest"],
+    ["eth_call", call, "latest"],
+    ["eth_getLogs", { fromBlock: height, toBlock: height, address: left.address }],
+    ["eth_getLogs", { blockHash: block.hash, topics: [null, `0x${"00".repeat(31)}01`] }],
+    ["net_version"],
+    ["net_listening"],
+  ];
+  const found = [];
+  for (const [method, ...params] of asked) found.push([method, await chain.rpc(method, params)]);
+  const failed = await chain.answer("eth_call", [submit, "latest"]);
+  found.push(["eth_call error", { code: typeof failed.error.code, data: failed.error.data ?? "0x" }]);
+  return found;
+}
+
+async function drive(chain, artifact, name) {
+  const left = await withEthers(chain, artifact);
+  console.log(`${name}: ethers agrees`);
+  await withViem(chain, artifact);
+  console.log(`${name}: viem agrees`);
+  await withCast(chain, artifact);
+  console.log(`${name}: cast agrees`);
+  return answers(chain, left);
+}
+
+async function main() {
+  const [url, ...flags] = process.argv.slice(2);
+  if (!url || flags.some((flag) => flag !== "--no-anvil")) {
+    console.error("usage: node eth.mjs RPC_URL [--no-anvil]");
+    process.exit(2);
+  }
+  const artifact = JSON.parse(await readFile(artifactUrl, "utf8"));
+  const ours = await drive(await Chain.at(url), artifact, "devnet");
+  if (flags.includes("--no-anvil")) return;
+  const anvil = await startAnvil();
+  try {
+    const theirs = await drive(await Chain.at(anvil.url), artifact, "anvil");
+    const wrong = ours.flatMap(([method, answer], index) => differences(method, answer, theirs[index][1]));
+    if (wrong.length > 0) throw new Error(`answers differ in shape:\n${[...new Set(wrong)].join("\n")}`);
+    console.log(`${ours.length} answers have the same shape as anvil's`);
+  } finally {
+    await anvil.stop();
+  }
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,118 @@
+//! The contract over the real market, and which state each read sees.
+
+use crate::{
+    bench::{DealNotActive, getActiveDealsCall, getAllDealsCall},
+    network::{CID, Network},
+};
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::{SolCall, SolError};
+use raas_devnet::{
+    fevm::{Exit, SendError},
+    ledger::Fact,
+    world::{Command, Sectors, StateAt},
+};
+use serde_json::json;
+
+fn active_at(network: &Network, height: i64, contract: Address) -> Vec<u64> {
+    let output =
+        network.world.eth_call_at(height, contract, getActiveDealsCall { cid: CID.into() }.abi_encode());
+    let deals = getActiveDealsCall::abi_decode_returns(&output.unwrap()).unwrap();
+    deals.iter().map(|deal| deal.dealId).collect()
+}
+
+#[test]
+fn a_real_deal_completes_a_request_and_its_termination_is_seen() {
+    let mut network = Network::new();
+    let contract = network.contract();
+    let deal = network.deal();
+    let (height, _, done) = network.send(Some(contract), Network::complete(&deal));
+    assert_eq!(done.exit, Exit::OK);
+    assert_eq!(active_at(&network, height, contract), [deal.id.0]);
+    assert!(active_at(&network, height - 1, contract).is_empty());
+
+    let all = Sectors { provider: deal.provider, sectors: None };
+    network.world.apply(Command::Terminate(all)).unwrap();
+    network.advance(1);
+    let terminated = network.head();
+    network.advance(1);
+    // After the terminating tipset's messages the deal is gone; the block before still shows it.
+    assert!(active_at(&network, terminated, contract).is_empty());
+    assert_eq!(active_at(&network, terminated - 1, contract), [deal.id.0]);
+    // The contract's own list keeps it, and completing with it again is refused with the market's exit code.
+    let listed = network.world.eth_call(contract, getAllDealsCall { cid: CID.into() }.abi_encode()).unwrap();
+    assert_eq!(getAllDealsCall::abi_decode_returns(&listed).unwrap().len(), 1);
+    let other = crate::network::ActiveDeal { digest: [5; 32], ..deal };
+    let refused = network.world.eth_send(&network.key, Some(contract), U256::ZERO, Network::complete(&other));
+    let Err(SendError::WouldFail(failure)) = refused else { panic!("{refused:?}") };
+    assert_eq!(failure.exit, Exit::REVERTED);
+
+    let facts = network.world.ledger.since(0);
+    let completed = facts.iter().filter(
+        |entry| matches!(&entry.fact, Fact::Log { topics, .. } if topics[0].starts_with("0xfcfb278c")),
+    );
+    assert_eq!(completed.map(|entry| entry.epoch).collect::<Vec<_>>(), [height]);
+}
+
+#[test]
+fn a_complete_in_t_is_invisible_to_native_reads_at_t() {
+    let mut network = Network::new();
+    let contract = network.contract();
+    let deal = network.deal();
+    let sender = network.key.address();
+    let before = network.world.fevm.newest(&sender).nonce;
+    let hash =
+        network.world.eth_send(&network.key, Some(contract), U256::ZERO, Network::complete(&deal)).unwrap();
+    network.advance(1);
+    let t = network.head();
+    // T is the head: native reads at it see the state before its messages, and so does eth at `latest`.
+    let nonce = |network: &Network, at| network.world.fevm.account(&sender, at).unwrap().nonce;
+    assert_eq!(nonce(&network, StateAt::before(t)), before);
+    assert_eq!(nonce(&network, network.world.at_head()), before);
+    assert_eq!(network.rpc("eth_blockNumber", json!([])).unwrap(), json!(format!("{:#x}", t - 1)));
+    assert_eq!(network.rpc("eth_getTransactionReceipt", json!([hash])).unwrap(), json!(null));
+    let pending = network.rpc("eth_getTransactionByHash", json!([hash])).unwrap();
+    assert_eq!(pending["blockHash"], json!(null));
+    assert!(active_at(&network, t - 1, contract).is_empty());
+    // With a child of T, its messages are executed for everyone.
+    network.advance(1);
+    assert_eq!(nonce(&network, network.world.at_head()), before + 1);
+    let receipt = network.rpc("eth_getTransactionReceipt", json!([hash])).unwrap();
+    assert_eq!((&receipt["blockNumber"], &receipt["status"]), (&json!(format!("{t:#x}")), &json!("0x1")));
+    assert_eq!(active_at(&network, t, contract), [deal.id.0]);
+}
+
+#[test]
+fn a_deal_that_never_was_is_exit_17() {
+    let mut network = Network::new();
+    let contract = network.contract();
+    let absent = crate::network::ActiveDeal {
+        id: raas_core::ids::DealId(99_999),
+        provider: raas_core::ids::ProviderId::new(1_000),
+        digest: [5; 32],
+        size: raas_core::units::PaddedSize::new(2_048).unwrap(),
+    };
+    let refused =
+        network.world.eth_send(&network.key, Some(contract), U256::ZERO, Network::complete(&absent));
+    let Err(SendError::WouldFail(failure)) = refused else { panic!("{refused:?}") };
+    let error = DealNotActive::abi_decode(&failure.data).unwrap();
+    assert_eq!((error.dealId, error.exitCode.as_i64()), (99_999, 17));
+}
+
+#[test]
+fn gas_money_goes_to_the_burnt_funds_actor_and_the_miner() {
+    let mut network = Network::new();
+    let (burnt, miner) = (raas_devnet::world::BURNT, network.world.block_miner());
+    let balance =
+        |network: &Network, actor| network.world.actors.wallet(actor, StateAt(i64::MAX)).unwrap().balance.0;
+    let sender = network.key.address();
+    let before =
+        (balance(&network, burnt), balance(&network, miner), network.world.fevm.newest(&sender).balance);
+    let executed = network.send(None, crate::bench::deal_status().to_vec()).2;
+    let spent = before.2 - network.world.fevm.newest(&sender).balance;
+    assert_eq!(U256::from(balance(&network, burnt) - before.0), executed.charge.burned);
+    assert_eq!(U256::from(balance(&network, miner) - before.1), executed.charge.tip);
+    assert_eq!(spent, executed.charge.total());
+    // The contract is an actor now, with an id and an f410 address.
+    let contract = raas_devnet::codec::Address::from_eth(executed.contract.unwrap().into_array());
+    assert!(network.world.actors.lookup(&contract, network.world.at_head()).is_some());
+}
