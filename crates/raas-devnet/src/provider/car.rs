@@ -57,8 +57,7 @@ mod tests {
     use super::*;
 
     /// `{"roots": [bafkqaaa], "version": 1}` with its length in front.
-    const HEADER: &str = "1aa265726f6f747381d82a45000155000067766572\
-                          73696f6e01";
+    const HEADER: &str = "19a265726f6f747381d82a4500015500006776657273696f6e01";
 
     #[test]
     fn a_header_is_found_at_its_last_byte() {

@@ -8,6 +8,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,9 +37,9 @@ pub(crate) async fn serve<F, R>(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file handles, or the peer is gone already: the next connection may do better.
+                // Out of file handles, or the peer is gone already: after a breath the next one may do better.
                 tracing::debug!(%error, "accepting a connection failed");
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
         };
