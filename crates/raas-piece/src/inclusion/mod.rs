@@ -1,6 +1,7 @@
 //! Proofs of data segment inclusion (PoDSI): a piece is in a deal, and its index says so.
 
 mod cbor;
+mod json;
 mod proof;
 
 pub use cbor::{AggregationProof, AuxData, CborError, VerifierData};

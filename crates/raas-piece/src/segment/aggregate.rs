@@ -2,7 +2,7 @@
 
 use super::descriptor::{DESCRIPTOR_BYTES, Descriptor};
 use super::layout::{DealLayout, LayoutError, Segment, place};
-use crate::commp::{Commitment, PieceInfo};
+use crate::commp::{Commitment, NotACommitment, PieceInfo};
 use crate::fr32;
 use crate::inclusion::{Branch, InclusionProof};
 use crate::size::{NODE_BYTES, PaddedSize};
@@ -20,6 +20,9 @@ pub enum AggregateError {
     /// They do not make a tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// The root is no commitment; hashing never makes such a root.
+    #[error(transparent)]
+    Commitment(#[from] NotACommitment),
     /// There is no such entry.
     #[error("the aggregate has {count} entries, there is no entry {position}")]
     NoEntry {
@@ -36,6 +39,7 @@ pub struct Aggregate {
     layout: DealLayout,
     segments: Vec<Segment>,
     tree: SparseTree,
+    piece: PieceInfo,
 }
 
 impl Aggregate {
@@ -59,7 +63,8 @@ impl Aggregate {
         });
         let placed: Vec<Placed> = pieces.chain(entries).collect();
         let tree = SparseTree::build(deal.height(), &placed)?;
-        Ok(Self { layout, segments, tree })
+        let piece = PieceInfo::full(Commitment::new(tree.root())?, deal);
+        Ok(Self { layout, segments, tree, piece })
     }
 
     /// The layout of the deal.
@@ -75,11 +80,9 @@ impl Aggregate {
     }
 
     /// The aggregate as a piece (its payload is the whole capacity).
-    ///
-    /// # Errors
-    /// None in practice: every computed root is a commitment.
-    pub fn piece(&self) -> Result<PieceInfo, crate::commp::NotACommitment> {
-        Ok(PieceInfo::full(Commitment::new(self.tree.root())?, self.layout.size()))
+    #[must_use]
+    pub const fn piece(&self) -> PieceInfo {
+        self.piece
     }
 
     /// The used index entries in padded form.

@@ -130,20 +130,21 @@ fn write_file<B: Blocks>(blocks: &B, cid: Cid, path: &Path, max_bytes: u64) -> R
     Ok(reader.file_bytes())
 }
 
-/// Whether a link at this depth, followed part by part, never leaves the target.
+/// Whether a link at this depth leads to a place inside the target. Steps up are counted only at the start,
+/// where the directories are real ones made here; after a name, which may be another link, a step up could
+/// lead anywhere and is refused.
 fn stays_inside(to: &str, depth: usize) -> bool {
     let Some(mut level) = depth.checked_sub(1) else { return false };
     if to.starts_with('/') || to.contains('\0') || to.is_empty() {
         return false;
     }
+    let mut named = false;
     for part in to.split('/') {
         match part {
             "" | "." => {}
-            ".." => match level.checked_sub(1) {
-                Some(up) => level = up,
-                None => return false,
-            },
-            _ => level += 1,
+            ".." if named || level == 0 => return false,
+            ".." => level -= 1,
+            _ => named = true,
         }
     }
     true

@@ -81,7 +81,7 @@ fn aggregates_proofs_and_their_cbor() {
         let layout = aggregate.layout();
         assert_eq!(layout.max_entries(), number(row, "max_index_entries"));
         assert_eq!(layout.index_start(), number(row, "index_start_padded"));
-        let info = aggregate.piece().unwrap();
+        let info = aggregate.piece();
         assert_eq!(info.commitment().to_string(), text(row, "aggregate_commitment"), "{}", text(row, "name"));
         assert_eq!(v1(info.commitment()).to_string(), text(row, "aggregate_piece_cid_v1"));
         assert_eq!(v2(&info).to_string(), text(row, "aggregate_piece_cid_v2"));
@@ -124,7 +124,7 @@ fn check_proof(row: &Value, aggregate: &Aggregate, pieces: &[(Commitment, Padded
     let made = aggregate.proof(entry).unwrap();
     assert_eq!(made, proof(row));
     let (piece, size) = pieces[entry];
-    let deal = aggregate.piece().unwrap();
+    let deal = aggregate.piece();
     assert_eq!(made.verify(piece, size).unwrap(), deal);
     made.verify_in(piece, size, deal.commitment(), deal.padded()).unwrap();
     assert!(made.verify_in(piece, size, piece, deal.padded()).is_err());
@@ -180,7 +180,7 @@ fn the_raw_streams_of_real_aggregates() {
         }
         assert_eq!(at, number(&row["aggregate_stream"], "unpadded_size"));
         assert_eq!(hex::encode(sum.finalize()), text(&row["aggregate_stream"], "sha256"));
-        assert_eq!(hasher.finish().unwrap(), aggregate.piece().unwrap());
+        assert_eq!(hasher.finish().unwrap(), aggregate.piece());
         seen += 1;
     }
     assert!(seen >= 8);
@@ -202,7 +202,7 @@ fn large_aggregates() {
             panic!("the vector does not fit: {row}");
         }
         let aggregate = Aggregate::new(deal, &pieces).unwrap();
-        let info = aggregate.piece().unwrap();
+        let info = aggregate.piece();
         assert_eq!(info.commitment().to_string(), text(row, "aggregate_commitment"));
         assert_eq!(v2(&info).to_string(), text(row, "aggregate_piece_cid_v2"));
         assert_eq!(sha256_hex(&aggregate.index_padded()), text(row, "index_entries_sha256"));
@@ -249,6 +249,29 @@ fn descriptors_and_proofs_to_accept_and_to_reject() {
         let accepted = PaddedSize::new(number(row, "piece_size_padded"))
             .is_ok_and(|size| proof(&row["proof"]).verify(commitment(row, "piece_commitment"), size).is_ok());
         assert_eq!(accepted, text(row, "expect") == "accept", "{row}");
+    }
+}
+
+#[test]
+fn proofs_as_json() {
+    let file = vectors("pieces/proof-checks.json");
+    let good = proof(&rows(&file, "proofs")[0]["proof"]);
+    let json = serde_json::to_value(&good).unwrap();
+    assert_eq!(json["index"]["index"], "61");
+    assert_eq!(
+        json["subtree"]["path"][0],
+        "8fc2ef9030482016792fd5d1d03f0ae31346ca290488535069a716cb6a041103"
+    );
+    assert_eq!(serde_json::from_value::<InclusionProof>(json.clone()).unwrap(), good);
+    for (at, bad) in [
+        ("/index/index", serde_json::json!(61)),
+        ("/index/index", serde_json::json!("-1")),
+        ("/subtree/path/0", serde_json::json!("8fc2")),
+        ("/subtree/path", serde_json::json!(vec!["00".repeat(32); 64])),
+    ] {
+        let mut changed = json.clone();
+        *changed.pointer_mut(at).unwrap() = bad;
+        assert!(serde_json::from_value::<InclusionProof>(changed).is_err(), "{at}");
     }
 }
 
@@ -345,7 +368,7 @@ proptest! {
         let sizes: Vec<_> = pieces.iter().map(|&(_, size)| size).collect();
         let deal = minimum_deal_size(&sizes).unwrap();
         let aggregate = Aggregate::new(deal, &pieces).unwrap();
-        let info = aggregate.piece().unwrap();
+        let info = aggregate.piece();
         for (position, &(piece, size)) in pieces.iter().enumerate() {
             let mut proof = aggregate.proof(position).unwrap();
             prop_assert_eq!(proof.verify(piece, size).unwrap(), info);

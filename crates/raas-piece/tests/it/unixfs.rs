@@ -9,10 +9,9 @@ use raas_piece::unixfs::{
     DirBuilder, Entry, FileBuilder, FileReader, Profile, ReadError, TreeBuilder, extract, list, resolve,
     symlink,
 };
-use rand_chacha::rand_core::RngCore;
 use serde_json::Value;
 
-use crate::support::{chacha20, long, number, rows, sha256_counter, text, vectors};
+use crate::support::{ChaCha20, chacha20, long, number, rows, sha256_counter, text, vectors};
 
 /// Counts distinct blocks without keeping them.
 #[derive(Default)]
@@ -38,19 +37,29 @@ fn add_file(bytes: &[u8], profile: Profile, sink: &mut impl BlockSink) -> Entry 
 }
 
 fn profile_of(row: &Value) -> Profile {
-    let profile = Profile {
-        chunk_bytes: usize::try_from(number(row, "chunk_size")).unwrap(),
-        max_links: usize::try_from(number(row, "max_links")).unwrap(),
-        raw_leaves: row["raw_leaves"].as_bool().unwrap(),
-        version: if number(row, "cid_version") == 0 { Version::V0 } else { Version::V1 },
-        ..Profile::UNIXFS_V1_2025
-    };
+    let size = |field| usize::try_from(number(row, field)).unwrap();
+    let (raw, version) = (row["raw_leaves"].as_bool().unwrap(), number(row, "cid_version"));
+    let version = if version == 0 { Version::V0 } else { Version::V1 };
+    let custom = Profile::custom(size("chunk_size"), size("max_links"), raw, version).unwrap();
+    // A named profile has the parameters of its rows; files do not depend on more than these.
     if let Some(named) = Profile::by_name(text(row, "config")) {
-        assert_eq!((named.chunk_bytes, named.max_links), (profile.chunk_bytes, profile.max_links));
-        assert_eq!((named.raw_leaves, named.version), (profile.raw_leaves, profile.version));
+        assert_eq!((named.chunk_bytes(), named.version()), (custom.chunk_bytes(), custom.version()));
         return named;
     }
-    profile
+    custom
+}
+
+#[test]
+fn parameters_that_make_no_dag_are_refused() {
+    for (chunk, links, raw, version) in [
+        (0, 174, true, Version::V1),
+        (2 << 20, 174, true, Version::V1),
+        (1024, 1, true, Version::V1),
+        (1024, 20_000, true, Version::V1),
+        (1024, 174, true, Version::V0),
+    ] {
+        assert!(Profile::custom(chunk, links, raw, version).is_err(), "{chunk} {links} {raw}");
+    }
 }
 
 #[test]
@@ -105,13 +114,13 @@ fn kubo_profiles() {
     }
 }
 
-fn add_stream(rng: &mut impl RngCore, size: u64, profile: Profile, sink: &mut Counter) -> Entry {
+fn add_stream(rng: &mut ChaCha20, size: u64, profile: Profile, sink: &mut Counter) -> Entry {
     let mut file = FileBuilder::new(profile);
     let mut buffer = vec![0; 1 << 20];
     let mut left = size;
     while left > 0 {
         let take = usize::try_from(left.min(1 << 20)).unwrap();
-        rng.fill_bytes(&mut buffer[..take]);
+        rng.fill(&mut buffer[..take]);
         file.write(&buffer[..take], sink).unwrap();
         left -= take as u64;
     }
@@ -121,7 +130,7 @@ fn add_stream(rng: &mut impl RngCore, size: u64, profile: Profile, sink: &mut Co
 fn add_named_files(row: &Value, profile: Profile, sink: &mut Counter) -> Entry {
     const ALPHABET: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz01234567890-_";
     let mut stream = vec![0; 1 << 20];
-    chacha20(text(row, "seed")).fill_bytes(&mut stream);
+    chacha20(text(row, "seed")).fill(&mut stream);
     let content = add_file(text(row, "file_content_utf8").as_bytes(), profile, sink);
     let mut dir = DirBuilder::new(profile);
     let mut rest = &stream[..];
