@@ -57,9 +57,8 @@ export class Chain {
 
 /** Starts anvil on a free port; `stop()` ends it. */
 export async function startAnvil() {
-  const args = ["--port", "0", "--chain-id", "31415926", "--silent"];
-  // Without --silent anvil prints its address; with it nothing says when it listens.
-  const child = spawn(program("anvil"), args.slice(0, -1), { stdio: ["ignore", "pipe", "inherit"] });
+  const args = ["--port", "0", "--chain-id", "31415926"];
+  const child = spawn(program("anvil"), args, { stdio: ["ignore", "pipe", "inherit"] });
   const url = await new Promise((resolve, reject) => {
     let text = "";
     child.once("exit", (code) => reject(new Error(`anvil ended with ${code}:\n${text}`)));

@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { Chain, startAnvil } from "./chain.mjs";
 import { withCast, withEthers, withViem } from "./clients.mjs";
-import { differences } from "./shapes.mjs";
+import { Comparison } from "./shapes.mjs";
 
 const artifactUrl = new URL("../../contracts/artifacts/DealStatus.json", import.meta.url);
 
@@ -74,8 +74,10 @@ async function main() {
   const anvil = await startAnvil();
   try {
     const theirs = await drive(await Chain.at(anvil.url), artifact, "anvil");
-    const wrong = ours.flatMap(([method, answer], index) => differences(method, answer, theirs[index][1]));
-    if (wrong.length > 0) throw new Error(`answers differ in shape:\n${[...new Set(wrong)].join("\n")}`);
+    const comparison = new Comparison();
+    for (const [index, [method, answer]] of ours.entries()) comparison.add(method, answer, theirs[index][1]);
+    const wrong = comparison.differences();
+    if (wrong.length > 0) throw new Error(`answers differ in shape from anvil's:\n${wrong.join("\n")}`);
     console.log(`${ours.length} answers have the same shape as anvil's`);
   } finally {
     await anvil.stop();

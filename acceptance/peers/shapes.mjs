@@ -4,17 +4,15 @@
 const DATA = /^0x([0-9a-f]{2})*$/;
 const QUANTITY = /^0x(0|[1-9a-f][0-9a-f]*)$/;
 
-function word(text) {
-  if (DATA.test(text)) {
-    const bytes = (text.length - 2) / 2;
-    if (bytes === 20) return "address";
-    if (bytes === 32) return "hash";
-    if (bytes === 8) return "8 bytes";
-    if (bytes === 256) return "bloom";
-    if (QUANTITY.test(text)) return "quantity";
-    return "bytes";
-  }
-  return QUANTITY.test(text) ? "quantity" : "text";
+const SIZES = new Map([[20, "address"], [32, "hash"], [256, "bloom"]]);
+
+function word(text, at) {
+  // Both halves of a signature are quantities, which as a rule have 32 bytes, but need not.
+  if (/(^|\.)[rs]$/.test(at)) return QUANTITY.test(text) ? "quantity" : "text";
+  const size = DATA.test(text) ? SIZES.get((text.length - 2) / 2) : undefined;
+  if (size) return size;
+  if (QUANTITY.test(text)) return "quantity";
+  return DATA.test(text) ? "bytes" : "text";
 }
 
 /** Paths of an answer -> how the value there is written. */
@@ -25,41 +23,46 @@ export function shape(value, at = "", found = new Map()) {
     for (const item of value) shape(item, `${at}[]`, found);
   } else if (typeof value === "object") {
     for (const [name, field] of Object.entries(value)) shape(field, at ? `${at}.${name}` : name, found);
-  } else if (typeof value === "string") found.set(at, word(value));
+  } else if (typeof value === "string") found.set(at, word(value, at));
   else found.set(at, typeof value);
   return found;
 }
 
-/** Fields that only one side has or writes, with the reason. `null` fits every type. */
+/** Fields that only one side has, with the reason. */
 const ALLOWED = new Map(Object.entries({
-  "eth_getBlockByNumber.totalDifficulty": "only older Ethereum nodes and Filecoin's have it",
-  "eth_getBlockByNumber.blobGasUsed": "no blobs on Filecoin",
-  "eth_getBlockByNumber.excessBlobGas": "no blobs on Filecoin",
-  "eth_getBlockByNumber.withdrawals": "no withdrawals on Filecoin",
-  "eth_getBlockByNumber.withdrawals[]": "no withdrawals on Filecoin",
-  "eth_getBlockByNumber.withdrawalsRoot": "no withdrawals on Filecoin",
-  "eth_getBlockByNumber.parentBeaconBlockRoot": "no beacon chain on Filecoin",
-  "eth_getBlockByNumber.requestsHash": "no execution requests on Filecoin",
-  "eth_getTransactionReceipt.root": "Filecoin's receipts have the field, empty",
-  "eth_getTransactionReceipt.blobGasPrice": "no blobs on Filecoin",
-  "eth_getTransactionReceipt.blobGasUsed": "no blobs on Filecoin",
-  "eth_getTransactionReceipt.logs[].blockTimestamp": "not in Filecoin's logs",
-  "eth_getLogs[].blockTimestamp": "not in Filecoin's logs",
-  "eth_getTransactionByHash.blockTimestamp": "not in Filecoin's transactions",
-  "eth_feeHistory.baseFeePerBlobGas[]": "no blobs on Filecoin",
-  "eth_feeHistory.blobGasUsedRatio[]": "no blobs on Filecoin",
+  baseFeePerBlobGas: "no blobs on Filecoin",
+  blobGasPrice: "no blobs on Filecoin",
+  blobGasUsed: "no blobs on Filecoin",
+  blobGasUsedRatio: "no blobs on Filecoin",
+  blockTimestamp: "an addition of some Ethereum nodes; a client takes the block's",
+  excessBlobGas: "no blobs on Filecoin",
+  parentBeaconBlockRoot: "no beacon chain under Filecoin",
+  requestsHash: "no execution requests on Filecoin",
+  root: "Filecoin's receipts have it, as Ethereum's first ones had",
+  withdrawals: "no withdrawals on Filecoin",
+  withdrawalsRoot: "no withdrawals on Filecoin",
 }));
 
-/** Differences between two answers of one method that no reason excuses. */
-export function differences(method, ours, theirs) {
-  const [mine, other] = [shape(ours), shape(theirs)];
-  const name = (path) => (path ? `${method}${path.startsWith("[") ? "" : "."}${path}` : method);
-  const wrong = [];
-  for (const path of new Set([...mine.keys(), ...other.keys()])) {
-    const [a, b] = [mine.get(path), other.get(path)];
-    if (a === b || ALLOWED.has(name(path))) continue;
-    if ((a === "null" || b === "null") && a && b) continue;
-    wrong.push(`${name(path)}: ${a ?? "absent"} here, ${b ?? "absent"} in anvil`);
+/** Compares answers of two nodes, method by method. */
+export class Comparison {
+  #wrong = new Set();
+  #excused = new Set();
+
+  /** Notes how `ours` differs in shape from `theirs`. Where one side has null, the other may have anything. */
+  add(method, ours, theirs) {
+    const [mine, other] = [shape(ours), shape(theirs)];
+    for (const path of new Set([...mine.keys(), ...other.keys()])) {
+      const [a, b] = [mine.get(path), other.get(path)];
+      if (a === b || (a && b && (a === "null" || b === "null"))) continue;
+      const field = path.replaceAll("[]", "").split(".").at(-1);
+      if ((!a || !b) && ALLOWED.has(field)) this.#excused.add(field);
+      else this.#wrong.add(`${method} ${path}: ${a ?? "absent"} here, ${b ?? "absent"} there`);
+    }
   }
-  return wrong;
+
+  /** What no reason excuses, and reasons that excuse nothing. */
+  differences() {
+    const unused = [...ALLOWED.keys()].filter((field) => !this.#excused.has(field));
+    return [...this.#wrong, ...unused.map((field) => `${field}: excused, but both have it or neither`)];
+  }
 }
