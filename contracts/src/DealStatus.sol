@@ -178,8 +178,8 @@ contract DealStatus is IDealStatus, AccessControl {
         uint64 size = _verifierData.sizePc;
         bool unbound = _requirePiece(_id, piece, size);
         Claim memory claim = Claim(_dealId, _minerId, piece, size);
-        if (Podsi.isDirect(_proof)) Podsi.requirePieceSize(size);
-        else (claim.piece, claim.size) = Podsi.impliedDeal(piece, size, _proof);
+        // The size of a direct piece is checked where it is bound.
+        if (!Podsi.isDirect(_proof)) (claim.piece, claim.size) = Podsi.impliedDeal(piece, size, _proof);
 
         if (_record(_id, claim) && unbound) _bind(_id, piece, size);
         return InclusionAuxData(PieceCid.encode(claim.piece), claim.size);

@@ -71,6 +71,16 @@ contract CompleteTest is Fixture {
         eq(status.getRequest(id).pieceSize, 0, "a refused completion binds nothing");
     }
 
+    /// Also when the deal on chain agrees.
+    function test_a_direct_piece_of_impossible_size_is_refused() public {
+        uint256 id = status.submit(CID);
+        uint64 dealId = activeDealOf(PIECE, 64);
+        InclusionProof memory none;
+        vm.expectRevert(abi.encodeWithSelector(Podsi.InvalidPieceSize.selector, 64));
+        status.complete(id, dealId, MINER, none, verifier(PIECE, 64));
+        eqIds(status.getAllDeals(CID), list(), "nothing recorded");
+    }
+
     /// B1 row 25: a piece that is the whole deal needs no index.
     function test_B1_25_a_deal_without_index_can_be_completed() public {
         uint64 size = 64 << 30;
@@ -216,8 +226,12 @@ contract CompleteTest is Fixture {
         vm.recordLogs();
         completeDirect(id, dealId);
         completeDirect(id, dealId);
+        uint64 second = activeDeal(LATER);
+        completeDirect(id, second);
         Log[] memory logs = vm.getRecordedLogs();
-        eq(logs.length, 2, "completed and bound");
+        eq(logs.length, 3, "completed and bound, then completed");
+        eq(logs[2].topics[0], IDealStatus.CompleteAggregatorRequest.selector, "a piece is bound once");
+        eq(uint256(logs[2].topics[2]), second, "second deal");
         eq(
             logs[0].topics[0],
             IDealStatus.CompleteAggregatorRequest.selector,
