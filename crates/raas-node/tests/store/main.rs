@@ -1,0 +1,15 @@
+//! The store, transaction by transaction, in memory and on the disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actions;
+mod crash;
+mod disk;
+mod holdings;
+mod jobs;
+mod old_data;
+mod orders;
+mod rounds;
+mod steps;
+mod support;
+mod txs;
+mod window;

@@ -1,0 +1,94 @@
+//! Windows of contract events: each counts once, and our own registrations make no second job.
+
+use crate::support::{CONTRACT, active, cid, held, job, ordered, parts, piece, put, request_job, store};
+use raas_core::ids::{DealId, OwnerId, RequestId};
+use raas_core::ports::{CompletionSeen, Fees, SignedTx};
+use raas_core::units::Epoch;
+use raas_node::store::{Error, NewJob, Registered, SightingState, Store, TxSubmit};
+use serde_json::json;
+
+fn completion(request: u64, deal: u64) -> CompletionSeen {
+    CompletionSeen { request: RequestId(request), deal: DealId(deal), block: Epoch(95) }
+}
+
+/// An API job whose registration was signed in two forms, hashes 0xAA01 and 0xAA02.
+async fn submitted(store: &Store) -> Registered {
+    let on_chain = Some(TxSubmit { cid: cid(1).cid().to_bytes(), target: 3, repair: 1, renew: 1 });
+    let registered = store.register_job(&NewJob { on_chain, ..job(1) }).await.unwrap();
+    let [tx] = store.open_txs(None).await.unwrap().try_into().unwrap();
+    for form in 1..=2 {
+        let signed = SignedTx { raw: vec![form], hash: format!("0xAA0{form}"), fees: Fees::default() };
+        let version = i64::from(form);
+        store.store_signed_tx(tx.id, version, 0, &signed, &json!(null)).await.unwrap().unwrap();
+    }
+    registered
+}
+
+#[tokio::test]
+async fn a_window_is_applied_once_however_often_it_is_read() {
+    let store = store().await;
+    assert_eq!(store.cursor(CONTRACT).await.unwrap(), None);
+    let jobs = [request_job(1, 1, "0x1"), request_job(1, 2, "0x1"), request_job(2, 3, "0x2")];
+    let first = store.apply_window(CONTRACT, &json!({"to": 90}), &jobs, &[completion(1, 50)]).await.unwrap();
+    let again = store.apply_window(CONTRACT, &json!({"to": 91}), &jobs, &[completion(1, 50)]).await.unwrap();
+    assert_eq!(store.cursor(CONTRACT).await.unwrap(), Some(json!({"to": 91})));
+    for (first, again) in first.iter().zip(&again) {
+        assert!(matches!(first, Registered::Created { .. }));
+        assert_eq!(Registered::AlreadyExists { job: parts(*first).0, holding: parts(*first).1 }, *again);
+    }
+    assert_eq!(parts(first[0]).1, parts(first[1]).1, "two requests of one CID share the holding");
+    let attested = store.holding(parts(first[0]).1).await.unwrap().unwrap().attestations;
+    let attested: Vec<_> = attested.into_iter().map(|one| (one.request, one.done)).collect();
+    assert_eq!(attested, [(RequestId(1), vec![DealId(50)]), (RequestId(2), vec![])]);
+    let [sighting] = store.sightings(SightingState::New).await.unwrap().try_into().unwrap();
+    assert_eq!((sighting.cid, sighting.request, sighting.deal), (cid(1), Some(RequestId(1)), DealId(50)));
+    let stored = store.job(parts(first[2]).0).await.unwrap().unwrap();
+    assert_eq!((stored.request, stored.source), (Some(RequestId(3)), jobs[2].source.clone()));
+}
+
+#[tokio::test]
+async fn our_own_registration_binds_to_its_job_in_any_signed_form() {
+    let store = store().await;
+    let (job, holding) = parts(submitted(&store).await);
+    let seen = [request_job(1, 9, "0xaa02"), request_job(1, 10, "0xaa02"), request_job(2, 11, "0xaa01")];
+    let done = store.apply_window(CONTRACT, &json!(1), &seen, &[]).await.unwrap();
+    assert_eq!(done[0], Registered::AlreadyExists { job, holding });
+    assert!(matches!(done[1], Registered::Created { .. }), "one submit, one request");
+    assert!(matches!(done[2], Registered::Created { .. }), "another CID is not ours");
+    assert_eq!(store.job(job).await.unwrap().unwrap().request, Some(RequestId(9)));
+    let again = store.apply_window(CONTRACT, &json!(1), &seen[..1], &[]).await.unwrap();
+    assert_eq!(again, [Registered::AlreadyExists { job, holding }], "run twice");
+    let attestations = store.holding(holding).await.unwrap().unwrap().attestations;
+    assert_eq!(attestations.iter().map(|one| one.request).collect::<Vec<_>>(), [RequestId(9)]);
+}
+
+#[tokio::test]
+async fn a_request_that_changed_is_refused_and_the_cursor_stays() {
+    let store = store().await;
+    store.apply_window(CONTRACT, &json!(1), &[request_job(1, 1, "0x1")], &[]).await.unwrap();
+    let other_owner = NewJob { owner: OwnerId("0xelse".to_owned()), ..request_job(1, 1, "0x1") };
+    let mut new_default = request_job(1, 1, "0x1");
+    new_default.policy.duration = raas_core::units::Epochs::days(200);
+    for changed in [request_job(2, 1, "0x1"), other_owner] {
+        let error = store.apply_window(CONTRACT, &json!(2), &[changed], &[]).await.unwrap_err();
+        assert!(matches!(error, Error::RequestChanged { request: RequestId(1), .. }), "{error}");
+        assert_eq!(store.cursor(CONTRACT).await.unwrap(), Some(json!(1)), "all or nothing");
+    }
+    let same = store.apply_window(CONTRACT, &json!(2), &[new_default], &[]).await.unwrap();
+    assert!(matches!(same[..], [Registered::AlreadyExists { .. }]), "the node's defaults may change");
+}
+
+#[tokio::test]
+async fn a_completion_with_our_own_deal_is_adopted_already() {
+    let store = store().await;
+    let holding = held(&store, 1).await;
+    let order = ordered(&store, holding, 0, 1, 1_000).await;
+    put(&store, order, active(50)).await;
+    store.record_piece(&piece(1)).await.unwrap();
+    let jobs = [request_job(1, 1, "0x1")];
+    let seen = [completion(1, 50), completion(1, 51), completion(77, 52)];
+    store.apply_window(CONTRACT, &json!(1), &jobs, &seen).await.unwrap();
+    let states: Vec<_> =
+        store.sightings_of_cid(&cid(1)).await.unwrap().iter().map(|s| (s.deal, s.state)).collect();
+    assert_eq!(states, [(DealId(50), SightingState::Adopted), (DealId(51), SightingState::New)]);
+}
