@@ -166,7 +166,12 @@ impl Provider {
             deal_uuid: params.deal_uuid.to_string(),
             proposal_cid: signed.proposal.cid().map(|cid| cid.to_string()).unwrap_or_default(),
             piece_cid: signed.proposal.piece_cid.to_string(),
+            piece_size: signed.proposal.piece_size,
             client: signed.proposal.client.to_string(),
+            label: signed.proposal.label.as_text().to_owned(),
+            start_epoch: signed.proposal.start.0,
+            end_epoch: signed.proposal.end.0,
+            price_per_epoch: signed.proposal.price_per_epoch,
             accepted: answer.accepted,
             message: answer.message.clone(),
         }

@@ -10,11 +10,11 @@ use super::files::Files;
 use super::mode::Mode;
 use super::pull;
 use super::server;
-use super::view::ChainView;
 use crate::StatusStyle;
 use crate::codec::DealUuid;
 use crate::world::{CommandError, World};
 use raas_core::ids::ProviderId;
+use raas_core::units::Epoch;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -94,7 +94,7 @@ impl<H: Host> Shared<H> {
     }
 
     fn due(&self) -> Vec<(ProviderId, Pull)> {
-        self.host.read(|world| world.book.pulls(ChainView::head(world)).collect())
+        self.host.read(|world| world.book.pulls(Epoch(world.chain().clock())).collect())
     }
 
     /// Fetches, judges, keeps and reports.
