@@ -2,7 +2,7 @@
 
 use raas_core::cid::DataCid;
 use raas_core::holding::Holding;
-use raas_core::ids::{HoldingId, JobId, OwnerId};
+use raas_core::ids::{HoldingId, OwnerId};
 use raas_core::policy::Policy;
 use sqlx::SqliteConnection;
 
@@ -82,16 +82,4 @@ pub(super) async fn policy(
             .await?;
     let policies = texts.iter().map(|text| POLICY.decode(text)).collect::<Result<Vec<Policy>, _>>()?;
     Ok(policies.into_iter().reduce(|a, b| a.strictest(&b)))
-}
-
-/// The holding that `job` counts for.
-pub(super) async fn of_job(
-    connection: &mut SqliteConnection,
-    job: JobId,
-) -> Result<Option<HoldingId>, Error> {
-    let id: Option<i64> = sqlx::query_scalar("SELECT holding FROM job WHERE id = $1")
-        .bind(int("job", job.0)?)
-        .fetch_optional(connection)
-        .await?;
-    id.map(|id| uint("holding", id).map(HoldingId)).transpose()
 }

@@ -192,7 +192,8 @@ impl Commit {
         let intent = TxIntent::Complete { request, deal, provider, piece, size };
         let key = format!("complete:{contract}:{request}:{deal}");
         let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
-        let tx = txs::plan(connection, &intent, &key, &owner, self.at_unix).await?;
+        let purpose = txs::Purpose { owner: &owner, holding: Some(holding) };
+        let tx = txs::plan(connection, &intent, &key, purpose, self.at_unix).await?;
         txs::name_contract(connection, tx, &contract).await?;
         Ok(Committed::AttestPlanned(tx))
     }

@@ -134,7 +134,8 @@ pub(super) async fn register(connection: &mut SqliteConnection, job: &NewJob) ->
         let TxSubmit { cid, target, repair, renew } = submit.clone();
         let intent = TxIntent::Submit { job: id, cid, target, repair, renew };
         let key = format!("submit:{id}");
-        txs::plan(connection, &intent, &key, &job.owner, job.at_unix).await?;
+        let purpose = txs::Purpose { owner: &job.owner, holding: Some(holding) };
+        txs::plan(connection, &intent, &key, purpose, job.at_unix).await?;
     }
     Ok(Registered::Created { job: id, holding })
 }

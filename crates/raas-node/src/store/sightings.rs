@@ -44,15 +44,17 @@ impl Store {
     }
 }
 
-/// Adds a sighting unless it is known. Its request is filled in when it was not known before.
+/// Adds a sighting unless it is known. Its request is filled in when it was not known before. A deal id that
+/// the market can never give is nobody's copy.
 pub(super) async fn insert(connection: &mut SqliteConnection, sighting: &Sighting) -> Result<(), Error> {
+    let Ok(deal) = int("deal", sighting.deal.0) else { return Ok(()) };
     sqlx::query(
         "INSERT INTO sighting (cid, deal, request, state) VALUES ($1, $2, $3,
          CASE WHEN EXISTS (SELECT 1 FROM orders WHERE deal = $2) THEN 'adopted' ELSE $4 END)
          ON CONFLICT (cid, deal) DO UPDATE SET request = COALESCE(sighting.request, excluded.request)",
     )
     .bind(sighting.cid.to_string())
-    .bind(int("deal", sighting.deal.0)?)
+    .bind(deal)
     .bind(sighting.request.map(|request| int("request", request.0)).transpose()?)
     .bind(name(sighting.state))
     .execute(connection)

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{int, parse, small, uint};
+use super::txs;
 use super::types::{Step, StepKind, StepOutcome, TxId};
 
 /// A step that is due before any clock.
@@ -91,7 +92,8 @@ impl Store {
             let kind: String = row.try_get("kind")?;
             let subject = uint("step subject", row.try_get("subject")?)?;
             let why = why.cloned().unwrap_or_default();
-            log(&mut tx, None, None, &Happened::StepParked { step: kind, subject, why }).await?;
+            let holding = holding_of(&mut tx, &kind, subject).await?;
+            log(&mut tx, holding, None, &Happened::StepParked { step: kind, subject, why }).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -174,6 +176,25 @@ pub(super) async fn plan(
         .fetch_one(connection)
         .await?;
     Ok((StepId(uint("step", id)?), false))
+}
+
+/// Whose step it is.
+async fn holding_of(
+    connection: &mut SqliteConnection,
+    kind: &str,
+    subject: u64,
+) -> Result<Option<HoldingId>, Error> {
+    match kind {
+        "send" => txs::holding_of(connection, int("step subject", subject)?).await,
+        "deliver" => {
+            let id: Option<i64> = sqlx::query_scalar("SELECT holding FROM orders WHERE id = $1")
+                .bind(int("step subject", subject)?)
+                .fetch_optional(connection)
+                .await?;
+            id.map(|id| uint("holding", id).map(HoldingId)).transpose()
+        }
+        _ => Ok(Some(HoldingId(subject))),
+    }
 }
 
 /// Ends a step, claimed or not.

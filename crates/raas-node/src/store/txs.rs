@@ -1,7 +1,7 @@
 //! Transactions of the node's wallet: intents, nonces, signed forms. Signed bytes and nonce are stored before
 //! they are broadcast; every form of one transaction has its nonce, so at most one is mined.
 
-use raas_core::ids::{DealId, OwnerId, RequestId};
+use raas_core::ids::{DealId, HoldingId, OwnerId, RequestId};
 use raas_core::machine::sender::State;
 use raas_core::ports::{Fees, Lane, SignedTx, TxIntent};
 use serde::Deserialize;
@@ -13,8 +13,8 @@ use super::error::{Error, is_unique_violation};
 use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{TX_INTENT, TX_STATE, int, parse, uint};
+use super::steps;
 use super::types::{StepKind, StoredTx, TxId};
-use super::{holdings, steps};
 
 macro_rules! tx_sql {
     ($where:literal) => {
@@ -37,7 +37,7 @@ impl Store {
     /// Plans a transaction with the step that sends it. While one of the same key is open, this is that one.
     pub async fn plan_tx(&self, intent: &TxIntent, key: &str) -> Result<TxId, Error> {
         let mut tx = self.write().await?;
-        let id = plan(&mut tx, intent, key, &OwnerId::local(), 0).await?;
+        let id = plan(&mut tx, intent, key, Purpose { owner: &OwnerId::local(), holding: None }, 0).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -98,7 +98,8 @@ impl Store {
         };
         insert_form(&mut write, id, signed).await?;
         let what = Happened::TxSigned { tx, nonce, hash: signed.hash.clone() };
-        log(&mut write, None, None, &what).await?;
+        let holding = holding_of(&mut write, id).await?;
+        log(&mut write, holding, None, &what).await?;
         write.commit().await?;
         Ok(Some(version + 1))
     }
@@ -128,7 +129,8 @@ impl Store {
             return Ok(None);
         }
         if !open {
-            log(&mut write, None, None, &Happened::TxClosed { tx }).await?;
+            let holding = holding_of(&mut write, int("transaction", tx.0)?).await?;
+            log(&mut write, holding, None, &Happened::TxClosed { tx }).await?;
         }
         write.commit().await?;
         Ok(Some(version + 1))
@@ -144,12 +146,19 @@ impl Store {
     }
 }
 
+/// For whom a transaction is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Purpose<'a> {
+    pub(super) owner: &'a OwnerId,
+    pub(super) holding: Option<HoldingId>,
+}
+
 /// Plans a transaction inside the caller's; while one of the same key is open, this is that one.
 pub(super) async fn plan(
     connection: &mut SqliteConnection,
     intent: &TxIntent,
     key: &str,
-    owner: &OwnerId,
+    purpose: Purpose<'_>,
     due_unix: i64,
 ) -> Result<TxId, Error> {
     let open: Option<i64> = sqlx::query_scalar("SELECT id FROM tx WHERE key = $1 AND open = 1")
@@ -167,11 +176,12 @@ pub(super) async fn plan(
         }
     };
     let id: i64 = sqlx::query_scalar(
-        "INSERT INTO tx (key, owner, intent, lane, version, state, open, job, request, deal, counts)
-         VALUES ($1, $2, $3, $4, 1, $5, 1, $6, $7, $8, 1) RETURNING id",
+        "INSERT INTO tx (key, owner, holding, intent, lane, version, state, open, job, request, deal, counts)
+         VALUES ($1, $2, $3, $4, $5, 1, $6, 1, $7, $8, $9, 1) RETURNING id",
     )
     .bind(key)
-    .bind(&owner.0)
+    .bind(&purpose.owner.0)
+    .bind(purpose.holding.map(|id| int("holding", id.0)).transpose()?)
     .bind(TX_INTENT.encode(intent)?)
     .bind(lane_name(intent.lane()))
     .bind(TX_STATE.encode(&State::Planned)?)
@@ -183,12 +193,20 @@ pub(super) async fn plan(
     let tx = TxId(uint("transaction", id)?);
     steps::plan(connection, &StepKind::Send { tx }, due_unix).await?;
     let planned = Happened::TxPlanned { tx, intent: intent.clone() };
-    let holding = match intent {
-        TxIntent::Submit { job, .. } => holdings::of_job(connection, *job).await?,
-        _ => None,
-    };
-    log(connection, holding, None, &planned).await?;
+    log(connection, purpose.holding, None, &planned).await?;
     Ok(tx)
+}
+
+/// The holding a transaction is sent for.
+pub(super) async fn holding_of(
+    connection: &mut SqliteConnection,
+    tx: i64,
+) -> Result<Option<HoldingId>, Error> {
+    let holding: Option<Option<i64>> = sqlx::query_scalar("SELECT holding FROM tx WHERE id = $1")
+        .bind(tx)
+        .fetch_optional(connection)
+        .await?;
+    holding.flatten().map(|id| uint("holding", id).map(HoldingId)).transpose()
 }
 
 /// Notes to which contract a completion goes.

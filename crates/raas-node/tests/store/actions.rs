@@ -10,7 +10,7 @@ use raas_core::order::{Cause, OrderState};
 use raas_core::plan::{Action, Reason};
 use raas_core::ports::{CompletionSeen, TxIntent};
 use raas_core::units::{AttoFil, Epoch};
-use raas_node::store::{Adopted, Committed, NewJob, Refusal, Step, StepKind, Store, StoredTx};
+use raas_node::store::{Adopted, Committed, Happened, NewJob, Refusal, Step, StepKind, Store, StoredTx};
 use serde_json::json;
 
 const TAKEN: Committed = Committed::Refused(Refusal::SlotTaken);
@@ -214,6 +214,9 @@ async fn a_deal_is_attested_once_per_request_and_again_only_after_a_failure() {
     assert_ne!(again, id);
     close(&store, &store.tx(again).await.unwrap().unwrap(), "final").await;
     assert_eq!(done().await, [DealId(5)], "before the event is read");
+    let told = store.events_of_holding(holding, 99).await.unwrap();
+    let closed = told.iter().filter(|(_, event)| matches!(event.what, Happened::TxClosed { .. })).count();
+    assert_eq!(closed, 2, "the holding's log tells of them");
     assert_eq!(commit(&store, attest).await, ALREADY);
 }
 

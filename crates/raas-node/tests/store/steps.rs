@@ -81,7 +81,9 @@ async fn a_parked_step_waits_for_somebody_and_a_wake_makes_one() {
     let parked = Step { attempts: 1, ..step };
     assert_eq!(store.parked().await.unwrap(), [(parked.clone(), "3 crashes".to_owned())]);
     let told = store.events(0, 99).await.unwrap();
-    assert!(told.iter().any(|(_, event)| matches!(&event.what, Happened::StepParked { .. })));
+    let told = told.into_iter().find(|(_, event)| matches!(&event.what, Happened::StepParked { .. }));
+    let StepKind::Probe { holding, .. } = &probe else { unreachable!() };
+    assert_eq!(told.unwrap().1.holding, Some(*holding));
     store.wake_step(&probe).await.unwrap();
     assert_eq!(store.claim_due(0, 9).await.unwrap(), [parked]);
     assert!(store.parked().await.unwrap().is_empty());

@@ -86,7 +86,7 @@ async fn a_completion_with_our_own_deal_is_adopted_already() {
     put(&store, order, active(50)).await;
     store.record_piece(&piece(1)).await.unwrap();
     let jobs = [request_job(1, 1, "0x1")];
-    let seen = [completion(1, 50), completion(1, 51), completion(77, 52)];
+    let seen = [completion(1, 50), completion(1, 51), completion(77, 52), completion(1, u64::MAX)];
     store.apply_window(CONTRACT, &json!(1), &jobs, &seen).await.unwrap();
     let states: Vec<_> =
         store.sightings_of_cid(&cid(1)).await.unwrap().iter().map(|s| (s.deal, s.state)).collect();

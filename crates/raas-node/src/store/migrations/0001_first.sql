@@ -167,6 +167,8 @@ CREATE TABLE tx (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
     owner TEXT NOT NULL,
+    -- For whom it is sent; NULL for the node's own, such as escrow.
+    holding INTEGER REFERENCES holding (id),
     intent TEXT NOT NULL,
     lane TEXT NOT NULL CHECK (lane IN ('native', 'evm')),
     version INTEGER NOT NULL,

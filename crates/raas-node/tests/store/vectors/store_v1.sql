@@ -8,7 +8,7 @@ CREATE TABLE _sqlx_migrations (
     checksum BLOB NOT NULL,
     execution_time BIGINT NOT NULL
 );
-INSERT INTO _sqlx_migrations VALUES(1,'first','2026-11-21 09:42:38',1,X'b9737589d612d95dad29e3de3bf3a7df997127f5df9de8196c77a68a28f8ca29fdf0047a75680cecb5e26a8e5acc3bc0',9011234);
+INSERT INTO _sqlx_migrations VALUES(1,'first','2026-11-21 09:45:57',1,X'090d4af2cf6d94825cf3b83211d25b5aec3d3cc902c9c27744a86fb89e6cab33b5b1f59a36f0718f0871d1f762011e9a',10767031);
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id BLOB NOT NULL,
@@ -200,6 +200,8 @@ CREATE TABLE tx (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
     owner TEXT NOT NULL,
+    -- For whom it is sent; NULL for the node's own, such as escrow.
+    holding INTEGER REFERENCES holding (id),
     intent TEXT NOT NULL,
     lane TEXT NOT NULL CHECK (lane IN ('native', 'evm')),
     version INTEGER NOT NULL,
@@ -216,9 +218,9 @@ CREATE TABLE tx (
     counts INTEGER NOT NULL CHECK (counts IN (0, 1)),
     UNIQUE (lane, nonce)
 ) STRICT;
-INSERT INTO tx VALUES(1,'submit:1','local','{"v":1,"d":{"intent":"submit","job":1,"cid":"0170ff","target":3,"repair":2880,"renew":86400}}','evm',1,NULL,'{"v":1,"d":{"state":"planned"}}',1,1,NULL,NULL,NULL,1);
-INSERT INTO tx VALUES(2,'complete','local','{"v":1,"d":{"intent":"complete","request":4,"deal":51,"provider":1003,"piece":"baga6ea4seaqaaaaaaaaaaaabaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":1048576}}','evm',2,12,'{"v":1,"d":{"state":"stored"}}',1,NULL,NULL,4,51,1);
-INSERT INTO tx VALUES(3,'escrow','local','{"v":1,"d":{"intent":"add_balance","amount":"1000000000000000000000"}}','native',2,NULL,'{"v":1,"d":{"state":"replaced"}}',0,NULL,NULL,NULL,NULL,1);
+INSERT INTO tx VALUES(1,'submit:1','local',1,'{"v":1,"d":{"intent":"submit","job":1,"cid":"0170ff","target":3,"repair":2880,"renew":86400}}','evm',1,NULL,'{"v":1,"d":{"state":"planned"}}',1,1,NULL,NULL,NULL,1);
+INSERT INTO tx VALUES(2,'complete','local',NULL,'{"v":1,"d":{"intent":"complete","request":4,"deal":51,"provider":1003,"piece":"baga6ea4seaqaaaaaaaaaaaabaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":1048576}}','evm',2,12,'{"v":1,"d":{"state":"stored"}}',1,NULL,NULL,4,51,1);
+INSERT INTO tx VALUES(3,'escrow','local',NULL,'{"v":1,"d":{"intent":"add_balance","amount":"1000000000000000000000"}}','native',2,NULL,'{"v":1,"d":{"state":"replaced"}}',0,NULL,NULL,NULL,NULL,1);
 CREATE TABLE tx_signed (
     tx INTEGER NOT NULL REFERENCES tx (id),
     form INTEGER NOT NULL,
