@@ -43,7 +43,9 @@ pub enum JournalError {
         found: u32,
     },
     /// The journal belongs to a devnet made otherwise.
-    #[error("{field} differs from that of the devnet journaled in data_dir: use the same value or another data_dir")]
+    #[error(
+        "{field} differs from that of the devnet journaled in data_dir: use the same value or another data_dir"
+    )]
     Config {
         /// The first field that differs.
         field: String,
@@ -87,8 +89,7 @@ impl Journal {
         let path = dir.join(FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(io)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(io)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);

@@ -7,6 +7,7 @@
 use super::check::{Rejection, check};
 use super::command::{Command, Reply, StoreReply};
 use super::deal::{Deal, Intent, Pull, Stage, TransferEnd};
+use super::deals::Deals;
 use super::mode::{Mode, Mood};
 use super::terms::Terms;
 use super::view::ChainView;
@@ -50,7 +51,7 @@ pub enum Retrieval {
 pub struct Provider {
     terms: Terms,
     mood: Mood,
-    deals: BTreeMap<DealUuid, Deal>,
+    deals: Deals,
 }
 
 /// All providers.
@@ -106,7 +107,7 @@ impl Provider {
     /// A provider with an empty book.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self { terms, mood: Mood::default(), deals: BTreeMap::new() }
+        Self { terms, mood: Mood::default(), deals: Deals::default() }
     }
 
     /// What it works by.
@@ -124,12 +125,12 @@ impl Provider {
     /// The deal with this UUID, also one that it refused in words only.
     #[must_use]
     pub fn deal(&self, uuid: DealUuid) -> Option<&Deal> {
-        self.deals.get(&uuid)
+        self.deals.get(uuid)
     }
 
     /// All deals by UUID.
     pub fn deals(&self) -> impl Iterator<Item = (DealUuid, &Deal)> {
-        self.deals.iter().map(|(uuid, deal)| (*uuid, deal))
+        self.deals.iter()
     }
 
     /// Carries a command out. The facts are for the ledger.
@@ -193,7 +194,7 @@ impl Provider {
     }
 
     fn admit(&mut self, params: &DealParams, chain: &dyn ChainView) -> Result<(), Rejection> {
-        if let Some(known) = self.deals.get(&params.deal_uuid) {
+        if let Some(known) = self.deals.get(params.deal_uuid) {
             return match (known.params == *params, known.intent) {
                 (true, Intent::PublishUnasked { .. }) => Err(Rejection::NotNow),
                 (true, _) => Ok(()),
@@ -203,7 +204,7 @@ impl Provider {
         let transfer = check(params, &self.terms, chain)?;
         let proposal = &params.client_deal_proposal.proposal;
         let proposal_cid = proposal.cid()?;
-        if let Some((uuid, _)) = self.deals.iter().find(|(_, deal)| deal.proposal_cid == proposal_cid) {
+        if let Some(uuid) = self.deals.with_proposal(&proposal_cid) {
             return Err(Rejection::DuplicateProposal {
                 proposal: proposal_cid.to_string(),
                 uuid: uuid.to_string(),
@@ -237,7 +238,7 @@ impl Provider {
             stage: Stage::Fetching { from },
             has_bytes: false,
         };
-        self.deals.insert(params.deal_uuid, deal);
+        self.deals.insert(deal);
         match intent {
             Intent::PublishUnasked { .. } => Err(Rejection::NotNow),
             _ => Ok(()),
@@ -247,86 +248,72 @@ impl Provider {
     /// The transfers that are to be under way at `now`.
     pub fn pulls(&self, now: Epoch) -> impl Iterator<Item = Pull> + '_ {
         self.deals
-            .values()
-            .filter(move |deal| deal.fetches_from().is_some_and(|from| from <= now))
-            .filter_map(Deal::pull)
+            .at_work()
+            .filter(move |(_, deal)| deal.fetches_from().is_some_and(|from| from <= now))
+            .filter_map(|(_, deal)| deal.pull())
     }
 
     /// The next epoch after `now` at which another transfer begins.
     #[must_use]
     pub fn next_pull(&self, now: Epoch) -> Option<Epoch> {
-        self.deals.values().filter_map(Deal::fetches_from).filter(|from| *from > now).min()
+        self.deals.at_work().filter_map(|(_, deal)| deal.fetches_from()).filter(|from| *from > now).min()
     }
 
     /// Judges what a transfer brought.
     fn transfer_ended(&mut self, uuid: DealUuid, end: &TransferEnd, now: Epoch) -> Option<Fact> {
         let provider = self.terms.id;
-        let deal = self.deals.get_mut(&uuid)?;
-        deal.fetches_from()?;
+        let deal = self.deals.get(uuid).filter(|deal| deal.fetches_from().is_some())?;
         let (deal_uuid, proposal_cid) = (uuid.to_string(), deal.proposal_cid.to_string());
-        let judged = match end {
-            TransferEnd::Failed { reason } => Err(reason.clone()),
-            TransferEnd::Received { commitment, padded_size, payload_size } => {
-                let mut bytes = [0; 32];
-                hex::decode_to_slice(commitment, &mut bytes)
-                    .map_err(|error| error.to_string())
-                    .and_then(|()| deal.pull().ok_or_else(|| "the proposal names no piece".to_owned()))
-                    .and_then(|pull| {
-                        pull.judge(&Piece {
-                            commitment: Commitment(bytes),
-                            padded_size: *padded_size,
-                            payload_size: *payload_size,
-                        })
-                    })
-            }
+        let unasked = matches!(deal.intent, Intent::PublishUnasked { .. });
+        let judged = judge(deal, end);
+        let fact = match judged.clone() {
+            Ok(()) => Fact::Transferred { provider, deal_uuid, proposal_cid },
+            Err(reason) => Fact::TransferFailed { provider, deal_uuid, proposal_cid, reason },
         };
-        match judged {
+        self.deals.change(uuid, |deal| match judged {
             Ok(()) => {
                 deal.has_bytes = true;
                 deal.stage = Stage::Fetched { at: now };
-                Some(Fact::Transferred { provider, deal_uuid, proposal_cid })
             }
-            Err(reason) => {
-                // One that publishes unasked does so without the bytes, too.
-                if matches!(deal.intent, Intent::PublishUnasked { .. }) {
-                    deal.stage = Stage::Fetched { at: now };
-                } else {
-                    deal.fail(reason.clone());
-                }
-                Some(Fact::TransferFailed { provider, deal_uuid, proposal_cid, reason })
-            }
-        }
+            // One that publishes unasked does so without the bytes, too.
+            Err(_) if unasked => deal.stage = Stage::Fetched { at: now },
+            Err(reason) => deal.fail(reason),
+        });
+        Some(fact)
     }
 
     /// When the batch that is being collected is published: the delay after its first member's bytes came.
     fn batch_epoch(&self) -> Option<Epoch> {
-        let since = self.deals.values().filter_map(Deal::batched_since).min()?;
+        let since = self.deals.at_work().filter_map(|(_, deal)| deal.batched_since()).min()?;
         Some(Epoch(since.0.saturating_add(self.terms.publish_delay)))
     }
 
     /// The next epoch at which [`Provider::due`] has something to do, or already had.
     #[must_use]
     pub fn next_due(&self) -> Option<Epoch> {
-        let own = self.deals.values().filter_map(|deal| deal.next_due(&self.terms));
+        let own = self.deals.at_work().filter_map(|(_, deal)| deal.next_due(&self.terms));
         own.chain(self.batch_epoch()).min()
     }
 
     /// What is to be done at `now`, in a fixed order. Deals whose start has passed without a publication are
     /// given up.
     pub fn due(&mut self, now: Epoch) -> Vec<Effect> {
-        for deal in self.deals.values_mut().filter(|deal| deal.is_unpublished() && deal.start() < now) {
-            deal.fail(format!("start epoch {} passed before the deal was published", deal.start()));
+        let late = self.deals.at_work().filter(|(_, deal)| deal.is_unpublished() && deal.start() < now);
+        for uuid in late.map(|(uuid, _)| uuid).collect::<Vec<_>>() {
+            self.deals.change(uuid, |deal| {
+                deal.fail(format!("start epoch {} passed before the deal was published", deal.start()));
+            });
         }
         let mut effects = Vec::new();
         let batch_is_due = self.batch_epoch().is_some_and(|at| at <= now);
         let mut batch: Vec<_> = self
             .deals
-            .iter()
+            .at_work()
             .filter(|(_, deal)| {
                 deal.publishes_unasked(now) || (batch_is_due && deal.batched_since().is_some())
             })
             .map(|(uuid, deal)| {
-                (deal.proposal_cid.to_bytes(), *uuid, deal.params.client_deal_proposal.clone())
+                (deal.proposal_cid.to_bytes(), uuid, deal.params.client_deal_proposal.clone())
             })
             .collect();
         // By proposal, so that the order in which requests came does not decide who gets which deal id.
@@ -337,9 +324,9 @@ impl Provider {
         }
         let mut sector: Vec<_> = self
             .deals
-            .iter()
+            .at_work()
             .filter(|(_, deal)| deal.seals_at(&self.terms).is_some_and(|at| at <= now))
-            .filter_map(|(uuid, deal)| Some((*uuid, deal.deal_id()?)))
+            .filter_map(|(uuid, deal)| Some((uuid, deal.deal_id()?)))
             .collect();
         sector.sort_by_key(|(_, deal)| *deal);
         if !sector.is_empty() {
@@ -351,23 +338,23 @@ impl Provider {
     /// What became of a publish message, member by member: its deal id, or why the market skipped it.
     pub fn published(&mut self, message: Cid, at: Epoch, results: Vec<(DealUuid, Result<DealId, String>)>) {
         for (uuid, result) in results {
-            let Some(deal) = self.deals.get_mut(&uuid) else { continue };
-            match result {
+            self.deals.change(uuid, |deal| match result {
                 Ok(id) => deal.stage = Stage::Published { deal: id, message, at },
                 Err(reason) => deal.fail(format!("publish: {reason}")),
-            }
+            });
         }
     }
 
     /// What became of a sector, deal by deal: its number, or why the market refused to activate.
     pub fn sealed(&mut self, results: Vec<(DealUuid, Result<SectorNumber, String>)>) {
         for (uuid, result) in results {
-            let Some(deal) = self.deals.get_mut(&uuid) else { continue };
-            let Stage::Published { deal: id, message, .. } = deal.stage else { continue };
-            match result {
-                Ok(sector) => deal.stage = Stage::Sealed { deal: id, message, sector },
-                Err(reason) => deal.fail(format!("activate: {reason}")),
-            }
+            self.deals.change(uuid, |deal| match (&deal.stage, result) {
+                (Stage::Published { deal: id, message, .. }, Ok(sector)) => {
+                    deal.stage = Stage::Sealed { deal: *id, message: *message, sector };
+                }
+                (Stage::Published { .. }, Err(reason)) => deal.fail(format!("activate: {reason}")),
+                _ => {}
+            });
         }
     }
 
@@ -378,9 +365,8 @@ impl Provider {
         }
         let stored = self
             .deals
-            .values()
+            .with_piece(commitment)
             .filter(|deal| deal.has_bytes && matches!(deal.stage, Stage::Sealed { .. }))
-            .filter(|deal| deal.commitment() == Some(commitment))
             .find(|deal| deal.deal_id().is_some_and(|id| chain.deal_is_stored(id)))
             .and_then(Deal::piece);
         match (stored, self.mood.mode()) {
@@ -388,6 +374,20 @@ impl Provider {
             (Some(_), Mode::NoUnsealed) => Retrieval::NoUnsealed,
             (Some(piece), Mode::WrongBytes) => Retrieval::Wrong(piece),
             (Some(piece), _) => Retrieval::Right(piece),
+        }
+    }
+}
+
+/// Whether what came is what was agreed.
+fn judge(deal: &Deal, end: &TransferEnd) -> Result<(), String> {
+    match end {
+        TransferEnd::Failed { reason } => Err(reason.clone()),
+        TransferEnd::Received { commitment, padded_size, payload_size } => {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(commitment, &mut bytes).map_err(|error| error.to_string())?;
+            let (padded_size, payload_size) = (*padded_size, *payload_size);
+            let piece = Piece { commitment: Commitment(bytes), padded_size, payload_size };
+            deal.pull().ok_or_else(|| "the proposal names no piece".to_owned())?.judge(&piece)
         }
     }
 }

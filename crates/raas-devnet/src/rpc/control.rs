@@ -27,9 +27,7 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
             server.epoch_ms.send_replace(ms);
             Ok(json!(ms))
         }
-        "devnet_nullRounds" => {
-            apply(server, Command::NullRounds { count: take(1)?.get(0)? })
-        }
+        "devnet_nullRounds" => apply(server, Command::NullRounds { count: take(1)?.get(0)? }),
         "devnet_providers" => {
             take(0)?;
             Ok(server.host.read(providers))

@@ -49,7 +49,8 @@ pub(super) fn tipset(world: &World, tipset: &Tipset) -> Value {
 pub(super) fn block(world: &World, tipset: &Tipset) -> Value {
     let chain = world.chain();
     let proof = |what| base64(&chain.derive(what, tipset.height));
-    let parents: Vec<Value> = if tipset.parent < 0 { Vec::new() } else { vec![link(&chain.block_cid(tipset.parent))] };
+    let parents: Vec<Value> =
+        if tipset.parent < 0 { Vec::new() } else { vec![link(&chain.block_cid(tipset.parent))] };
     json!({
         "Miner": id_address(world.block_miner()),
         "Ticket": { "VRFProof": proof("ticket") },

@@ -60,8 +60,9 @@ pub(super) fn get(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError>
 }
 
 fn heights(view: View<'_>, filter: &Filter) -> Result<(i64, i64), RpcError> {
-    let key = read_key(&filter.tipset_key)
-        .ok_or_else(|| RpcError::params("Filecoin.GetActorEventsRaw", "tipsetKey is not a list of CID links"))?;
+    let key = read_key(&filter.tipset_key).ok_or_else(|| {
+        RpcError::params("Filecoin.GetActorEventsRaw", "tipsetKey is not a list of CID links")
+    })?;
     if !key.is_empty() {
         if filter.from_height.is_some() || filter.to_height.is_some() {
             return Err(RpcError::other("cannot specify both TipSetKey and FromHeight/ToHeight"));
@@ -103,7 +104,10 @@ fn emitters(view: View<'_>, filter: &Filter) -> Result<Option<Vec<ActorId>>, Rpc
                 )));
             }
             None => {
-                return Err(RpcError::params("Filecoin.GetActorEventsRaw", format!("{text} is not an address")));
+                return Err(RpcError::params(
+                    "Filecoin.GetActorEventsRaw",
+                    format!("{text} is not an address"),
+                ));
             }
         }
     }

@@ -62,7 +62,8 @@ pub(super) fn power(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErro
     let at = view.state(params, 1)?;
     let own = raw_power(view.miner(&params.address(0)?, at)?.1, at);
     let total: u128 = view.world.miners().map(|(_, miner)| raw_power(miner, at)).sum();
-    let claim = |bytes: u128| json!({ "RawBytePower": bytes.to_string(), "QualityAdjPower": bytes.to_string() });
+    let claim =
+        |bytes: u128| json!({ "RawBytePower": bytes.to_string(), "QualityAdjPower": bytes.to_string() });
     Ok(json!({ "MinerPower": claim(own), "TotalPower": claim(total), "HasMinPower": own > 0 }))
 }
 
@@ -170,6 +171,14 @@ pub(super) fn proving_deadline(view: View<'_>, params: Params<'_>) -> Result<Val
         "WPoStChallengeLookback": CHALLENGE_LOOKBACK,
         "FaultDeclarationCutoff": FAULT_DECLARATION_CUTOFF,
     }))
+}
+
+/// `StateMinerDeadlines [address, key]`: proofs are not simulated one by one, so no submission shows.
+pub(super) fn deadlines(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let at = view.state(params, 1)?;
+    view.miner(&params.address(0)?, at)?;
+    let deadline = json!({ "PostSubmissions": [0], "DisputableProofCount": 0, "DailyFee": "0" });
+    Ok((0..DEADLINES).map(|_| deadline.clone()).collect())
 }
 
 /// `StateMinerPartitions [address, deadline, key]`: one partition, or none.

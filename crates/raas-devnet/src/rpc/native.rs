@@ -1,10 +1,6 @@
 //! `Filecoin.*`: from a method's name to its answer. The visible list of what this network serves.
 
-use super::{
-    RpcError, accounts, chain, events, market, messages, miner,
-    params::Params,
-    view::View,
-};
+use super::{RpcError, accounts, chain, events, market, messages, miner, params::Params, view::View};
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -45,6 +41,7 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "StateMinerFaults" => miner::faults(view, take(2)?),
         "StateMinerRecoveries" => miner::recoveries(view, take(2)?),
         "StateMinerProvingDeadline" => miner::proving_deadline(view, take(2)?),
+        "StateMinerDeadlines" => miner::deadlines(view, take(2)?),
         "StateMinerPartitions" => miner::partitions(view, take(3)?),
         "StateSectorGetInfo" => miner::sector_info(view, take(3)?),
         "StateSectorExpiration" => miner::sector_expiration(view, take(3)?),

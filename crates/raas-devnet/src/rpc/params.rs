@@ -56,8 +56,9 @@ impl<'a> Params<'a> {
 
     /// A CID link.
     pub(super) fn cid(&self, index: usize) -> Result<Cid, RpcError> {
-        read_cid(self.value(index))
-            .ok_or_else(|| RpcError::params(self.method, format!("param {index}: a CID link {{\"/\": ..}} is needed")))
+        read_cid(self.value(index)).ok_or_else(|| {
+            RpcError::params(self.method, format!("param {index}: a CID link {{\"/\": ..}} is needed"))
+        })
     }
 
     /// A tipset key; null and an empty list are the head.

@@ -61,7 +61,9 @@ impl Server {
             }
         };
         let answer = match serde_json::from_slice::<Value>(&body) {
-            Err(error) => Some(failure(&Value::Null, &RpcError::coded(-32700, format!("parse error: {error}")))),
+            Err(error) => {
+                Some(failure(&Value::Null, &RpcError::coded(-32700, format!("parse error: {error}"))))
+            }
             Ok(Value::Array(requests)) if requests.is_empty() => {
                 Some(failure(&Value::Null, &RpcError::coded(-32600, "invalid request: empty batch")))
             }

@@ -54,7 +54,10 @@ impl<'a> View<'a> {
 
     /// The actor behind `address`.
     pub(super) fn actor(&self, address: &Address, at: StateAt) -> Result<ActorId, RpcError> {
-        self.world.actors.lookup(address, at).ok_or_else(|| RpcError::other("resolution lookup failed: actor not found"))
+        self.world
+            .actors
+            .lookup(address, at)
+            .ok_or_else(|| RpcError::other("resolution lookup failed: actor not found"))
     }
 
     /// The miner behind `address`.
