@@ -195,7 +195,9 @@ impl Pool {
 
     fn head_entries(&self) -> impl Iterator<Item = &Entry> {
         let mut last = None;
-        self.entries.values().filter(move |entry| last.replace(entry.transaction.from) != Some(entry.transaction.from))
+        self.entries
+            .values()
+            .filter(move |entry| last.replace(entry.transaction.from) != Some(entry.transaction.from))
     }
 
     fn best(&self, room: u64) -> Option<(Address, u64)> {

@@ -1,14 +1,15 @@
 //! The real DealStatus bytecode over chosen answers of the market.
 
 use crate::bench::{
-    Bench, CompleteAggregatorRequest, DealNotActive, HandDeal, InvalidTarget,
+    Bench, CompleteAggregatorRequest, DealNotActive, HandDeal, InvalidTarget, Path, Proof,
     SubmitAggregatorRequestWithRaaS, Verifier, completeCall, deal_status, direct, getActiveDealsCall,
-    getAllDealsCall, getExpiringDealsCall, piece_cid, requestCountCall, submitRaaSCall,
+    getAllDealsCall, getExpiringDealsCall, piece_cid, requestCountCall, submitCall, submitRaaSCall,
 };
-use alloy_primitives::{Address, Bytes, I256, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, I256, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError, SolEvent};
 use raas_devnet::fevm::{Exit, Failure};
 
+const VECTORS: &str = include_str!("../../../../contracts/test/vectors/podsi.json");
 const CID: &[u8] = b"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
 
 fn deal(bench: &Bench, activated: bool, duration: i64) -> HandDeal {
@@ -75,6 +76,54 @@ fn a_request_is_completed_by_an_active_deal_and_only_by_one() {
 
     let active = bench.view(contract, &getActiveDealsCall { cid: CID.into() });
     assert_eq!(active.iter().map(|deal| (deal.dealId, deal.minerId)).collect::<Vec<_>>(), [(7, 1_000)]);
+}
+
+#[test]
+fn every_golden_inclusion_proof_completes_and_no_altered_one_does() {
+    let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+    let golden = vectors["golden"].as_array().unwrap();
+    let (mut bench, contract) = with_request();
+    let word = |value: &serde_json::Value| value.as_str().unwrap().parse::<B256>().unwrap();
+    let path = |value: &serde_json::Value| value.as_array().unwrap().iter().map(word).collect::<Vec<_>>();
+    for (number, vector) in (1_u64..).zip(golden) {
+        let id = 100 + number;
+        let deal = HandDeal {
+            digest: word(&vector["deal_commitment"]).0,
+            size: vector["deal_size"].as_u64().unwrap(),
+            ..deal(&bench, true, 600_000)
+        };
+        bench.market.deals.insert(id, deal);
+        // A request of its own, since a request is bound to the first piece it is completed with.
+        let submit = submitCall { cid: format!("golden {number}").into_bytes().into() };
+        bench.send(TxKind::Call(contract), submit.abi_encode());
+        let request = bench.view(contract, &requestCountCall {});
+        let complete = |subtree: Vec<B256>| completeCall {
+            id: request,
+            dealId: id,
+            minerId: 1_000,
+            proof: Proof {
+                subtree: Path { index: vector["subtree_index"].as_u64().unwrap(), path: subtree },
+                index: Path {
+                    index: vector["entry_index"].as_u64().unwrap(),
+                    path: path(&vector["entry_path"]),
+                },
+            },
+            data: Verifier {
+                commPc: piece_cid(&word(&vector["commitment"]).0).into(),
+                sizePc: vector["size"].as_u64().unwrap(),
+            },
+        };
+        let mut altered = path(&vector["subtree_path"]);
+        altered[0].0[7] ^= 1;
+        let forged = bench.send(TxKind::Call(contract), complete(altered).abi_encode());
+        assert_eq!(forged.exit, Exit::REVERTED, "{}", vector["name"]);
+        let done = bench.send(TxKind::Call(contract), complete(path(&vector["subtree_path"])).abi_encode());
+        assert_eq!(done.exit, Exit::OK, "{}", vector["name"]);
+        let aux = completeCall::abi_decode_returns(&done.output).unwrap();
+        assert_eq!(aux.sizePa, vector["deal_size"].as_u64().unwrap());
+        assert_eq!(aux.commPa, piece_cid(&word(&vector["deal_commitment"]).0));
+    }
+    assert!(golden.len() > 30);
 }
 
 #[test]

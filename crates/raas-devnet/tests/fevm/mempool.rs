@@ -1,9 +1,12 @@
 //! What the mempool takes, in which order it is executed, and who pays.
 
 use crate::bench::Bench;
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_consensus::{SignableTransaction, TxEip2930, TxEnvelope, TxLegacy};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use k256::ecdsa::SigningKey;
 use raas_core::ids::ActorId;
-use raas_devnet::fevm::{BASE_FEE, DecodeError, EthKey, Exit, PoolError, Unsigned, masked};
+use raas_devnet::fevm::{BASE_FEE, DecodeError, EthKey, Exit, Kind, PoolError, Unsigned, masked};
 
 const TO: Address = Address::repeat_byte(0x42);
 const LIMIT: u64 = 3_000_000;
@@ -136,4 +139,41 @@ fn a_block_takes_no_more_than_its_gas() {
     bench.step();
     assert_eq!(bench.fevm.executed(bench.height).len(), 1);
     assert!(!bench.fevm.has_pending());
+}
+
+/// Signs any kind of transaction with the key of the bench.
+fn sign<T: SignableTransaction<Signature>>(transaction: T) -> Vec<u8>
+where
+    TxEnvelope: From<alloy_consensus::Signed<T>>,
+{
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let signature = key.sign_prehash_recoverable(transaction.signature_hash().as_slice()).unwrap();
+    TxEnvelope::from(transaction.into_signed(Signature::from(signature))).encoded_2718()
+}
+
+#[test]
+fn legacy_transactions_are_taken_with_and_without_chain_id_and_access_lists_are_not() {
+    let mut bench = Bench::new();
+    let legacy = |nonce, chain_id| TxLegacy {
+        chain_id,
+        nonce,
+        gas_price: 100_200,
+        gas_limit: LIMIT,
+        to: TxKind::Call(TO),
+        value: U256::from(5),
+        input: Bytes::new(),
+    };
+    let bound = bench.fevm.push(&sign(legacy(0, Some(31_415_926)))).unwrap();
+    let free = bench.fevm.push(&sign(legacy(1, None))).unwrap();
+    let foreign = bench.fevm.push(&sign(legacy(2, Some(314))));
+    assert_eq!(foreign, Err(PoolError::Decode(DecodeError::ChainId { got: 314, want: 31_415_926 })));
+    let listed = TxEip2930 { chain_id: 31_415_926, nonce: 2, gas_limit: LIMIT, ..TxEip2930::default() };
+    assert_eq!(bench.fevm.push(&sign(listed)), Err(PoolError::Decode(DecodeError::Type(1))));
+    bench.step();
+    for (hash, bound_to_chain) in [(bound, true), (free, false)] {
+        let executed = bench.fevm.find(&hash).unwrap().2;
+        assert_eq!(executed.transaction.kind, Kind::Legacy { bound_to_chain });
+        assert_eq!(executed.transaction.from, bench.key.address());
+    }
+    assert_eq!(bench.fevm.newest(&TO).balance, U256::from(10));
 }

@@ -116,3 +116,55 @@ fn gas_money_goes_to_the_burnt_funds_actor_and_the_miner() {
     let contract = raas_devnet::codec::Address::from_eth(executed.contract.unwrap().into_array());
     assert!(network.world.actors.lookup(&contract, network.world.at_head()).is_some());
 }
+
+#[test]
+fn a_contract_answers_by_its_id_too() {
+    let mut network = Network::new();
+    let contract = network.contract();
+    let robust = raas_devnet::codec::Address::from_eth(contract.into_array());
+    let id = network.world.actors.lookup(&robust, network.world.at_head()).unwrap();
+    let masked = raas_devnet::fevm::masked(id);
+    let data = alloy_primitives::Bytes::from(crate::bench::requestCountCall {}.abi_encode());
+    for to in [contract, masked] {
+        let count = network.rpc("eth_call", json!([{ "to": to, "data": data }, "latest"])).unwrap();
+        assert_eq!(count, json!(format!("0x{:064x}", 1)), "{to}");
+    }
+    let code = network.rpc("eth_getCode", json!([masked, "latest"])).unwrap();
+    assert_eq!(code, network.rpc("eth_getCode", json!([contract, "latest"])).unwrap());
+    // A built-in actor has a balance under its masked address, and no code.
+    let burnt = raas_devnet::fevm::masked(raas_devnet::world::BURNT);
+    assert_ne!(network.rpc("eth_getBalance", json!([burnt, "latest"])), Ok(json!("0x0")));
+    assert_eq!(network.rpc("eth_getCode", json!([burnt, "latest"])), Ok(json!("0x")));
+}
+
+#[test]
+fn a_frozen_head_hides_what_came_after_it() {
+    let mut network = Network::new();
+    let contract = network.contract();
+    let frozen = network.head();
+    let (height, hash, _) = network.send(Some(contract), network.submit());
+    assert!(height > frozen - 1);
+    let mut stale = |method: &str, params| {
+        raas_devnet::fevm::eth::handle_at(&mut network.world, frozen, method, &params).unwrap()
+    };
+    assert_eq!(stale("eth_blockNumber", json!([])), json!(format!("{:#x}", frozen - 1)));
+    assert_eq!(stale("eth_getTransactionReceipt", json!([hash])), json!(null));
+    assert_eq!(stale("eth_getTransactionCount", json!([network_key(), "latest"])), json!("0x2"));
+    assert_eq!(network.rpc("eth_getTransactionCount", json!([network_key(), "latest"])), Ok(json!("0x3")));
+}
+
+fn network_key() -> Address {
+    raas_devnet::fevm::EthKey::from_bytes(&[7; 32]).unwrap().address()
+}
+
+#[test]
+fn the_same_commands_give_the_same_hashes() {
+    let run = || {
+        let mut network = Network::new();
+        let contract = network.contract();
+        let deal = network.deal();
+        let (height, hash, executed) = network.send(Some(contract), Network::complete(&deal));
+        (height, hash, executed, network.world.ledger.hash())
+    };
+    assert_eq!(run(), run());
+}
