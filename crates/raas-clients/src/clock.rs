@@ -55,10 +55,9 @@ pub enum DevnetClockError {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct DevnetNow {
-    epoch: i64,
-    unix_seconds: i64,
+    height: i64,
+    unix_ms: i64,
 }
 
 impl DevnetClock {
@@ -73,7 +72,7 @@ impl DevnetClock {
 
 async fn ask(pool: &Pool) -> Result<Now, CallError> {
     let now: DevnetNow = pool.read(Call::new("devnet_now", vec![])).await?;
-    Ok(Now { epoch: Epoch(now.epoch), unix_seconds: now.unix_seconds })
+    Ok(Now { epoch: Epoch(now.height), unix_seconds: now.unix_ms.div_euclid(1_000) })
 }
 
 impl Clock for DevnetClock {

@@ -42,7 +42,9 @@ pub(super) async fn pin(pool: &Pool) -> Result<Pin, CallError> {
     };
     views.sort_by_key(|view| std::cmp::Reverse(view.finalized.height));
     let mut best: Option<(usize, &TipSet)> = None;
-    for view in views.iter().skip(behind) {
+    // Where those behind do not agree, the newer ones may at least agree more, which is worth telling.
+    let (newer, rest) = views.split_at(behind);
+    for view in rest.iter().chain(newer.iter().rev()) {
         let agreed = agreeing(pool, &views, &view.finalized).await;
         if best.is_none_or(|(most, _)| agreed > most) {
             best = Some((agreed, &view.finalized));

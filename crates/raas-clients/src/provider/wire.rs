@@ -6,7 +6,6 @@ use crate::cbor::BigInt;
 use raas_core::fleet::Ask;
 use raas_core::units::PaddedSize;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -89,6 +88,7 @@ pub(super) struct DealStatus {
 pub(super) mod testing {
     use super::*;
     use raas_core::units::AttoFil;
+    use serde_bytes::ByteBuf;
 
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]

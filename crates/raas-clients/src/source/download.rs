@@ -5,7 +5,7 @@ use crate::guard::GuardError;
 use crate::http;
 use bytes::Bytes;
 use futures_util::Stream;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{Request, Response};
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -167,16 +167,19 @@ impl Download {
     }
 
     /// Asks for the rest, from the byte where it broke.
-    async fn resume(&mut self, reason: String) -> Result<(), FetchError> {
-        let again = self.request.as_ref().and_then(Request::try_clone);
-        let (Some(mut request), Some(left)) = (again, self.resumes.checked_sub(1)) else {
-            return Err(FetchError::Broken { at: self.received, reason });
+    async fn resume(&mut self, mut reason: String) -> Result<(), FetchError> {
+        let response = loop {
+            let again = self.request.as_ref().and_then(Request::try_clone);
+            let (Some(mut request), Some(left)) = (again, self.resumes.checked_sub(1)) else {
+                return Err(FetchError::Broken { at: self.received, reason });
+            };
+            self.resumes = left;
+            request.headers_mut().insert(RANGE, from_byte(self.received));
+            match send(&self.http, request, self.limits.no_progress, self.received).await {
+                Err(FetchError::Broken { reason: another, .. }) => reason = another,
+                other => break other?,
+            }
         };
-        self.resumes = left;
-        if let Ok(value) = format!("bytes={}-", self.received).parse() {
-            request.headers_mut().insert(RANGE, value);
-        }
-        let response = send(&self.http, request, self.limits.no_progress, self.received).await?;
         check_status(&response)?;
         self.skip = if response.status().as_u16() == 206 {
             let range = text(response.headers(), &CONTENT_RANGE).and_then(content_range);
@@ -214,6 +217,10 @@ impl Download {
         sink.flush().await.map_err(failed)?;
         Ok(self.received)
     }
+}
+
+fn from_byte(at: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("bytes={at}-")).expect("digits are a header")
 }
 
 async fn send(

@@ -1,0 +1,83 @@
+//! The checked-in DealStatus on the devnet.
+
+use crate::support::{Net, PROVIDER, done};
+use raas_core::ids::{JobId, OwnerId, RequestId};
+use raas_core::ports::{Broadcast, Contract, ContractWindow, Effect, Lane, TxIntent, Wallet};
+use raas_core::units::Epoch;
+
+#[tokio::test]
+async fn requests_and_completions_are_read_as_they_were_made() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let contract = net.deploy().await;
+    assert!(contract.code_hash().await.expect("an answer").is_some());
+    let nothing = raas_clients::evm::DealStatus::new(net.pool.clone(), [0x11; 20].into());
+    assert_eq!(nothing.code_hash().await, Ok(None));
+
+    let (stored, deal, _) = net.active_deal().await;
+    let cid = stored.terms.root.cid().to_bytes();
+    let submit =
+        |target| TxIntent::Submit { job: JobId(1), cid: cid.clone(), target, repair: 2_880, renew: 86_400 };
+    let nonce = net.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
+    let tx = done(net.wallet.prepare(&submit(3), nonce, None).await);
+    // The answer is lost on the way; the same bytes again show that they arrived.
+    net.set_rpc("dropReply", Some("eth_sendRawTransaction"), Some(1)).await;
+    assert!(matches!(net.wallet.broadcast(Lane::Evm, &tx).await, Broadcast::Uncertain(_)));
+    assert_eq!(net.wallet.broadcast(Lane::Evm, &tx).await, Broadcast::AlreadyKnown);
+    net.advance(3).await;
+    let inclusion = net.wallet.included(Lane::Evm, &tx.hash).await.expect("an answer").expect("executed");
+    assert!(inclusion.success);
+    assert_eq!(net.wallet.broadcast(Lane::Evm, &tx).await, Broadcast::NonceTooLow);
+    assert_eq!(net.wallet.chain_nonce(Lane::Evm).await, Ok(nonce + 1));
+
+    let complete = TxIntent::Complete {
+        request: RequestId(1),
+        deal,
+        provider: PROVIDER,
+        piece: stored.terms.piece,
+        size: stored.terms.size,
+    };
+    assert!(net.execute(&complete).await.success);
+    net.advance(30).await;
+    let to = net.round().await.eth_block;
+    let window = contract.window(from, to).await.expect("a window");
+    assert_eq!(window.request_count, 1);
+    let [request] = window.requests.as_slice() else { panic!("{window:?}") };
+    assert_eq!((request.request, &request.cid), (RequestId(1), &cid));
+    assert_eq!(request.raas, Some([3, 2_880, 86_400]));
+    assert_eq!(request.transaction, tx.hash);
+    assert_eq!(request.block, inclusion.block);
+    assert_eq!(request.owner, OwnerId(format!("0x{}", hex::encode(net.wallet.eth_address()))));
+    let [completion] = window.completions.as_slice() else { panic!("{window:?}") };
+    assert_eq!((completion.request, completion.deal), (RequestId(1), deal));
+
+    assert_eq!(contract.deals_of(&cid, to).await, Ok(vec![(deal, PROVIDER)]));
+    assert_eq!(contract.active_deals(&cid).await, Ok(vec![(deal, PROVIDER)]));
+    assert_eq!(contract.expiring_deals(&cid, 10).await, Ok(vec![]));
+    assert_eq!(contract.expiring_deals(&cid, 600_000).await, Ok(vec![(deal, PROVIDER)]));
+    let before = Epoch(inclusion.block.0 - 1);
+    assert_eq!(contract.deals_of(&cid, before).await, Ok(vec![]), "views are read at their block");
+    assert_eq!(contract.request_count(before).await, Ok(0));
+
+    // An endpoint that hides the logs is found out by the count.
+    net.set_rpc("emptyLogs", None, None).await;
+    let hidden = contract.window(from, to).await.expect("a window");
+    assert_eq!(hidden, ContractWindow { request_count: 1, ..ContractWindow::default() });
+    net.set_rpc("normal", None, None).await;
+    // More than one query, and not yet executed blocks.
+    let wide = contract.window(Epoch(to.0 - 4_500), to).await.expect("a window");
+    assert_eq!(wide.requests, window.requests);
+    assert!(contract.window(from, Epoch(to.0 + 100_000)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_contract_is_told_before_anything_is_signed() {
+    let mut net = Net::funded().await;
+    let submit = TxIntent::Submit { job: JobId(1), cid: vec![1], target: 0, repair: 1, renew: 1 };
+    assert!(matches!(net.wallet.prepare(&submit, 0, None).await, Effect::Failed(_)), "no contract yet");
+    net.deploy().await;
+    match net.wallet.prepare(&submit, 1, None).await {
+        Effect::Failed(reason) => assert!(reason.contains("InvalidTarget"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,10 @@
+//! The adapters against the devnet, which shares no code with them, and against servers that misbehave.
+
+mod chain;
+mod contract;
+mod endpoints;
+mod fetch;
+mod mk12;
+mod money;
+mod server;
+mod support;
