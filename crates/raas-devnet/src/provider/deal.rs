@@ -236,6 +236,15 @@ impl Deal {
         }
     }
 
+    /// Whether nothing is left to do for it: it is in a sector, given up, or published by one that will not seal it.
+    pub(super) fn rests(&self) -> bool {
+        match self.stage {
+            Stage::Fetching { .. } | Stage::Fetched { .. } => false,
+            Stage::Published { .. } => self.intent == Intent::NeverSeal || !self.has_bytes,
+            Stage::Sealed { .. } | Stage::Failed { .. } => true,
+        }
+    }
+
     /// The next epoch at which this deal alone has something due: it is published unasked, sealed or given up.
     pub(super) fn next_due(&self, terms: &Terms) -> Option<Epoch> {
         if !self.is_unpublished() {

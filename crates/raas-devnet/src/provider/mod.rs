@@ -15,6 +15,7 @@ mod check;
 mod command;
 pub(crate) mod connection;
 mod deal;
+mod deals;
 mod files;
 mod fleet;
 mod mode;
