@@ -145,7 +145,6 @@ impl Endpoint {
             1 => self.post(&requests.remove(0)).await.and_then(|body| one_or_many(&body)),
             _ => self.post(&Value::Array(requests)).await.and_then(|body| one_or_many(&body)),
         };
-        self.note(&sent);
         match sent {
             Err(error) => fill(&mut answers, &error),
             Ok(many) => {
@@ -168,13 +167,16 @@ impl Endpoint {
             }
         }
         let absent = || Err(CallError::malformed("the answer has no result for this call"));
-        answers.into_iter().map(|answer| answer.unwrap_or_else(absent)).collect()
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap_or_else(absent)).collect();
+        self.note(&answers);
+        answers
     }
 
     /// Sends one body and reads the answer up to the cap.
     async fn post(&self, body: &Value) -> Result<Vec<u8>, CallError> {
+        // Waiting for a turn does not count against the deadline: what was not sent has not failed.
+        let _permit = self.permits.acquire().await;
         let wait = async {
-            let _permit = self.permits.acquire().await;
             let mut request = self.http.post(self.url.clone()).json(body);
             if let Some(value) = &self.authorization {
                 request = request.header(AUTHORIZATION, value.clone());
@@ -207,16 +209,21 @@ impl Endpoint {
         })
     }
 
-    fn note<T>(&self, sent: &Result<T, CallError>) {
+    /// Remembers whether the endpoint can be asked at all: a busy one stands behind the others too.
+    fn note(&self, answers: &[Result<Value, CallError>]) {
+        let busy = answers.iter().find_map(|answer| match answer {
+            Err(CallError::Retry { reason, .. }) => Some(reason),
+            _ => None,
+        });
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match sent {
-            Err(CallError::Retry { reason, .. }) => {
+        match busy {
+            Some(reason) => {
                 if memory.failed_at.is_none() {
                     tracing::warn!(endpoint = self.name(), reason, "an endpoint does not answer");
                 }
                 memory.failed_at = Some(Instant::now());
             }
-            _ => memory.failed_at = None,
+            None => memory.failed_at = None,
         }
     }
 

@@ -30,9 +30,15 @@ pub(super) async fn chain_nonce(wallet: &KeyWallet, lane: Lane) -> Result<u64, C
                 let address = json!(wallet.key.native_address().to_string());
                 Call::new("Filecoin.StateGetActor", vec![address, key])
             };
-            let finalized: TipSet =
-                wallet.pool.read(Call::new("Filecoin.ChainGetFinalizedTipSet", vec![])).await?;
-            (at(Value::Null), at(key_value(&finalized.cids)))
+            let finalized =
+                wallet.pool.read::<TipSet>(Call::new("Filecoin.ChainGetFinalizedTipSet", vec![])).await;
+            let key = match finalized {
+                Ok(tipset) => key_value(&tipset.cids),
+                // Without finality the head alone has to do, asked a second time.
+                Err(CallError::Unknown(Unknown::NotOffered(_))) => Value::Null,
+                Err(error) => return Err(error),
+            };
+            (at(Value::Null), at(key))
         }
     };
     let mut nonce = 0;

@@ -1,15 +1,17 @@
 //! Reading the devnet: pins, deals, sectors, providers, through honest and lying endpoints.
 
+use crate::server::gateway;
 use crate::support::{Net, PROVIDER, control, endpoint, pool, start_devnet};
 use raas_clients::clock::DevnetClock;
 use raas_clients::filecoin::{IdentityError, LotusChain, identify};
 use raas_clients::key::Key;
+use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::ActorId;
 use raas_core::ids::{DealId, OperatorId, SectorNumber};
 use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, SectorSeen};
 use raas_core::ports::{Chain, Clock};
 use raas_core::units::Epoch;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_network_is_identified_and_strangers_are_not_mixed() {
@@ -191,4 +193,75 @@ async fn bad_news_needs_as_many_endpoints_as_must_agree() {
     let moved = chain(2, 1).pin().await.expect("a pin").round;
     assert_eq!(moved.head, Epoch(pin.round.head.0 + 30));
     assert_eq!(moved.agreed, 1);
+}
+
+fn refused() -> Value {
+    json!({"error": {"code": -32601, "message": "method not found"}})
+}
+
+/// What public gateways leave out.
+fn public_gateway(call: &Value) -> Option<Value> {
+    match call["method"].as_str()? {
+        "Filecoin.StateMinerFaults" | "Filecoin.StateMinerPartitions" | "Filecoin.StateSectorExpiration" => {
+            Some(refused())
+        }
+        _ => None,
+    }
+}
+
+/// A network before FIP-0112, on a full node without its own word on finality.
+fn old_network(call: &Value) -> Option<Value> {
+    match call["method"].as_str()? {
+        "Filecoin.ChainGetFinalizedTipSet" => Some(refused()),
+        "Filecoin.StateCall" if call["params"][0]["Method"] == 1_321_604_665_u64 => {
+            Some(json!({"result": {"MsgRct": {"ExitCode": 22, "Return": null}}}))
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_offers_less_tells_the_same() {
+    let net = Net::funded().await;
+    let (_, _, sector) = net.active_deal().await;
+    net.advance(1_000).await;
+    let client = Key::from_bytes(&[7; 32]).expect("a key").native_address();
+    let mut chains = Vec::new();
+    for own in [public_gateway, old_network] {
+        let url = gateway(net.devnet.rpc_url(), own).await;
+        let end = EndpointConfig::new(url.parse().expect("a URL"));
+        chains.push(LotusChain::new(pool(&[end], 1), client.clone()));
+    }
+    let [public, old] = chains.as_slice() else { panic!("two") };
+    let round = net.round().await;
+    assert_eq!(public.pin().await.expect("a pin").round, round);
+    let early = old.pin().await.expect("a pin").round;
+    assert_eq!(early.height.0, early.head.0 - 900, "no finality told: the depth that is always final");
+
+    for chain in &chains {
+        assert_eq!(chain.sector(&round, PROVIDER, sector).await, SectorSeen::Live);
+    }
+    control(&net.pool, "devnet_fault", json!(["f01000", null])).await;
+    net.advance(2_920).await;
+    let round = net.round().await;
+    let full = net.chain.sector(&round, PROVIDER, sector).await;
+    assert!(matches!(full, SectorSeen::Faulty { since: Some(_) }), "{full:?}");
+    assert_eq!(old.sector(&round, PROVIDER, sector).await, full, "through the partitions");
+    assert_eq!(
+        old.provider_seen(&round, PROVIDER, &[sector]).await,
+        ProviderSeen::Except(vec![(sector, full)])
+    );
+    let less = SectorSeen::Faulty { since: None };
+    assert_eq!(public.sector(&round, PROVIDER, sector).await, less, "when it began is not told");
+    assert_eq!(
+        public.provider_seen(&round, PROVIDER, &[sector]).await,
+        ProviderSeen::Except(vec![(sector, less)])
+    );
+
+    control(&net.pool, "devnet_terminate", json!(["f01000", null])).await;
+    net.advance(60).await;
+    let round = net.round().await;
+    for chain in &chains {
+        assert_eq!(chain.sector(&round, PROVIDER, sector).await, SectorSeen::Dead);
+    }
 }

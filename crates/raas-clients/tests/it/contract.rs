@@ -1,9 +1,13 @@
 //! The checked-in DealStatus on the devnet.
 
-use crate::support::{Net, PROVIDER, done};
+use crate::server::gateway;
+use crate::support::{Net, PROVIDER, done, pool};
+use raas_clients::evm::DealStatus;
+use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::{JobId, OwnerId, RequestId};
 use raas_core::ports::{Broadcast, Contract, ContractWindow, Effect, Lane, TxIntent, Wallet};
 use raas_core::units::Epoch;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn requests_and_completions_are_read_as_they_were_made() {
@@ -11,7 +15,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     let from = net.round().await.head;
     let contract = net.deploy().await;
     assert!(contract.code_hash().await.expect("an answer").is_some());
-    let nothing = raas_clients::evm::DealStatus::new(net.pool.clone(), [0x11; 20].into());
+    let nothing = DealStatus::new(net.pool.clone(), [0x11; 20].into());
     assert_eq!(nothing.code_hash().await, Ok(None));
 
     let (stored, deal, _) = net.active_deal().await;
@@ -79,5 +83,47 @@ async fn a_refusal_of_the_contract_is_told_before_anything_is_signed() {
     match net.wallet.prepare(&submit, 1, None).await {
         Effect::Failed(reason) => assert!(reason.contains("InvalidTarget"), "{reason}"),
         other => panic!("{other:?}"),
+    }
+}
+
+/// Logs of more than 300 blocks are too many; a view at an odd block is a null round; owners are not told.
+fn narrow(call: &Value) -> Option<Value> {
+    let number = |value: &Value| {
+        value.as_str().and_then(|text| i64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
+    };
+    match call["method"].as_str()? {
+        "eth_getLogs" => {
+            let filter = &call["params"][0];
+            let width = number(&filter["toBlock"])? - number(&filter["fromBlock"])?;
+            let message = "filter matches too many events, try a more restricted filter";
+            (width > 300).then(|| json!({"error": {"code": 1, "message": message}}))
+        }
+        "eth_call" => number(&call["params"][1]).filter(|block| block % 2 == 1).map(|block| {
+            let message = format!("requested epoch was a null round ({block})");
+            json!({"error": {"code": 12, "message": message, "data": block}})
+        }),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_narrow_endpoint_is_asked_for_less_at_a_time() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let contract = net.deploy().await;
+    let submit =
+        |cid: u8| TxIntent::Submit { job: JobId(1), cid: vec![cid], target: 1, repair: 2_880, renew: 2_880 };
+    for cid in [1, 2] {
+        assert!(net.execute(&submit(cid)).await.success);
+        net.advance(900).await;
+    }
+    let url = gateway(net.devnet.rpc_url(), narrow).await;
+    let narrow = pool(&[EndpointConfig::new(url.parse().expect("a URL"))], 1);
+    let narrow = DealStatus::new(narrow, contract.address());
+    let to = net.round().await.eth_block;
+    for to in [to, Epoch(to.0 - 1)] {
+        let window = narrow.window(from, to).await.expect("a window");
+        assert_eq!(window, contract.window(from, to).await.expect("a window"));
+        assert_eq!((window.requests.len(), window.request_count), (2, 2));
     }
 }

@@ -144,9 +144,10 @@ async fn bounds_hold() {
     assert!(matches!(whole(&small, &base, MAX).await, Err(FetchError::TooSlow { .. })), "silence");
 
     let drip = || async {
-        let ticks = futures_util::stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from("x")), ()))
+        let pace = tokio::time::interval(Duration::from_millis(20));
+        let ticks = futures_util::stream::unfold(pace, |mut pace| async {
+            pace.tick().await;
+            Some((Ok::<_, std::io::Error>(Bytes::from("x")), pace))
         });
         Body::from_stream(ticks)
     };

@@ -1,8 +1,14 @@
 //! The wallet's two accounts on the devnet: nonces, sends, replacements, what is lost on the way.
 
-use crate::support::{Net, done};
+use crate::server::counting;
+use crate::support::{Net, done, endpoint, pool};
+use raas_clients::key::Key;
+use raas_clients::rpc::EndpointConfig;
+use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, TxIntent, Wallet};
 use raas_core::units::AttoFil;
+use serde_json::json;
+use std::sync::atomic::Ordering;
 
 const TEN: TxIntent = TxIntent::AddBalance { amount: AttoFil::fil(10) };
 
@@ -40,7 +46,7 @@ async fn a_replacement_takes_the_place_of_what_it_replaces() {
     let net = Net::funded().await;
     let first = done(net.wallet.prepare(&TEN, 0, None).await);
     let second = done(net.wallet.prepare(&TEN, 0, Some(first.fees)).await);
-    assert!(second.fees.premium.0 >= first.fees.premium.0 * 5 / 4 + 1);
+    assert!(second.fees.premium.0 > first.fees.premium.0 * 5 / 4);
     assert_eq!(net.wallet.broadcast(Lane::Native, &first).await, Broadcast::Taken);
     assert_eq!(net.wallet.broadcast(Lane::Native, &second).await, Broadcast::Taken);
     net.advance(3).await;
@@ -64,4 +70,27 @@ async fn what_cannot_be_paid_is_refused_or_fails_on_chain() {
     let ahead = done(net.wallet.prepare(&TEN, 5, None).await);
     let gap = net.wallet.broadcast(Lane::Native, &ahead).await;
     assert!(matches!(gap, Broadcast::Refused(_)), "{gap:?}");
+}
+
+#[tokio::test]
+async fn a_send_is_made_once_per_endpoint_and_never_repeated() {
+    let net = Net::funded().await;
+    let tx = done(net.wallet.prepare(&TEN, 0, None).await);
+    let busy = json!({"error": {"code": -32603, "message": "server busy. please retry"}});
+    let (url, count) = counting(busy).await;
+    let at = |ends: &[EndpointConfig]| {
+        let config = WalletConfig { chain_id: 1, contract: None, max_gas_cost: AttoFil::ZERO };
+        KeyWallet::new(Key::from_bytes(&[7; 32]).expect("a key"), pool(ends, 1), config)
+    };
+    let busy = EndpointConfig::new(url.parse().expect("a URL"));
+    let alone = at(std::slice::from_ref(&busy)).broadcast(Lane::Native, &tx).await;
+    assert!(matches!(alone, Broadcast::Uncertain(_)), "{alone:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 1, "never repeated by itself");
+    // The other endpoint gets the same bytes, and then has them.
+    let both = at(&[busy, endpoint(&net.devnet)]);
+    assert_eq!(both.broadcast(Lane::Native, &tx).await, Broadcast::Taken);
+    assert_eq!(both.broadcast(Lane::Native, &tx).await, Broadcast::AlreadyKnown);
+    // Gas above the configured maximum is refused before anything is signed.
+    let poor = both.prepare(&TEN, 1, None).await;
+    assert!(matches!(&poor, Effect::Failed(why) if why.contains("maximum")), "{poor:?}");
 }

@@ -6,6 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 
 /// Serves `router` until the test ends; gives its base URL.
@@ -48,4 +51,47 @@ async fn ranged(State(bytes): State<Bytes>, method: Method, headers: HeaderMap) 
     }
     let body = if method == Method::HEAD { Body::empty() } else { Body::from(part) };
     answer.body(body).expect("a response").into_response()
+}
+
+/// A JSON-RPC server that answers every call with `outcome` (its `result` or `error` member) and counts them.
+pub async fn counting(outcome: Value) -> (String, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let router = Router::new().fallback(move |axum::Json(call): axum::Json<Value>| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let answer = answer_to(&call, outcome.clone());
+        async move { axum::Json(answer) }
+    });
+    (serve(router).await, count)
+}
+
+fn answer_to(call: &Value, mut outcome: Value) -> Value {
+    let fields = outcome.as_object_mut().expect("a result or an error");
+    fields.insert("jsonrpc".to_owned(), json!("2.0"));
+    fields.insert("id".to_owned(), call["id"].clone());
+    outcome
+}
+
+/// A gateway before `upstream` that answers some calls itself: those for which `own` gives an outcome.
+pub async fn gateway(upstream: String, own: fn(&Value) -> Option<Value>) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().expect("TLS is installed by the pool");
+    let router = Router::new().fallback(move |axum::Json(request): axum::Json<Value>| {
+        let (client, upstream) = (client.clone(), upstream.clone());
+        async move {
+            let one = async |call: &Value| match own(call) {
+                Some(outcome) => answer_to(call, outcome),
+                None => {
+                    let answer = client.post(&upstream).json(call).send().await.expect("the devnet answers");
+                    answer.json().await.expect("JSON")
+                }
+            };
+            let Value::Array(calls) = &request else { return axum::Json(one(&request).await) };
+            let mut answers = Vec::new();
+            for call in calls {
+                answers.push(one(call).await);
+            }
+            axum::Json(Value::Array(answers))
+        }
+    });
+    serve(router).await
 }
