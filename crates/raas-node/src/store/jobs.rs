@@ -4,6 +4,7 @@ use raas_core::cid::DataCid;
 use raas_core::ids::{HoldingId, JobId, OwnerId, RequestId};
 use raas_core::policy::Duties;
 use raas_core::ports::TxIntent;
+use raas_core::units::Epoch;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -14,7 +15,6 @@ use super::open::Store;
 use super::schema::{DUTIES, ON_CHAIN, POLICY, SOURCE, int, parse, uint};
 use super::types::{Job, JobSource, JobState, NewJob, Registered, StepKind, TxSubmit};
 use super::{holdings, pieces, steps, txs};
-use raas_core::units::Epoch;
 
 /// [`TxSubmit`] as it is stored, to tell a repeated call from another one.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]

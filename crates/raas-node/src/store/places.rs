@@ -1,13 +1,12 @@
 //! The places of a holding and the orders in them: who may enter, who leaves, what the rules see.
 
 use raas_core::cid::Commitment;
-use raas_core::ids::OrderId;
+use raas_core::ids::{HoldingId, OrderId};
 use raas_core::order::{OrderState, SlotRef};
 use sqlx::SqliteConnection;
 
 use super::error::Error;
 use super::schema::{int, small, uint};
-use raas_core::ids::HoldingId;
 
 /// What is in one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
