@@ -1,16 +1,23 @@
 //! Each contract request of the holding gets every active and proven deal of its places, once.
 
+use super::fill::Fill;
 use super::view::{Out, View};
 use crate::health::Health;
 use crate::holding::{Slot, health};
 use crate::ids::DealId;
 use crate::plan::{Reason, Wanted};
+use std::collections::BTreeMap;
 
-/// Wants every deal shown that is proven and not shown yet.
-pub(super) fn attest(view: &View<'_>, out: &mut Out) {
+/// Wants every deal shown that is proven and not shown yet, those of spares that go to a place now among them.
+pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut Out) {
     for attestation in &view.holding.attestations {
         let mut seen: Vec<DealId> = Vec::new();
-        for order in view.pieces.slots.iter().flat_map(Slot::active) {
+        let filling = fills.values().filter_map(|fill| match fill {
+            Fill::Put(spare) => Some(*spare),
+            Fill::Hold(..) => None,
+        });
+        let active = view.pieces.slots.iter().flat_map(Slot::active);
+        for order in active.chain(filling.filter(|spare| spare.state.is_active())) {
             let Some(on_chain) = order.state.on_chain() else { continue };
             let is_new = !attestation.done.contains(&on_chain.deal) && !seen.contains(&on_chain.deal);
             if health(order) == Some(Health::Proven) && is_new {

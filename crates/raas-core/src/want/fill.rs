@@ -1,19 +1,29 @@
 //! Filling empty places with verified spare copies, before money is spent.
 //!
 //! A spare is a copy that fills no place: adopted, published late, or left by an aggregator. It fills one
-//! when it is published or proven and its operator holds no place of this piece. Not seen, suspect and
-//! already renewed spares fill nothing.
+//! when it is published or proven and its operator holds no place of this piece. Suspect and already renewed
+//! spares fill nothing. A spare that could not be seen fills nothing either, but nothing is bought for the
+//! place it may fill: unknown starts nothing.
 
 use super::view::View;
-use crate::health::Health;
+use crate::health::{Health, UnknownReason};
 use crate::holding::{Slot, health};
 use crate::ids::{OperatorId, OrderId};
 use crate::order::{Cause, Order};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// What a spare does to an empty place.
+#[derive(Clone, Copy)]
+pub(super) enum Fill<'a> {
+    /// It goes there.
+    Put(&'a Order),
+    /// It may belong there, once it is seen.
+    Hold(OrderId, UnknownReason),
+}
+
 /// Which spare goes to which empty place of the target. Proven ones first, then the longest terms.
-pub(super) fn fills(view: &View<'_>) -> BTreeMap<u32, OrderId> {
+pub(super) fn fills<'a>(view: &View<'a>) -> BTreeMap<u32, Fill<'a>> {
     let mut used: Vec<OperatorId> = view
         .pieces
         .slots
@@ -22,33 +32,36 @@ pub(super) fn fills(view: &View<'_>) -> BTreeMap<u32, OrderId> {
         .filter(|order| order.state.occupies() || order.state.is_active())
         .map(|order| order.operator)
         .collect();
-    let mut candidates: Vec<&Order> = view
+    let mut candidates: Vec<(&Order, Fill<'_>)> = view
         .pieces
         .spares
         .iter()
-        .filter(|order| {
-            matches!(health(order), Some(Health::Proven | Health::Pending)) && !is_renewed(view, order)
+        .filter(|order| !is_renewed(view, order))
+        .filter_map(|order| match health(order)? {
+            Health::Proven | Health::Pending => Some((order, Fill::Put(order))),
+            Health::Unknown(reason) => Some((order, Fill::Hold(order.id, reason))),
+            _ => None,
         })
         .collect();
-    candidates.sort_by_key(|order| {
+    candidates.sort_by_key(|(order, fill)| {
         let end = order.state.on_chain().map(|on_chain| on_chain.term.end);
-        (!order.state.is_active(), Reverse(end), order.id)
+        (matches!(fill, Fill::Hold(..)), !order.state.is_active(), Reverse(end), order.id)
     });
-    let target = view.holding.policy.replicas.target;
-    let mut empty = view
+    let policy = &view.holding.policy;
+    let empty = view
         .places()
         .into_iter()
-        .filter(|(index, slot)| *index < target && slot.is_none_or(Slot::is_empty))
-        .map(|(index, _)| index)
-        .take(view.holding.policy.replicas.max.saturating_sub(view.pieces.occupied()) as usize);
+        .filter(|(index, slot)| *index < policy.replicas.target && slot.is_none_or(Slot::is_empty))
+        .map(|(index, _)| index);
+    let mut free = empty.take(policy.replicas.max.saturating_sub(view.pieces.occupied()) as usize);
     let mut fills = BTreeMap::new();
-    for spare in candidates {
+    for (spare, fill) in candidates {
         if used.contains(&spare.operator) {
             continue;
         }
-        let Some(index) = empty.next() else { break };
+        let Some(index) = free.next() else { break };
         used.push(spare.operator);
-        fills.insert(index, spare.id);
+        fills.insert(index, fill);
     }
     fills
 }

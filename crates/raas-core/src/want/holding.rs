@@ -33,7 +33,7 @@ pub fn want(holding: &Holding, round: &Round, rules: &Rules) -> (Vec<Want>, Vec<
         }
         let is_copy = |want: &Want| matches!(want.what, Wanted::Copy(_));
         let copies_wanted = out.wants.iter().skip(wants_before).any(is_copy);
-        attest::attest(&view, &mut out);
+        attest::attest(&view, &fills, &mut out);
         evict::evict(&view, copies_wanted, &mut out);
     }
     (out.wants, out.waits)

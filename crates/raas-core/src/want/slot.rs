@@ -1,10 +1,10 @@
 //! Which rule a place falls under. Exactly one answer per place: a want, or a wait with its reason.
 
+use super::fill::Fill;
 use super::view::{Out, View};
 use super::{renew, repair, replicate};
 use crate::health::Health;
 use crate::holding::{Slot, health};
-use crate::ids::OrderId;
 use crate::order::{Order, OrderState};
 use crate::plan::{Reason, WaitFor, Wake, Wanted};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub(super) fn decide(
     view: &View<'_>,
     index: u32,
     slot: Option<&Slot>,
-    fills: &BTreeMap<u32, OrderId>,
+    fills: &BTreeMap<u32, Fill<'_>>,
     free: &mut u32,
     out: &mut Out,
 ) {
@@ -28,9 +28,13 @@ pub(super) fn decide(
         Some((slot, at)) => held(view, index, slot, at, out),
         None if beyond_target => {}
         None => match fills.get(&index) {
-            Some(spare) => {
-                let what = Wanted::Fill { slot: view.slot_ref(index), spare: *spare };
-                out.wants.push(view.want(what, Reason::SpareFits { spare: *spare }, view.round.height));
+            Some(Fill::Put(spare)) => {
+                let what = Wanted::Fill { slot: view.slot_ref(index), spare: spare.id };
+                out.wants.push(view.want(what, Reason::SpareFits { spare: spare.id }, view.round.height));
+            }
+            Some(Fill::Hold(order, reason)) => {
+                let for_ = WaitFor::Unknown { order: *order, reason: *reason };
+                out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
             }
             None => replicate::replicate(view, index, slot, free, out),
         },
@@ -38,16 +42,15 @@ pub(super) fn decide(
 }
 
 /// The generation that keeps the place: the newest active one. Only when that is suspect and an older one is
-/// proven and not yet due for renewal does the older one keep it.
+/// not, as far as anybody can see, and not yet due for renewal, does the older one keep it.
 fn keeper(view: &View<'_>, slot: &Slot) -> Option<usize> {
     let newest = slot.generations.iter().rposition(|order| order.state.is_active())?;
     let is_suspect = |order: &Order| health(order) == Some(Health::Suspect);
     if !slot.generations.get(newest).is_some_and(is_suspect) {
         return Some(newest);
     }
-    let stands = |order: &Order| {
-        order.state.is_active() && health(order) == Some(Health::Proven) && !renew::is_open(view, order)
-    };
+    let stands =
+        |order: &Order| order.state.is_active() && !is_suspect(order) && !renew::is_open(view, order);
     Some(slot.generations.iter().rposition(stands).unwrap_or(newest))
 }
 

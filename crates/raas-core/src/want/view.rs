@@ -1,9 +1,10 @@
 //! What every rule looks at, computed once per piece, and where the rules put their answers.
 
+use super::fill::Fill;
 use crate::fleet::Rules;
 use crate::health::{Health, LossReason};
 use crate::holding::{Holding, PieceSlots, Slot, health};
-use crate::ids::{OperatorId, OrderId, ProviderId};
+use crate::ids::{OperatorId, ProviderId};
 use crate::observation::Round;
 use crate::order::{Cause, Order, OrderState, SlotRef};
 use crate::plan::{CopyWanted, Priority, Reason, Wait, WaitFor, Wake, Want, Wanted};
@@ -63,7 +64,7 @@ impl<'a> View<'a> {
     }
 
     /// How many empty places may still be taken: occupied ones and those being filled count.
-    pub(super) fn free_places(&self, fills: &BTreeMap<u32, OrderId>) -> u32 {
+    pub(super) fn free_places(&self, fills: &BTreeMap<u32, Fill<'_>>) -> u32 {
         let filled = u32::try_from(fills.len()).unwrap_or(u32::MAX);
         self.holding.policy.replicas.max.saturating_sub(self.pieces.occupied().saturating_add(filled))
     }

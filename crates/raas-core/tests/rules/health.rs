@@ -1,0 +1,188 @@
+//! Rules 1 and 5: health from what was seen, and nothing from what was not.
+
+use crate::model::build::{DAY, NOW, commitment, round};
+use proptest::prelude::*;
+use raas_core::health::{Health, HealthRecord, LossReason, Term, UnknownReason};
+use raas_core::ids::{ActorId, ProviderId, SectorNumber};
+use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, SectorSeen};
+use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
+
+const TERM: Term = Term { start: Epoch(NOW), end: Epoch(NOW + 540 * DAY) };
+
+pub fn deal(activated: Option<i64>) -> OnChainDeal {
+    OnChainDeal {
+        piece: commitment(1),
+        size: PaddedSize::new(1 << 20).expect("a size"),
+        verified: false,
+        client: ActorId(99),
+        provider: ProviderId::new(1_000),
+        label: String::new(),
+        start: TERM.start,
+        end: TERM.end,
+        price_per_epoch: AttoFil(1),
+        activated: activated.map(Epoch),
+        sector: SectorNumber(7),
+    }
+}
+
+fn present(activated: Option<i64>) -> DealSeen {
+    DealSeen::Present(Box::new(deal(activated)))
+}
+
+const FAULTY: SectorSeen = SectorSeen::Faulty { since: None };
+const BLIND: SectorSeen = SectorSeen::NotSeen(NotSeen::RpcFailed);
+const DEAF: DealSeen = DealSeen::NotSeen(NotSeen::MissingState);
+
+const fn unknown(reason: NotSeen) -> Health {
+    Health::Unknown(UnknownReason::NotSeen(reason))
+}
+
+#[test]
+fn every_pair_of_witnesses() {
+    let now = NOW + 100;
+    let end = TERM.end.0;
+    let active = Some(NOW - 5);
+    let terminated = Health::Lost(LossReason::Terminated);
+    let one_witness = Health::Unknown(UnknownReason::OneWitness);
+    let table: Vec<(DealSeen, SectorSeen, i64, Health)> = vec![
+        (present(active), SectorSeen::Live, now, Health::Proven),
+        (present(active), FAULTY, now, Health::Suspect),
+        (present(active), SectorSeen::Dead, now, unknown(NotSeen::Contradiction)),
+        (present(active), BLIND, now, unknown(NotSeen::RpcFailed)),
+        (present(active), SectorSeen::Live, end - 1, Health::Proven),
+        (present(active), SectorSeen::Live, end, Health::Ended),
+        (present(None), SectorSeen::Live, NOW, Health::Pending),
+        (present(None), SectorSeen::Live, NOW + 1, Health::Lost(LossReason::NeverActivated)),
+        (present(None), BLIND, NOW + 1, Health::Lost(LossReason::NeverActivated)),
+        (DealSeen::Gone, SectorSeen::Dead, now, terminated),
+        (DealSeen::Gone, SectorSeen::Live, now, one_witness),
+        (DealSeen::Gone, FAULTY, now, one_witness),
+        (DealSeen::Gone, BLIND, now, one_witness),
+        (DealSeen::Gone, SectorSeen::Dead, end, Health::Ended),
+        (DealSeen::Gone, SectorSeen::Live, end - 1, one_witness),
+        (DealSeen::NeverAllocated, SectorSeen::Dead, now, Health::Unknown(UnknownReason::NeverAllocated)),
+        (DEAF, SectorSeen::Live, now, unknown(NotSeen::MissingState)),
+        (DEAF, SectorSeen::Dead, now, unknown(NotSeen::MissingState)),
+    ];
+    for (deal, sector, height, expected) in table {
+        let record = HealthRecord::pending(Epoch(NOW - 50)).next(TERM, &deal, sector, &round(height));
+        assert_eq!(record.health, expected, "{deal:?} {sector:?} at {height}");
+        assert_eq!(record.at, Epoch(height));
+    }
+}
+
+fn watched(from: HealthRecord, steps: &[(i64, DealSeen, SectorSeen)]) -> HealthRecord {
+    steps
+        .iter()
+        .fold(from, |record, (height, deal, sector)| record.next(TERM, deal, *sector, &round(*height)))
+}
+
+#[test]
+fn a_deal_once_active_is_never_taken_for_never_activated() {
+    let record = watched(
+        HealthRecord::pending(Epoch(NOW)),
+        &[(NOW + 10, present(Some(NOW)), SectorSeen::Live), (NOW + 20, present(None), SectorSeen::Live)],
+    );
+    assert_eq!(record.health, unknown(NotSeen::Contradiction));
+}
+
+#[test]
+fn a_recovery_resets_the_clock_and_blindness_does_not() {
+    let start = HealthRecord::pending(Epoch(NOW));
+    let active = || present(Some(NOW - 5));
+    let patience = Epochs::days(1);
+    let blind = watched(
+        start,
+        &[(NOW + 10, active(), FAULTY), (NOW + 20, active(), BLIND), (NOW + 10 + DAY, active(), FAULTY)],
+    );
+    assert!(blind.repair_due(patience));
+    let recovered = watched(
+        start,
+        &[
+            (NOW + 10, active(), FAULTY),
+            (NOW + 20, active(), SectorSeen::Live),
+            (NOW + 30, active(), FAULTY),
+            (NOW + 10 + DAY, active(), FAULTY),
+        ],
+    );
+    assert!(!recovered.repair_due(patience));
+    let blind_now = watched(blind, &[(NOW + 20 + DAY, active(), BLIND)]);
+    assert!(!blind_now.repair_due(patience), "this round did not see it");
+}
+
+#[test]
+fn a_fault_that_began_again_between_rounds_is_a_new_one() {
+    let since = |epoch| SectorSeen::Faulty { since: Some(Epoch(epoch)) };
+    let active = || present(Some(NOW - 5));
+    let again = watched(
+        HealthRecord::pending(Epoch(NOW)),
+        &[(NOW + 10, active(), since(NOW + 5)), (NOW + 500, active(), since(NOW + 400))],
+    );
+    let fault = again.fault.expect("a fault");
+    assert_eq!((fault.since, fault.first_round), (Epoch(NOW + 400), Epoch(NOW + 500)));
+    assert!(!again.repair_due(Epochs::ZERO), "one round since the new fault");
+}
+
+#[test]
+fn an_older_round_changes_nothing() {
+    let record =
+        watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, present(Some(NOW)), SectorSeen::Live)]);
+    assert_eq!(record.next(TERM, &DealSeen::Gone, SectorSeen::Dead, &round(NOW + 9)), record);
+}
+
+fn any_deal() -> impl Strategy<Value = DealSeen> {
+    prop_oneof![
+        Just(present(Some(NOW - 5))),
+        Just(present(None)),
+        Just(DealSeen::Gone),
+        Just(DealSeen::NeverAllocated),
+        Just(DEAF),
+    ]
+}
+
+fn any_sector() -> impl Strategy<Value = SectorSeen> {
+    prop_oneof![
+        Just(SectorSeen::Live),
+        (NOW..NOW + 9_000).prop_map(|since| SectorSeen::Faulty { since: Some(Epoch(since)) }),
+        Just(FAULTY),
+        Just(SectorSeen::Dead),
+        Just(BLIND),
+    ]
+}
+
+proptest! {
+    /// Whatever is seen, in whatever order: loss needs its two witnesses in one round, or a missed start of a
+    /// deal nobody ever saw active; a repair needs two rounds; applying a round twice is applying it once.
+    #[test]
+    fn loss_and_repair_are_never_cheap(steps in proptest::collection::vec((1_i64..1_000, any_deal(), any_sector()), 1..20)) {
+        let mut record = HealthRecord::pending(Epoch(NOW));
+        let mut height = NOW;
+        let mut was_active = false;
+        let mut faults_seen = 0;
+        for (gap, deal, sector) in steps {
+            height += gap;
+            let before = record;
+            record = record.next(TERM, &deal, sector, &round(height));
+            prop_assert_eq!(record.next(TERM, &deal, sector, &round(height)), record);
+            if before.health == record.health && matches!(before.health, Health::Lost(_)) {
+                prop_assert_eq!(before, record);
+                continue;
+            }
+            match record.health {
+                Health::Lost(LossReason::Terminated) => {
+                    prop_assert!(deal == DealSeen::Gone && sector == SectorSeen::Dead);
+                }
+                Health::Lost(LossReason::NeverActivated) => {
+                    prop_assert!(deal == present(None) && !was_active && height > TERM.start.0);
+                }
+                Health::Proven => faults_seen = 0,
+                Health::Suspect => faults_seen += 1,
+                _ => {}
+            }
+            was_active |= matches!(record.health, Health::Proven | Health::Suspect);
+            if record.repair_due(Epochs::ZERO) {
+                prop_assert!(faults_seen >= 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules by tables and properties, over a model world.
+#![forbid(unsafe_code)]
+
+#[path = "../model/mod.rs"]
+mod model;
+
+mod admit;
+mod attest;
+mod breaker;
+mod cursor;
+mod evict;
+mod fill;
+mod gate;
+mod health;
+mod order;
+mod properties;
+mod renew;
+mod repair;
+mod replicate;
+mod scenario;
+mod select;
+mod sender;
+mod upload;

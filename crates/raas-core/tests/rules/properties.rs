@@ -1,0 +1,255 @@
+//! What holds of every plan, over random worlds.
+
+use crate::model::build::{
+    DAY, FAR, NOW, fleet, holding, holding_with, lost, order, proven, providers, published, renews, repairs,
+    round, rules, sick, signed, unknown,
+};
+use crate::model::text::Shown;
+use crate::model::world::{Step, World};
+use proptest::prelude::*;
+use raas_core::health::{Health, UnknownReason};
+use raas_core::holding::{Attestation, Holding};
+use raas_core::ids::{DealId, RequestId};
+use raas_core::observation::NotSeen;
+use raas_core::order::{Cause, Order, OrderState};
+use raas_core::plan::{Action, Plan, Wake, plan};
+use raas_core::policy::{Duties, KeepLocal};
+use raas_core::want::want;
+use std::collections::BTreeSet;
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => any::<u16>().prop_map(|epochs| Step::Advance(epochs % 3_000)),
+        1 => Just(Step::Advance(60_000)),
+        4 => any::<u8>().prop_map(Step::Deliver),
+        2 => any::<u8>().prop_map(Step::Accept),
+        1 => any::<u8>().prop_map(Step::Reject),
+        5 => any::<u8>().prop_map(Step::Publish),
+        5 => any::<u8>().prop_map(Step::Activate),
+        2 => any::<u8>().prop_map(Step::Fault),
+        1 => any::<u8>().prop_map(Step::Recover),
+        1 => any::<u8>().prop_map(Step::Terminate),
+        1 => any::<u8>().prop_map(Step::Hide),
+        1 => Just(Step::ShowAll),
+        1 => any::<bool>().prop_map(Step::ForgetDeals),
+        8 => Just(Step::Round),
+    ]
+}
+
+fn three_holdings() -> Vec<Holding> {
+    let mut holdings = vec![holding(1), holding(2), holding(3)];
+    holdings[1].attestations = vec![Attestation { request: RequestId(1), done: vec![] }];
+    holdings[1].policy.keep_local = KeepLocal::Never;
+    holdings[1].pieces[0].piece.retrievable = true;
+    holdings[2].policy.replicas.target = 4;
+    holdings
+}
+
+/// A copy in any state, with `id` from 1 and a provider of its own operator.
+fn any_generation(id: u64, kind: u8) -> Order {
+    let provider = 1_000 + 10 * id;
+    match kind {
+        0 => proven(id, provider, FAR),
+        1 => proven(id, provider, NOW + 20 * DAY),
+        2 => sick(id, provider),
+        3 => lost(id, provider),
+        4 => published(id, provider),
+        5 => unknown(id, provider, FAR),
+        6 => order(id, provider, Cause::Replicate, OrderState::RejectedWatched(signed(id, NOW + DAY))),
+        7 => order(id, provider, Cause::Replicate, OrderState::Planned),
+        8 => order(id, provider, Cause::Replicate, OrderState::Expired),
+        _ => order(id, provider, Cause::Replicate, OrderState::Accepted(signed(id, NOW + DAY))),
+    }
+}
+
+fn any_holding(number: u64) -> impl Strategy<Value = Holding> {
+    let slots = proptest::collection::vec((0_u8..10, proptest::option::of((0_u8..10, any::<bool>()))), 0..4);
+    let spares = proptest::collection::vec(0_u8..6, 0..3);
+    (slots, spares, any::<(bool, bool, bool)>(), any::<bool>(), 0_u32..3).prop_map(
+        move |(slots, spares, (replicate, renew, repair), evicts, extra)| {
+            let base = number * 100;
+            let mut made = Vec::new();
+            for (index, (first, second)) in (0_u64..).zip(slots) {
+                let first = any_generation(base + 2 * index + 1, first);
+                let mut generations = vec![first];
+                if let Some((kind, is_repair)) = second {
+                    let of = generations[0].id.0;
+                    let mut later = any_generation(base + 2 * index + 2, kind);
+                    later.cause = if is_repair { repairs(of) } else { renews(of) };
+                    if !(generations[0].state.occupies() && later.state.occupies()) {
+                        generations.push(later);
+                    }
+                }
+                made.push(generations);
+            }
+            let mut holding = holding_with(number, made);
+            holding.pieces[0].spares =
+                (0_u64..).zip(spares).map(|(n, kind)| any_generation(base + 50 + n, kind)).collect();
+            let commitment = holding.pieces[0].piece.commitment;
+            holding.pieces[0].spares.iter_mut().for_each(|order| order.piece = commitment);
+            holding.duties = Duties { replicate, renew, repair };
+            holding.policy.replicas.target += extra;
+            holding.policy.replicas.max += extra;
+            holding.attestations = vec![Attestation { request: RequestId(number), done: vec![] }];
+            if evicts {
+                holding.policy.keep_local = KeepLocal::UntilProven(2);
+                holding.pieces[0].piece.retrievable = true;
+            }
+            holding
+        },
+    )
+}
+
+fn any_holdings() -> impl Strategy<Value = Shown> {
+    (any_holding(1), any_holding(2), any_holding(3)).prop_map(|(a, b, c)| Shown(vec![a, b, c]))
+}
+
+/// What an action is about, without the provider that load and price decide.
+fn about(action: &Action) -> String {
+    match action {
+        Action::Order { slots, cause, reason, .. } => format!("order {slots:?} {cause:?} {reason:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn about_all(actions: &[Action]) -> BTreeSet<String> {
+    actions.iter().map(about).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// `World::apply` asserts the invariants after every plan.
+    #[test]
+    fn no_history_makes_a_plan_break_an_invariant(steps in proptest::collection::vec(any_step(), 1..120)) {
+        let mut world = World::new(three_holdings(), providers(7));
+        for step in steps {
+            world.step(step);
+        }
+    }
+
+    /// After whatever happened, honest providers and open eyes bring every holding to its target, and then
+    /// nothing is left to do.
+    #[test]
+    fn quiet_times_end_in_an_empty_plan_at_the_target(steps in proptest::collection::vec(any_step(), 1..60)) {
+        let mut world = World::new(three_holdings(), providers(9));
+        for step in steps {
+            world.step(step);
+        }
+        world.hidden.clear();
+        world.forgets = false;
+        let mut quiet = 0;
+        for _ in 0..60 {
+            world.step(Step::Advance(2_000));
+            world.honest();
+            world.observe();
+            let plan = world.plan();
+            quiet = if plan.actions.is_empty() { quiet + 1 } else { 0 };
+            world.apply(&plan);
+            let heal: Vec<u8> = (0..world.deals.len()).map(|_| 0).collect();
+            heal.iter().for_each(|n| world.step(Step::Recover(*n)));
+            if quiet > 5 {
+                break;
+            }
+        }
+        prop_assert!(quiet > 5, "{:?}", world.plan());
+        for holding in &world.holdings {
+            prop_assert!(holding.pieces[0].proven() >= holding.policy.replicas.target, "{holding:?}");
+            prop_assert!(!holding.pieces[0].piece.local || holding.id.0 != 2, "let go when the copies are proven");
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_plan(Shown(holdings) in any_holdings(), turn in 0_usize..3) {
+        let fleet = fleet(providers(40));
+        let first = plan(&holdings, &fleet, &round(NOW), &rules(), None);
+        let mut turned = holdings.clone();
+        turned.rotate_left(turn);
+        let mut other_fleet = fleet;
+        other_fleet.providers.reverse();
+        prop_assert_eq!(plan(&turned, &other_fleet, &round(NOW), &rules(), None), first);
+    }
+
+    /// Each holding planned alone wants what it wants among all.
+    #[test]
+    fn incremental_and_full_planning_agree(Shown(holdings) in any_holdings()) {
+        let fleet = fleet(providers(40));
+        let full = plan(&holdings, &fleet, &round(NOW), &rules(), None);
+        let mut alone = BTreeSet::new();
+        let mut waits = Vec::new();
+        for holding in &holdings {
+            let one = plan(std::slice::from_ref(holding), &fleet, &round(NOW), &rules(), None);
+            alone.extend(about_all(&one.actions));
+            waits.extend(one.waits);
+        }
+        prop_assert_eq!(about_all(&full.actions), alone);
+        prop_assert_eq!(full.waits, waits);
+    }
+
+    /// A holding nobody touched wants nothing new before one of its waits wakes.
+    #[test]
+    fn nothing_becomes_due_without_a_wake(Shown(holdings) in any_holding(1).prop_map(|holding| Shown(vec![holding])), later in 1_i64..60 * DAY) {
+        let holding = &holdings[0];
+        let (wants, waits) = want(holding, &round(NOW), &rules());
+        let asleep = waits.iter().all(|wait| matches!(wait.wake, Wake::At(epoch) if epoch > round(NOW + later).head));
+        if wants.is_empty() && asleep {
+            let (then, _) = want(holding, &round(NOW + later), &rules());
+            prop_assert_eq!(then, vec![]);
+        }
+    }
+
+    /// Losing sight of some replicas takes actions away and adds none. Which of two spares fills a place, and
+    /// is shown for it, may change.
+    #[test]
+    fn not_seen_never_causes_an_action(Shown(holdings) in any_holdings(), hide in proptest::collection::vec(any::<bool>(), 40)) {
+        let fleet = fleet(providers(60));
+        let seeing = plan(&holdings, &fleet, &round(NOW), &rules(), None);
+        let mut blind = holdings.clone();
+        let mut hide = hide.into_iter();
+        for pieces in blind.iter_mut().flat_map(|holding| &mut holding.pieces) {
+            let slots = pieces.slots.iter_mut().flat_map(|slot| &mut slot.generations);
+            for order in slots.chain(&mut pieces.spares) {
+                if let (OrderState::Active(on_chain) | OrderState::Published(on_chain), Some(true)) = (&mut order.state, hide.next()) {
+                    on_chain.health.health = Health::Unknown(UnknownReason::NotSeen(NotSeen::RpcFailed));
+                }
+            }
+        }
+        let spare_deals: Vec<DealId> = holdings
+            .iter()
+            .flat_map(|holding| &holding.pieces[0].spares)
+            .filter_map(|spare| spare.state.on_chain().map(|on_chain| on_chain.deal))
+            .collect();
+        let unseeing = plan(&blind, &fleet, &round(NOW), &rules(), None);
+        let essence = |plan: &Plan| -> BTreeSet<String> {
+            let shown_spare = |action: &&Action| matches!(action, Action::Attest { deal, .. } if spare_deals.contains(deal));
+            plan.actions.iter().filter(|action| !shown_spare(action)).map(|action| match action {
+                Action::Fill { slot, .. } => format!("fill {slot:?}"),
+                Action::Evict { holding, .. } => format!("evict {holding}"),
+                other => about(other),
+            }).collect()
+        };
+        let added: Vec<String> = essence(&unseeing).difference(&essence(&seeing)).cloned().collect();
+        prop_assert!(added.is_empty(), "{added:?}");
+    }
+
+    /// Planning again right after a plan was carried out finds nothing to do. A fill or a cancellation may
+    /// uncover one more thing in its place, once.
+    #[test]
+    fn a_plan_carried_out_leaves_nothing_to_do(Shown(holdings) in any_holdings()) {
+        let mut world = World::new(holdings, providers(60));
+        let all: Vec<Order> = world.holdings.iter().flat_map(|holding| holding.pieces[0].orders().cloned()).collect();
+        world.orders = all.into_iter().map(|order| (order.id, order)).collect();
+        world.start_orders_at(10_000);
+        let first = world.plan();
+        world.apply(&first);
+        let second = world.plan();
+        let uncovers = first.actions.iter().any(|action| matches!(action, Action::Fill { .. } | Action::Cancel { .. }));
+        if uncovers {
+            world.apply(&second);
+            let third = world.plan();
+            prop_assert_eq!(third.actions, vec![]);
+        } else {
+            prop_assert_eq!(second.actions, vec![]);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Rule 3.
+
+use crate::model::build::{
+    DAY, FAR, LAG, NOW, ended, fleet, holding_with, lost, never_activated, order, policy, proven, providers,
+    renews, repairs, round, rules, signed, suspect, unknown,
+};
+use crate::model::text::{plan_lines, wanted};
+use proptest::prelude::*;
+use raas_core::holding::Holding;
+use raas_core::order::{Cause, Order, OrderState};
+use raas_core::plan::{Action, Wanted, plan};
+use raas_core::policy::Duties;
+use raas_core::units::{Epoch, Epochs};
+use raas_core::want::{want, window};
+
+/// End of a copy whose window of 30 days opened ten epochs ago.
+const SOON: i64 = NOW + LAG + 30 * DAY - 10;
+
+fn first_line(generations: Vec<Order>) -> String {
+    wanted(&one(generations), &round(NOW)).remove(0)
+}
+
+/// Slot 0 with these generations beside two sound ones.
+fn one(generations: Vec<Order>) -> Holding {
+    holding_with(1, vec![generations, vec![proven(50, 1_500, FAR)], vec![proven(51, 1_510, FAR)]])
+}
+
+#[test]
+fn the_window_is_the_longer_of_wish_and_need() {
+    let table = [
+        // renew_before, start_delay, lead_p95 in days -> window
+        (30, 3, 4, 30 * DAY),
+        (5, 3, 4, 4 * DAY + 2 * (3 * DAY + 900)),
+        (30, 20, 4, 4 * DAY + 2 * (20 * DAY + 900)),
+        (30, 30, 500, 270 * DAY),
+    ];
+    for (renew_before, start_delay, lead, expected) in table {
+        let mut policy = policy();
+        policy.renew_before = Epochs::days(renew_before);
+        policy.start_delay = Epochs::days(start_delay);
+        let mut rules = rules();
+        rules.lead_p95 = Epochs::days(lead);
+        assert_eq!(window(&policy, &rules).get(), expected);
+    }
+}
+
+#[test]
+fn the_window_opens_at_its_epoch_by_the_head() {
+    let end = NOW + LAG + 30 * DAY;
+    assert_eq!(
+        first_line(vec![proven(1, 1_000, end)]),
+        format!("slot 0: renew 1, 1 ends {end}, window {}, Normal", 30 * DAY)
+    );
+    let (_, waits) = want(&one(vec![proven(1, 1_000, end + 1)]), &round(NOW), &rules());
+    let wait = format!("slot 0 waits: 1 window opens {0} -> head {0}", NOW + LAG + 1);
+    assert_eq!(crate::model::text::wait_line(&waits[0]), wait);
+}
+
+#[test]
+fn a_generation_is_renewed_at_most_once() {
+    let old = || proven(1, 1_000, SOON);
+    let renewal = |state| order(2, 1_000, renews(1), state);
+    let start = NOW + DAY;
+    let renew = format!("slot 0: renew 1, 1 ends {SOON}, window {}, Normal", 30 * DAY);
+    let renew = renew.as_str();
+    let successor = |mut order: Order, cause| {
+        order.cause = cause;
+        order
+    };
+    let opens = FAR - 30 * DAY;
+    let settled = format!("slot 0 waits: 2 window opens {opens} -> head {opens}");
+    let table: Vec<(&str, Vec<Order>, &str)> = vec![
+        ("never tried", vec![old()], renew),
+        ("expired", vec![old(), renewal(OrderState::Expired)], renew),
+        ("cancelled", vec![old(), renewal(OrderState::Cancelled)], renew),
+        ("rejected", vec![old(), renewal(OrderState::RejectedWatched(signed(2, start)))], renew),
+        ("never activated", vec![old(), never_activated(2, 1_000, renews(1))], renew),
+        ("successor proven", vec![old(), successor(proven(2, 1_000, FAR), renews(1))], &settled),
+        (
+            "successor lost",
+            vec![old(), successor(lost(2, 1_000), renews(1))],
+            "slot 0: repair 2, 2 lost (Terminated), Normal",
+        ),
+        (
+            "repair of the lost successor expired",
+            vec![
+                old(),
+                successor(lost(2, 1_000), renews(1)),
+                order(3, 1_020, repairs(2), OrderState::Expired),
+            ],
+            "slot 0: repair 2, 2 lost (Terminated), Normal",
+        ),
+    ];
+    for (name, generations, expected) in table {
+        let lines = wanted(&one(generations), &round(NOW));
+        assert!(lines.iter().any(|line| line == expected), "{name}: {lines:?}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("slot 0")).count(), 1, "{name}: {lines:?}");
+    }
+    for state in [
+        OrderState::Planned,
+        OrderState::Signed(signed(2, start)),
+        OrderState::Delivered(signed(2, start)),
+        OrderState::Accepted(signed(2, start)),
+    ] {
+        let name = state.name();
+        let lines = wanted(&one(vec![old(), renewal(state)]), &round(NOW));
+        assert!(lines.iter().any(|line| line.starts_with("slot 0 waits: 2 under way")), "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn not_seen_and_not_asked_renew_nothing() {
+    assert!(!first_line(vec![unknown(1, 1_000, SOON)]).contains("renew"));
+    let mut not_asked = one(vec![proven(1, 1_000, SOON)]);
+    not_asked.duties = Duties { renew: false, ..Duties::ALL };
+    assert_eq!(wanted(&not_asked, &round(NOW))[0], "slot 0 waits: not asked -> round");
+}
+
+#[test]
+fn a_deal_that_outlives_the_policy_is_not_renewed() {
+    let mut holding = one(vec![proven(1, 1_000, SOON)]);
+    holding.policy.ends_at = Some(Epoch(SOON));
+    let wait = format!("slot 0 waits: policy ends {SOON} -> head {SOON}");
+    assert_eq!(wanted(&holding, &round(NOW))[0], wait);
+    holding.policy.ends_at = Some(Epoch(SOON + 1));
+    assert!(wanted(&holding, &round(NOW))[0].starts_with("slot 0: renew 1"));
+}
+
+#[test]
+fn a_holding_that_only_renews_renews_late_rather_than_never() {
+    let mut late = one(vec![ended(1, 1_000)]);
+    late.pieces[0].piece.retrievable = true;
+    assert_eq!(wanted(&late, &round(NOW))[0], "slot 0: replicate, empty, Normal");
+    late.duties = Duties { replicate: false, renew: true, repair: false };
+    assert!(wanted(&late, &round(NOW))[0].starts_with("slot 0: renew 1, 1 ends"));
+    late.duties = Duties { replicate: false, renew: false, repair: true };
+    assert_eq!(wanted(&late, &round(NOW))[0], "slot 0 waits: not asked -> round");
+}
+
+#[test]
+fn a_suspect_copy_is_renewed_when_its_window_opens_before_its_patience_ends() {
+    let mut dying = suspect(1, 1_000, NOW - 100, NOW - 100);
+    if let OrderState::Active(on_chain) = &mut dying.state {
+        on_chain.term.end = Epoch(SOON);
+    }
+    assert!(first_line(vec![dying]).starts_with("slot 0: renew 1"));
+}
+
+#[test]
+fn the_same_provider_is_preferred_while_healthy_and_another_taken_else() {
+    let holdings = [one(vec![proven(1, 1_030, SOON)])];
+    let at = |fleet: &raas_core::fleet::Fleet| {
+        let plan = plan(&holdings, fleet, &round(NOW), &rules(), None);
+        let lines = plan_lines(&plan);
+        let Some(Action::Order { provider, .. }) = plan.actions.first() else {
+            panic!("no order: {lines:?}")
+        };
+        provider.number()
+    };
+    let mut fleet = fleet(providers(6));
+    fleet.providers[3].failures = 9;
+    assert_eq!(at(&fleet), 1_030, "preferred in spite of its failures");
+    fleet.providers[3].healthy = false;
+    assert_ne!(at(&fleet), 1_030);
+    fleet.providers[3].healthy = true;
+    fleet.providers[3].backs_off_until = Some(Epoch(NOW + LAG + 1));
+    assert_ne!(at(&fleet), 1_030);
+}
+
+fn hedging(accepted: Order) -> Holding {
+    let mut holding =
+        holding_with(1, vec![vec![proven(1, 1_000, SOON), accepted], vec![lost(3, 1_010)], vec![]]);
+    holding.duties = Duties { replicate: false, renew: true, repair: false };
+    holding
+}
+
+fn silent(signed_at: i64) -> Order {
+    let mut order = order(2, 1_000, renews(1), OrderState::Accepted(signed(2, signed_at + 3 * DAY)));
+    order.planned_at = Epoch(signed_at - 50);
+    order
+}
+
+#[test]
+fn a_silent_renewal_of_a_last_copy_is_hedged_once_after_twelve_hours() {
+    let head = NOW + LAG;
+    let hedge = "slot 0: renew 1, 2 for 1 is silent, LastCopy";
+    let lines = |holding: &Holding| wanted(holding, &round(NOW));
+    assert!(lines(&hedging(silent(head - 1_440))).contains(&hedge.to_owned()));
+    assert!(!lines(&hedging(silent(head - 1_439))).contains(&hedge.to_owned()), "not before twelve hours");
+    let mut not_last = hedging(silent(head - 1_440));
+    not_last.pieces[0].slots[2].generations = vec![proven(4, 1_020, FAR)];
+    assert!(!lines(&not_last).contains(&hedge.to_owned()), "two proven copies need no hedge");
+    let mut unsure = hedging(silent(head - 1_440));
+    unsure.pieces[0].slots[2].generations = vec![unknown(4, 1_020, FAR)];
+    assert!(!lines(&unsure).contains(&hedge.to_owned()), "whether it is the last copy is not known");
+    for state in [
+        OrderState::Planned,
+        OrderState::Accepted(signed(5, head - 1_440 + 3 * DAY)),
+        OrderState::RejectedWatched(signed(5, head + DAY)),
+        OrderState::Expired,
+    ] {
+        let name = state.name();
+        let mut hedged = hedging(silent(head - 1_440));
+        hedged.pieces[0].slots[0].generations.push(order(5, 1_040, renews(1), state));
+        assert!(!lines(&hedged).iter().any(|line| line.contains("silent")), "hedged already: {name}");
+    }
+}
+
+#[test]
+fn a_hedge_goes_to_another_operator() {
+    let (wants, _) = want(&hedging(silent(NOW + LAG - 1_440)), &round(NOW), &rules());
+    let Some(Wanted::Copy(copy)) =
+        wants.iter().map(|want| &want.what).find(|what| matches!(what, Wanted::Copy(_)))
+    else {
+        panic!("a copy")
+    };
+    assert!(copy.operators_in_use.contains(&crate::model::build::operator_of(1_000)), "the silent one's");
+    assert_eq!(copy.prefer, None);
+}
+
+proptest! {
+    #[test]
+    fn renewed_exactly_when_the_window_is_open(left in 0_i64..80 * DAY, before in 0_u32..60, delay in 1_u32..20) {
+        let mut holding = one(vec![proven(1, 1_000, NOW + LAG + left)]);
+        holding.policy.renew_before = Epochs::days(before);
+        holding.policy.start_delay = Epochs::days(delay);
+        let (wants, waits) = want(&holding, &round(NOW), &rules());
+        let due = left <= (i64::from(before) * DAY).max(4 * DAY + 2 * (i64::from(delay) * DAY + 900));
+        let renewals = wants.iter().filter(|want| matches!(&want.what, Wanted::Copy(copy) if copy.cause == renews(1))).count();
+        prop_assert_eq!(renewals, usize::from(due));
+        // Waking exactly then finds it due.
+        if !due {
+            let wake = waits.iter().find(|wait| wait.slot.is_some_and(|slot| slot.index == 0)).map(|wait| wait.wake);
+            let Some(raas_core::plan::Wake::At(epoch)) = wake else { panic!("an epoch, got {wake:?}") };
+            let (early, _) = want(&holding, &round(epoch.0 - LAG - 1), &rules());
+            let (then, _) = want(&holding, &round(epoch.0 - LAG), &rules());
+            let renews_at = |wants: &[raas_core::plan::Want]| wants.iter().any(|want| matches!(&want.what, Wanted::Copy(copy) if copy.slot.index == 0));
+            prop_assert!(!renews_at(&early) && renews_at(&then));
+        }
+    }
+}
+
+#[test]
+fn the_cause_of_a_first_copy_is_never_a_renewal() {
+    assert_eq!(
+        first_line(vec![order(1, 1_000, Cause::Replicate, OrderState::Expired)]),
+        "slot 0: replicate, empty, Normal"
+    );
+}
