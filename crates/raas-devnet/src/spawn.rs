@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Why a devnet does not start.
@@ -129,13 +129,16 @@ async fn bind(what: &str, port: u16) -> Result<(TcpListener, SocketAddr), SpawnE
 
 /// Lets one epoch pass per `pace` milliseconds, while that is not 0.
 async fn tick(server: Arc<Server>, mut pace: watch::Receiver<u64>, stop: CancellationToken) {
+    let mut last = Instant::now();
     loop {
         let ms = *pace.borrow_and_update();
+        // From tick to tick, so that the time a tick takes does not add up.
+        let next = last + Duration::from_millis(ms);
         let due = async {
             if ms == 0 {
                 std::future::pending::<()>().await;
             }
-            tokio::time::sleep(Duration::from_millis(ms)).await;
+            tokio::time::sleep_until(next).await;
         };
         tokio::select! {
             () = stop.cancelled() => return,
@@ -143,10 +146,12 @@ async fn tick(server: Arc<Server>, mut pace: watch::Receiver<u64>, stop: Cancell
                 if changed.is_err() {
                     return;
                 }
+                last = Instant::now();
                 continue;
             }
             () = due => {}
         }
+        last = next;
         let _one_at_a_time = server.advancing.lock().await;
         if let Err(error) = server.host.apply(Command::Advance { epochs: 1 }) {
             tracing::error!(%error, "the clock stands still");

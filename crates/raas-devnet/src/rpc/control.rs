@@ -4,7 +4,7 @@ use super::{RpcError, fault::FaultMode, params::Params, server::Server};
 use crate::{
     host::HostError,
     provider,
-    world::{Command, CommandError, Miner, Outcome, Sectors, StateAt, World},
+    world::{Command, CommandError, MOST_EPOCHS, Miner, Outcome, Sectors, StateAt, World},
 };
 use raas_core::{
     ids::{ProviderId, SectorNumber},
@@ -67,6 +67,10 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
 /// does not depend on how fast bytes travel.
 async fn advance(server: &Server, params: Params<'_>) -> Result<Value, RpcError> {
     let epochs: i64 = params.get(0)?;
+    if !(1..=MOST_EPOCHS).contains(&epochs) {
+        let error = CommandError::Count { field: "epochs", value: epochs, most: MOST_EPOCHS };
+        return Err(refused(error.into()));
+    }
     let _one_at_a_time = server.advancing.lock().await;
     let mut left = epochs;
     loop {

@@ -3,27 +3,15 @@
 use super::{RpcError, encode, params::Params, view::View};
 use crate::{
     codec::{Message, SignedMessage, from_cbor, to_cbor},
-    world::{CallResult, Command, CommandError, MARKET, NativeReceipt, Outcome, StateAt, World},
+    world::{
+        CallResult, Command, CommandError, MARKET, NativeReceipt, Outcome, StateAt, World, reads_a_deal,
+    },
 };
 use raas_core::units::AttoFil;
 use serde_json::{Value, json};
 
 /// Exit code of a call to an actor that is not there.
 const INVALID_RECEIVER: i64 = 5;
-/// Methods of f05 that read one deal, which a forgetful endpoint answers with its exit code.
-const DEAL_GETTERS: [u64; 3] = [2_567_238_399, 163_777_312, 2_611_213_344];
-/// The other getters of f05.
-const MORE_GETTERS: [u64; 8] = [
-    1_157_985_802,
-    128_053_329,
-    935_081_690,
-    46_363_526,
-    4_287_162_428,
-    200_567_895,
-    2_986_712_137,
-    2_627_389_465,
-];
-
 /// `StateCall [message, key]`: an actor's failure is an exit code, not an error.
 pub(super) fn state_call(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let message: Message = params.get(0)?;
@@ -63,10 +51,6 @@ pub(super) fn state_call(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
         "Error": error,
         "Duration": 0,
     }))
-}
-
-fn reads_a_deal(method: u64) -> bool {
-    DEAL_GETTERS.contains(&method) || MORE_GETTERS.contains(&method)
 }
 
 /// A message with this network's addresses and its CID, as nodes print it.

@@ -95,19 +95,23 @@ fn runs(sectors: impl Iterator<Item = SectorNumber>) -> Value {
     json!(sectors.map(|number| number.0).collect::<Bitfield>().runs())
 }
 
-fn sector<'a>(
-    view: &View<'a>,
-    params: Params<'_>,
-) -> Result<(&'a Miner, Option<(&'a Sector, SectorPhase)>, u64), RpcError> {
+/// What `[address, sector, key]` names.
+struct Named<'a> {
+    miner: &'a Miner,
+    number: u64,
+    found: Option<(&'a Sector, SectorPhase)>,
+}
+
+fn sector<'a>(view: &View<'a>, params: Params<'_>) -> Result<Named<'a>, RpcError> {
     let at = view.state(params, 2)?;
     let (_, miner) = view.miner(&params.address(0)?, at)?;
     let number: u64 = params.get(1)?;
-    Ok((miner, miner.sector(SectorNumber(number), at), number))
+    Ok(Named { miner, number, found: miner.sector(SectorNumber(number), at) })
 }
 
 /// `StateSectorGetInfo [address, sector, key]`: also of terminated sectors, which stay listed.
 pub(super) fn sector_info(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let (_, Some((sector, _)), _) = sector(&view, params)? else { return Ok(Value::Null) };
+    let Some((sector, _)) = sector(&view, params)?.found else { return Ok(Value::Null) };
     let sealed = view.world.chain().object_cid("sealed", sector.activation);
     Ok(json!({
         "SectorNumber": sector.number,
@@ -131,7 +135,7 @@ pub(super) fn sector_info(view: View<'_>, params: Params<'_>) -> Result<Value, R
 /// `StateSectorExpiration [address, sector, key]`: `Early` is 42 days after the fault, unless the sector's own
 /// end comes first.
 pub(super) fn sector_expiration(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let (miner, found, number) = sector(&view, params)?;
+    let Named { miner, number, found } = sector(&view, params)?;
     let Some((sector, phase)) = found.filter(|(_, phase)| phase.is_live()) else {
         return Err(RpcError::other(format!("failed to find sector {number}")));
     };
@@ -142,11 +146,10 @@ pub(super) fn sector_expiration(view: View<'_>, params: Params<'_>) -> Result<Va
 
 /// `StateSectorPartition [address, sector, key]`
 pub(super) fn sector_partition(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let (_, Some((sector, _)), number) = sector(&view, params)? else {
-        let number: u64 = params.get(1)?;
+    let Named { number, found, .. } = sector(&view, params)?;
+    let Some((sector, _)) = found else {
         return Err(RpcError::other(format!("sector {number} not found in any partition")));
     };
-    debug_assert_eq!(sector.number.0, number);
     Ok(json!({ "Deadline": sector.deadline, "Partition": 0 }))
 }
 

@@ -70,7 +70,7 @@ impl World {
         if matches!(method, 822_473_126 | 2_280_458_852 | 2_236_929_350 | 1_900_091_594 | 2_034_386_435) {
             return Err(READ_ONLY);
         }
-        if !GETTERS.contains(&method) {
+        if !reads_a_deal(method) {
             return Err(UNHANDLED);
         }
         let (deal, phase) = self.market.deal(DealId(read(params)?), at)?;
@@ -183,6 +183,12 @@ impl World {
             _ => UNHANDLED,
         }
     }
+}
+
+/// Whether a method of f05 reads one deal, by its id.
+#[must_use]
+pub fn reads_a_deal(method: u64) -> bool {
+    GETTERS.contains(&method)
 }
 
 /// Methods of f05 that take a deal id.

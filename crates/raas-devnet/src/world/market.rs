@@ -139,6 +139,16 @@ impl Market {
         self.balances.get(&account).and_then(|line| line.get(at)).copied().unwrap_or_default()
     }
 
+    /// Every account that ever had something here.
+    pub fn accounts(&self) -> impl Iterator<Item = ActorId> {
+        self.balances.keys().copied()
+    }
+
+    /// Every deal ever published, gone ones too.
+    pub fn deals(&self) -> impl Iterator<Item = &Deal> {
+        self.deals.values()
+    }
+
     /// The newest escrow and locked funds of an account.
     pub(super) fn funds(&self, account: ActorId) -> Balance {
         self.balance(account, StateAt(i64::MAX))

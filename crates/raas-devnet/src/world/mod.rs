@@ -33,6 +33,7 @@ mod timeline;
 
 pub use actor_events::{ActorEvent, EVENT_CODEC, EventEntry};
 pub use actors::{Actor, Actors, Wallet};
+pub use calls::reads_a_deal;
 pub use chain::{Chain, Tipset, TipsetError};
 pub use command::{Command, CommandError, Outcome, Sectors};
 pub use contracts::ActorsAt;
@@ -44,5 +45,5 @@ pub use miner::{
 };
 pub use providers::collateral_bounds;
 pub use publish::{MAX_DURATION, MAX_LABEL, MIN_DURATION, Skipped};
-pub use state::{BURNT, CallResult, MARKET, SECTOR_SIZE, World, read_address};
+pub use state::{BURNT, CallResult, MARKET, MOST_EPOCHS, SECTOR_SIZE, World, read_address};
 pub use timeline::{StateAt, Timeline};

@@ -3,7 +3,7 @@
 use super::{
     command::{CommandError, Outcome},
     market::{Deal, Phase, min_provider_collateral},
-    state::{MARKET, World},
+    state::{MARKET, SECTOR_SIZE, World},
     timeline::StateAt,
 };
 use crate::{
@@ -13,9 +13,10 @@ use crate::{
 };
 use cid::Cid;
 use raas_core::{
-    ids::{DealId, ProviderId},
+    ids::{DealId, ProviderId, SectorNumber},
     units::{AttoFil, Epoch, PaddedSize},
 };
+use std::collections::BTreeMap;
 
 /// f05 method PublishStorageDeals, as providers call it.
 const PUBLISH: u64 = 4;
@@ -132,17 +133,29 @@ impl World {
         }
     }
 
+    /// Seals deals into as many sectors as their pieces need, in order.
     fn seal_batch(&mut self, epoch: i64, provider: ProviderId, deals: &[(DealUuid, DealId)]) {
-        let ids: Vec<DealId> = deals.iter().map(|(_, id)| *id).collect();
-        let sealed = self.seal(epoch, provider, &ids);
-        let told = deals
+        let mut sectors: Vec<Vec<DealId>> = Vec::new();
+        let mut room = 0_u64;
+        for (_, id) in deals {
+            let size = self.market.current(*id).map_or(0, |(deal, _)| deal.proposal.piece_size);
+            match sectors.last_mut().filter(|_| size <= room) {
+                Some(sector) => sector.push(*id),
+                None => {
+                    sectors.push(vec![*id]);
+                    room = SECTOR_SIZE;
+                }
+            }
+            room = room.saturating_sub(size);
+        }
+        let sealed: BTreeMap<DealId, SectorNumber> = sectors
             .iter()
-            .map(|(uuid, id)| {
-                let sector =
-                    sealed.as_ref().filter(|(_, active)| active.contains(id)).map(|(sector, _)| *sector);
-                (*uuid, sector.ok_or_else(|| "the deal's start epoch has passed, or it is gone".to_owned()))
-            })
+            .filter_map(|deals| self.seal(epoch, provider, deals))
+            .flat_map(|(sector, active)| active.into_iter().map(move |deal| (deal, sector)))
             .collect();
+        let too_late = || "the deal's start epoch has passed, or it is gone".to_owned();
+        let told =
+            deals.iter().map(|(uuid, id)| (*uuid, sealed.get(id).copied().ok_or_else(too_late))).collect();
         if let Some(book) = self.book.get_mut(provider) {
             book.sealed(told);
         }

@@ -35,7 +35,7 @@ pub const SECTOR_SIZE: u64 = 32 << 30;
 /// What every provider has in escrow when the world begins.
 const PROVIDER_ESCROW: AttoFil = AttoFil::fil(1_000);
 /// The most epochs one command lets pass: ten years.
-const MOST_EPOCHS: i64 = 10 * 365 * 2_880;
+pub const MOST_EPOCHS: i64 = 10 * 365 * 2_880;
 /// The most null rounds one command declares.
 const MOST_NULLS: i64 = 10_000;
 

@@ -5,8 +5,15 @@ mod clock;
 mod faults;
 mod journal;
 mod lifecycle;
+mod money;
 mod network;
 mod publish;
 mod rpc;
 mod shapes;
 mod states;
+mod whole;
+
+/// Where providers fetch from, as the providers' own tests have it.
+#[path = "../provider/source.rs"]
+#[allow(dead_code, reason = "its bad habits are the business of the providers' tests")]
+mod source;
