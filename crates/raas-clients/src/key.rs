@@ -8,6 +8,7 @@ use alloy_primitives::{Address as EthAddress, B256, Signature as EthSignature};
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest as _};
 use k256::ecdsa::SigningKey;
+use k256::elliptic_curve::zeroize::Zeroize as _;
 use std::fmt;
 
 /// The signature type byte of secp256k1 on Filecoin.
@@ -42,9 +43,10 @@ impl Key {
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes)
-            .map_err(|_| KeyError::NotHex)?;
-        Self::from_bytes(&bytes)
+        let decoded = hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes);
+        let key = decoded.map_err(|_| KeyError::NotHex).and_then(|()| Self::from_bytes(&bytes));
+        bytes.zeroize();
+        key
     }
 
     /// The public point, uncompressed.

@@ -1,7 +1,8 @@
 //! [`Mk12`]: the Boost deal protocol over plain HTTP, as Curio serves it.
 //!
 //! A provider's word is a hint. Acceptance means queued; a rejected proposal may still be published; what counts
-//! is seen on chain.
+//! is seen on chain. The worker's signature under an ask is not checked either: the ask only says which proposal
+//! has a chance, and whoever forges it gains a rejected one.
 
 use super::wire::{AskRequest, AskResponse, DealResponse, StatusResponse};
 use crate::address::Address;

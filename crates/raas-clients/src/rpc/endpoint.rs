@@ -76,6 +76,8 @@ pub(super) struct Endpoint {
 struct Memory {
     not_offered: HashMap<String, Instant>,
     failed_at: Option<Instant>,
+    /// It refused a batch as such.
+    batchless: bool,
 }
 
 #[derive(Deserialize)]
@@ -118,13 +120,27 @@ impl Endpoint {
         memory.failed_at.is_some_and(|at| at.elapsed() < BEHIND_FOR)
     }
 
-    /// One answer per call, in the same order. Never repeats a request.
+    /// One answer per call, in the same order. A single call is never repeated; an endpoint that refuses batches
+    /// as such is asked call by call, from then on.
     pub(super) async fn ask(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(calls.len());
         for chunk in calls.chunks(self.limits.batch.clamp(1, 50)) {
-            answers.extend(self.ask_chunk(chunk).await);
+            if chunk.len() > 1 && !self.is_batchless() {
+                let together = self.ask_chunk(chunk).await;
+                if !self.is_batchless() {
+                    answers.extend(together);
+                    continue;
+                }
+            }
+            for call in chunk {
+                answers.extend(self.ask_chunk(&[*call]).await);
+            }
         }
         answers
+    }
+
+    fn is_batchless(&self) -> bool {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).batchless
     }
 
     async fn ask_chunk(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
@@ -155,7 +171,12 @@ impl Endpoint {
                     else {
                         if let Some(error) = answer.error {
                             let method = open.first().map_or("", |(_, call)| call.method());
-                            fill(&mut answers, &classify(method, error));
+                            let error = classify(method, error);
+                            if open.len() > 1 && !matches!(error, CallError::Retry { .. }) {
+                                let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+                                memory.batchless = true;
+                            }
+                            fill(&mut answers, &error);
                         }
                         continue;
                     };

@@ -5,9 +5,14 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use raas_clients::filecoin::LotusChain;
+use raas_clients::key::Key;
 use raas_clients::rpc::{
     Call, CallError, EndpointConfig, Evidence, Limits, Pool, PoolError, Reached, Unknown,
 };
+use raas_core::ids::DealId;
+use raas_core::observation::{DealSeen, NotSeen, Round};
+use raas_core::ports::Chain as _;
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
 use std::future::Future;
@@ -118,80 +123,71 @@ async fn agreement_needs_equal_words() {
     assert_eq!(pool(&[&gone, &a, &b], 2).agreed::<u64>(call()).await, Ok(1));
 }
 
+/// Says of every deal that it is gone: in the error text, then by its exit code.
+fn gone(call: &Value) -> Value {
+    let deal = &call["params"][0];
+    let message = format!(
+        "deal {deal} not found - deal may not have completed sealing before deal proposal start epoch, or deal \
+         may have been slashed"
+    );
+    if call["method"] == "Filecoin.StateMarketStorageDeal" {
+        json!({"jsonrpc": "2.0", "id": call["id"], "error": {"code": 1, "message": message}})
+    } else {
+        let receipt = json!({"MsgRct": {"ExitCode": 32, "Return": null}});
+        json!({"jsonrpc": "2.0", "id": call["id"], "result": receipt})
+    }
+}
+
+async fn deals_at(url: &str, count: u64) -> Vec<DealSeen> {
+    let client = Key::from_bytes(&[7; 32]).expect("a key").native_address();
+    let round = Round {
+        tipset: "bafya".to_owned(),
+        height: Epoch(9),
+        eth_block: Epoch(8),
+        head: Epoch(10),
+        agreed: 1,
+        asked: 1,
+    };
+    let deals: Vec<DealId> = (0..count).map(DealId).collect();
+    LotusChain::new(pool(&[url], 1), client).deals(&round, &deals).await
+}
+
 #[tokio::test]
 async fn a_batch_is_matched_by_id_and_bounded() {
-    // Answers batches backwards, leaves out the last, and refuses more than 50.
+    // Answers batches backwards, and leaves out the last call of full ones.
     let backwards = answering(|request| async move {
         let Value::Array(mut calls) = request else { return StatusCode::BAD_REQUEST.into_response() };
         assert!(calls.len() <= 50, "{}", calls.len());
         if calls.len() == 50 {
             calls.pop();
         }
-        let answers = calls.iter().rev().map(|call| {
-            let deal = &call["params"][0];
-            let message = format!(
-                "deal {deal} not found - deal may not have completed sealing before deal proposal start epoch, \
-                 or deal may have been slashed"
-            );
-            match call["method"].as_str() {
-                Some("Filecoin.StateMarketStorageDeal") => {
-                    json!({"jsonrpc": "2.0", "id": call["id"], "error": {"code": 1, "message": message}})
-                }
-                _ => json!({"jsonrpc": "2.0", "id": call["id"], "result": {
-                    "MsgRct": {"ExitCode": 32, "Return": null}}}),
-            }
-        });
-        Json(answers.collect::<Value>()).into_response()
+        Json(calls.iter().rev().map(gone).collect::<Value>()).into_response()
     })
     .await;
-    use raas_core::ids::DealId;
-    use raas_core::observation::{DealSeen, NotSeen, Round};
-    use raas_core::ports::Chain as _;
-    let key = raas_clients::key::Key::from_bytes(&[7; 32]).expect("a key");
-    let chain = raas_clients::filecoin::LotusChain::new(pool(&[&backwards], 1), key.native_address());
-    let round = Round {
-        tipset: "bafya".to_owned(),
-        height: Epoch(9),
-        eth_block: Epoch(8),
-        head: Epoch(10),
-        agreed: 1,
-        asked: 1,
-    };
-    let deals: Vec<DealId> = (0..120).map(DealId).collect();
-    let seen = chain.deals(&round, &deals).await;
+    let seen = deals_at(&backwards, 120).await;
     assert_eq!(seen.len(), 120);
-    // The answers of 49 and 99 are missing: not seen, never gone. The second calls (118) are 50, 50 and 18.
+    // What has no answer was not seen: 49 and 99, and of the 118 exit codes the 50th and the 100th.
     assert_eq!(seen[49], DealSeen::NotSeen(NotSeen::RpcFailed));
     assert_eq!(seen[99], DealSeen::NotSeen(NotSeen::RpcFailed));
-    let gone = seen.iter().filter(|deal| **deal == DealSeen::Gone).count();
-    assert_eq!(gone, 116);
+    assert_eq!(seen.iter().filter(|deal| **deal == DealSeen::Gone).count(), 116);
 }
 
 #[tokio::test]
-async fn a_whole_batch_that_is_turned_away_is_turned_away_for_each() {
-    let refusing = answering(|request| async move {
-        if request.is_array() {
-            let error = json!({"code": -32603, "message": "server busy. please retry"});
-            return Json(json!({"jsonrpc": "2.0", "id": null, "error": error})).into_response();
-        }
-        StatusCode::BAD_REQUEST.into_response()
-    })
-    .await;
-    use raas_core::ids::DealId;
-    use raas_core::observation::{DealSeen, NotSeen, Round};
-    use raas_core::ports::Chain as _;
-    let key = raas_clients::key::Key::from_bytes(&[7; 32]).expect("a key");
-    let chain = raas_clients::filecoin::LotusChain::new(pool(&[&refusing], 1), key.native_address());
-    let round = Round {
-        tipset: "bafya".to_owned(),
-        height: Epoch(9),
-        eth_block: Epoch(8),
-        head: Epoch(10),
-        agreed: 1,
-        asked: 1,
+async fn a_batch_turned_away_whole_is_not_seen_or_asked_call_by_call() {
+    let refusing = |code: i64, message: &'static str| {
+        answering(move |request| async move {
+            let answer = if request.is_array() {
+                json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}})
+            } else {
+                gone(&request)
+            };
+            Json(answer).into_response()
+        })
     };
-    let seen = chain.deals(&round, &[DealId(1), DealId(2)]).await;
-    assert_eq!(seen, vec![DealSeen::NotSeen(NotSeen::RpcFailed); 2]);
+    let busy = refusing(-32603, "server busy. please retry").await;
+    assert_eq!(deals_at(&busy, 2).await, vec![DealSeen::NotSeen(NotSeen::RpcFailed); 2]);
+    let batchless = refusing(-32600, "no batches here").await;
+    assert_eq!(deals_at(&batchless, 2).await, vec![DealSeen::Gone; 2]);
 }
 
 #[test]
