@@ -4,8 +4,8 @@ use cid::Cid;
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{
     Address, ClientDealProposal, CommP, Commitment, DealParams, DealProposal, DealStatusRequest, DealUuid,
-    Label, PieceCid, SecretKey, Signature, Transfer, expand_fr32, extend, from_cbor, piece_cid_v1,
-    piece_cid_v2, to_cbor, zero_commitment,
+    Label, Message, PieceCid, SecretKey, Signature, SignedMessage, Transfer, expand_fr32, extend, from_cbor,
+    method_number, piece_cid_v1, piece_cid_v2, to_cbor, zero_commitment,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -115,6 +115,40 @@ fn damaged_proposals_do_not_decode() {
         assert!(from_cbor::<DealProposal>(&bad).is_err());
     }
     assert!(from_cbor::<Signature>(&[0x41, 0x07]).is_err(), "an unknown signature type");
+}
+
+/// A message built, hashed and signed by npm iso-filecoin 7.4.7 with the same key.
+#[test]
+fn a_native_message_has_the_bytes_that_others_give_it() {
+    let message = Message {
+        version: 0,
+        to: Address::id(5),
+        from: key().address(),
+        nonce: 7,
+        value: AttoFil::fil(1),
+        gas_limit: 50_000_000,
+        gas_fee_cap: AttoFil(1_000_000),
+        gas_premium: AttoFil(200_000),
+        method: method_number("AddBalance"),
+        params: to_cbor(&key().address()).expect("encodes"),
+    };
+    let bytes = "8a00420005550154a9b54edcb9f0072e768f79e0ec8f2cbb6bde050749000de0b6b3a76400001a02faf08044000f42404400030d401a3105f1a656550154a9b54edcb9f0072e768f79e0ec8f2cbb6bde05";
+    assert_eq!(hex::encode(to_cbor(&message).expect("encodes")), bytes);
+    assert_eq!(from_cbor::<Message>(&hex::decode(bytes).expect("hex")).expect("decodes"), message);
+    let name = "bafy2bzacebwbrmoc4tn5ubqoqqresrvbwyclznryakd6kufgh6flbmqjhpdgk";
+    assert_eq!(message.cid().expect("hashes").to_string(), name);
+    let signature = key().sign(&message.signing_bytes().expect("hashes"));
+    assert_eq!(
+        hex::encode(&signature.data),
+        "0f0064c90c7dc5dc4415d284466e5ae0868184c41416003ec0a8ba03b547ce7a679b4dc230d5fb0168d6d1b78260860af4951ddaaee49121e2fee8d4ed52635d00"
+    );
+    let json = r#"{"Version":0,"To":"f05","From":"f1ksu3ktw4xhyaoltwr546b3epfs5wxxqfyyxipwi","Nonce":7,"Value":"1000000000000000000","GasLimit":50000000,"GasFeeCap":"1000000","GasPremium":"200000","Method":822473126,"Params":"VQFUqbVO3LnwBy52j3ng7I8su2veBQ=="}"#;
+    assert_eq!(serde_json::to_string(&message).expect("JSON"), json);
+    assert_eq!(serde_json::from_str::<Message>(json).expect("JSON"), message);
+    let signed = SignedMessage { message, signature };
+    assert!(signed.verify(&key().address()).is_ok());
+    assert!(signed.verify(&SecretKey::from_seed(b"other").address()).is_err());
+    assert_ne!(signed.cid().expect("hashes"), signed.message.cid().expect("hashes"));
 }
 
 #[derive(Deserialize)]

@@ -282,14 +282,24 @@ mod tests {
         assert_eq!(field(&[0, 1, 2]).runs(), [0, 3]);
     }
 
-    /// By hand from the RLE+ text: version 00, first bit, then runs, lowest bit first.
+    /// Bytes made by the crate `fvm_ipld_bitfield` 0.7, which the chain itself uses.
     #[test]
-    fn bytes_are_those_of_the_specification() {
-        // {0}: 00 | 1 | 1 -> bits 0011 -> 0x0c
-        assert_eq!(field(&[0]).to_bytes(), [0x0c]);
-        // {5}: 00 | 0 | 01 1010 (5, low bit first) | 1 -> bits 000 01 1010 1 -> 0xb0 0x02 read low first
-        assert_eq!(field(&[5]).to_bytes(), [0b1011_0000, 0b0000_0010]);
-        assert_eq!(field(&[]).to_bytes(), [0u8; 0]);
+    fn bytes_are_those_of_the_chain() {
+        for (numbers, bytes) in [
+            (vec![], ""),
+            (vec![0], "0c"),
+            (vec![5], "b002"),
+            (vec![0, 1, 2], "74"),
+            ((0..8).collect(), "1401"),
+            ((0..16).collect(), "0402"),
+            ((3..1_000).collect(), "70283f"),
+            (vec![1, 3, 5, 7, 9, 100, 101, 102, 2_000_000], "f81f2d874c44bd"),
+            (vec![1 << 40], "00101010101024"),
+            ((100..117).collect(), "808c08"),
+        ] {
+            assert_eq!(hex::encode(field(&numbers).to_bytes()), bytes, "{numbers:?}");
+            assert_eq!(Bitfield::from_bytes(&hex::decode(bytes).expect("hex")), Ok(field(&numbers)));
+        }
     }
 
     #[test]
