@@ -67,6 +67,11 @@ impl Store {
         Self::started(only.clone(), only, holder, id).await
     }
 
+    /// What a new process on the same database gets: the next fence. Writes of this handle fail from here on.
+    pub async fn restarted(&self, holder: &str) -> Result<Self, Error> {
+        Self::started(self.inner.writer.clone(), self.inner.reader.clone(), holder, self.inner.id).await
+    }
+
     async fn started(
         writer: SqlitePool,
         reader: SqlitePool,

@@ -165,7 +165,7 @@ pub(super) async fn insert(
     .bind(order.state.name())
     .bind(ORDER_STATE.encode(&order.state)?)
     .bind(order.state.is_closed())
-    .bind(!adopted && order.state.reserves_escrow())
+    .bind(order.state.reserves_escrow())
     .bind(deal)
     .fetch_one(connection)
     .await?;
@@ -202,7 +202,7 @@ pub(super) async fn write_state(
     if comes_back && places::is_superseded(connection, order).await? {
         to_spares(connection, order).await?;
     }
-    update(connection, id, adopted, state).await?;
+    update(connection, id, state).await?;
     places::follow(connection, order, state).await?;
     let health = |state: &OrderState| state.on_chain().map(|on_chain| on_chain.health.health);
     if before.name() != state.name() || health(&before) != health(state) {
@@ -218,12 +218,7 @@ pub(super) async fn write_state(
     Ok(Some(version + 1))
 }
 
-async fn update(
-    connection: &mut SqliteConnection,
-    id: i64,
-    adopted: bool,
-    state: &OrderState,
-) -> Result<(), Error> {
+async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) -> Result<(), Error> {
     let deal = state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
     sqlx::query(
         "UPDATE orders SET version = version + 1, state_name = $2, state = $3, closed = $4, reserves = $5,
@@ -233,7 +228,7 @@ async fn update(
     .bind(state.name())
     .bind(ORDER_STATE.encode(state)?)
     .bind(state.is_closed())
-    .bind(!adopted && state.reserves_escrow())
+    .bind(state.reserves_escrow())
     .bind(deal)
     .execute(connection)
     .await?;
@@ -259,7 +254,7 @@ async fn claim_deal(
         Some((id, _, true)) if !adopted => {
             let copy = OrderId(uint("order", id)?);
             places::leave(connection, copy).await?;
-            update(connection, id, true, &OrderState::Cancelled).await?;
+            update(connection, id, &OrderState::Cancelled).await?;
             Ok(true)
         }
         Some(_) => Ok(false),

@@ -221,13 +221,22 @@ async fn a_deal_is_attested_once_per_request_and_again_only_after_a_failure() {
 }
 
 #[tokio::test]
-async fn what_the_contract_shows_is_not_attested_again_nor_what_is_not_so() {
+async fn only_the_deal_of_an_open_request_is_attested() {
     let store = store().await;
     let (holding, attest, order) = attestable(&store).await;
     let other = Action::Attest { holding, request: RequestId(4), order, deal: DealId(6) };
     assert_eq!(commit(&store, other).await, CHANGED, "not the order's deal");
     let stranger = Action::Attest { holding, request: RequestId(5), order, deal: DealId(5) };
     assert_eq!(commit(&store, stranger).await, CHANGED, "not the holding's request");
+    let job = store.jobs_of_holding(holding).await.unwrap().remove(0).id;
+    store.stop_job(job).await.unwrap();
+    assert_eq!(commit(&store, attest).await, CHANGED, "its job is stopped");
+}
+
+#[tokio::test]
+async fn what_the_contract_shows_is_not_attested_again() {
+    let store = store().await;
+    let (_, attest, _) = attestable(&store).await;
     let seen = [CompletionSeen { request: RequestId(4), deal: DealId(5), block: Epoch(120) }];
     store.apply_window(CONTRACT, &json!({}), &[], &seen).await.unwrap();
     assert_eq!(commit(&store, attest).await, ALREADY);

@@ -3,7 +3,7 @@
 use crate::support::{cid, held, job, ordered, parts, policy};
 use raas_core::ids::OwnerId;
 use raas_core::units::Epoch;
-use raas_node::store::{Error, NewJob, StepOutcome, Store};
+use raas_node::store::{Error, NewJob, StepKind, StepOutcome, Store};
 use std::path::Path;
 use std::task::Poll;
 
@@ -58,6 +58,20 @@ async fn a_claim_of_a_dead_process_is_handed_out_again_and_counted() {
     let again = StepOutcome::Again { at_unix: 2_000, why: "later".to_owned(), failed: false };
     last.finish_step(step.id, &again).await.unwrap();
     assert_eq!(last.claim_due(2_000, 9).await.unwrap()[0].crashes, 0, "an end was reached");
+}
+
+#[tokio::test]
+async fn a_wake_of_a_dead_process_is_served_by_the_next_claim() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("raas.db");
+    let first = open(&path).await;
+    let (_, holding) = parts(first.register_job(&job(1)).await.unwrap());
+    first.claim_due(1_000, 9).await.unwrap();
+    first.wake_step(&StepKind::Fetch { holding }).await.unwrap();
+    let second = open(&path).await;
+    let [step] = second.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+    second.finish_step(step.id, &StepOutcome::Done).await.unwrap();
+    assert!(second.steps(9).await.unwrap().is_empty());
 }
 
 #[tokio::test]

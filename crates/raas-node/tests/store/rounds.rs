@@ -113,6 +113,21 @@ async fn a_late_publication_takes_no_place_that_has_a_newer_order() {
 }
 
 #[tokio::test]
+async fn a_late_publication_takes_no_place_that_has_two_live_generations() {
+    let store = store().await;
+    let holding = held(&store, 1).await;
+    let rejected = ordered(&store, holding, 0, 1, 1_000).await;
+    put(&store, rejected, OrderState::RejectedWatched(signed(rejected, 1))).await;
+    let old = ordered(&store, holding, 0, 1, 1_001).await;
+    put(&store, old, active(6)).await;
+    let renewal = order_action(holding, 0, 1, 1_002, Cause::Renew { of: old });
+    let Committed::Ordered(next) = commit(&store, renewal).await else { panic!("refused") };
+    put(&store, next, active(7)).await;
+    put(&store, rejected, active(5)).await;
+    assert_eq!(spares(&store, holding).await, [rejected]);
+}
+
+#[tokio::test]
 async fn a_late_publication_keeps_a_place_that_nobody_took() {
     let store = store().await;
     let holding = held(&store, 1).await;
