@@ -88,3 +88,21 @@ async fn another_configuration_or_format_is_refused_by_name() {
     let error = spawn(config(dir.path())).await.expect_err("no journal").to_string();
     assert!(error.contains("does not begin as a journal"), "{error}");
 }
+
+/// A journal as version 1 wrote it, kept to be read for as long as there is a version 1.
+#[tokio::test]
+async fn a_journal_of_version_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("journal.jsonl"), include_str!("../vectors/journal-v1.jsonl")).unwrap();
+    let endpoint = Endpoint::new(config(dir.path())).await;
+    assert_eq!(endpoint.ask("devnet_now", json!([])).await["height"], 5_000_107);
+    let ethereum = json!(["0x52963ef50e27e06d72d59fcb4f3c2a687be3cfef", "latest"]);
+    assert_eq!(endpoint.ask("eth_getBalance", ethereum).await, "0x7");
+    let providers = endpoint.ask("devnet_providers", json!([])).await;
+    assert_eq!((&providers[3]["mode"], &providers[3]["modeCount"]), (&json!("reject"), &json!(2)));
+    let past = endpoint.ask("Filecoin.ChainGetTipSetByHeight", json!([5_000_101, null])).await;
+    assert_eq!(past["Height"], 5_000_100, "null rounds");
+    let kinds = endpoint.ask("devnet_ledger", json!([null])).await;
+    assert_eq!(kinds[1]["kind"], "message", "{kinds}");
+    endpoint.devnet.shutdown().await;
+}

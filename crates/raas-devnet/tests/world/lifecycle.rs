@@ -175,3 +175,36 @@ fn every_getter_answers_with_what_was_agreed() {
     let (activated, terminated): (i64, i64) = from_cbor(&read(&mut network, "GetDealActivation")).unwrap();
     assert_eq!((activated, terminated), (network.clock() - 1, -1));
 }
+
+#[test]
+fn pieces_that_fill_a_sector_each_get_their_own() {
+    use raas_core::units::PaddedSize;
+    use raas_devnet::{
+        codec::{Commitment, Piece},
+        world::Phase,
+    };
+    let mut network = Network::new();
+    let mut sectors = Vec::new();
+    let mut cids = Vec::new();
+    for byte in 1..=2 {
+        let padded_size = PaddedSize::new(32 << 30).unwrap();
+        let piece = Piece { commitment: Commitment([byte; 32]), padded_size, payload_size: 34_000_000_000 };
+        let signed = network.sign(network.proposal(BOOST, &piece));
+        cids.push(signed.proposal.cid().unwrap());
+        assert!(network.offer(signed, &piece));
+    }
+    network.advance(100);
+    for cid in &cids {
+        let Some((_, Phase::Active { sector, .. })) = network.world.deal_by_proposal(cid) else { panic!("{cid}") };
+        sectors.push(sector.0);
+    }
+    sectors.sort_unstable();
+    assert_eq!(sectors, [0, 1]);
+    network.advance(1);
+    let (one, other) = {
+        let miner = network.world.miner(BOOST).unwrap();
+        let counts = miner.counts(network.world.at_head());
+        (counts.live, counts.active)
+    };
+    assert_eq!((one, other), (2, 0), "new sectors are live and not proven yet");
+}
