@@ -3,7 +3,7 @@
 //! Wants are served by (priority, due, proven, CID, slot). Those that renew or repair one shared order become
 //! one action for all its slots, under the strictest of their limits. What does not start yields a wait.
 //!
-//! [`budget`]: what is left to spend. [`pace`]: how many lost copies one window may replace. [`storm`]: which
+//! `budget`: what is left to spend. `pace`: how many lost copies one window may replace. `storm`: which
 //! suspects wait for the breaker. `group` merges, `admit` runs them in order.
 
 mod budget;

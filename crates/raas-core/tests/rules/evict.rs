@@ -51,7 +51,15 @@ fn the_last_verified_source_stays() {
     assert_eq!(about_bytes(&gone), Vec::<String>::new());
     let mut blind = three_proven(KeepLocal::Never);
     blind.pieces[0].slots[0].generations = vec![unknown(1, 1_000, FAR)];
-    assert_eq!(about_bytes(&blind), ["holding waits: local copy: 2 of 3 proven, read back: true -> round"]);
+    blind.policy.keep_local = KeepLocal::UntilProven(2);
+    assert_eq!(
+        about_bytes(&blind),
+        ["holding waits: 1 unknown -> round"],
+        "two of two, but one is out of sight"
+    );
+    let mut pending = three_proven(KeepLocal::Never);
+    pending.pieces[0].slots[0].generations = vec![published(1, 1_000)];
+    assert_eq!(about_bytes(&pending), ["holding waits: local copy: 2 of 3 proven, read back: true -> round"]);
 }
 
 #[test]
@@ -91,6 +99,6 @@ proptest! {
         }
         let proven = kinds.iter().filter(|kind| **kind == 2).count() as u32;
         let evicts = about_bytes(&holding).iter().any(|line| line.starts_with("evict"));
-        prop_assert_eq!(evicts, retrievable && proven >= needed.max(1));
+        prop_assert_eq!(evicts, retrievable && proven >= needed.max(1) && !kinds.contains(&0));
     }
 }

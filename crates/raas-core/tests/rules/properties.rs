@@ -117,8 +117,6 @@ fn about_all(actions: &[Action]) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     /// `World::apply` asserts the invariants after every plan.
     #[test]
     fn no_history_makes_a_plan_break_an_invariant(steps in proptest::collection::vec(any_step(), 1..120)) {
