@@ -30,6 +30,7 @@ impl WallClock {
 
 impl Clock for WallClock {
     async fn now(&self) -> Now {
+        #[expect(clippy::disallowed_methods, reason = "the adapter of the Clock port")]
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         self.at(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
     }

@@ -115,6 +115,7 @@ fn started_now(config: Config) -> Config {
     if config.epoch_ms == 0 || config.genesis_unix.is_some() || journaled {
         return config;
     }
+    #[expect(clippy::disallowed_methods, reason = "the genesis of a devnet whose time follows the wall")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let elapsed = u64::try_from(config.start_height).unwrap_or(0).saturating_mul(config.block_delay_secs);
     Config { genesis_unix: Some(now.saturating_sub(elapsed)), ..config }

@@ -110,6 +110,7 @@ async fn take<W: World>(
     wishes: Wishes,
     chunks: impl futures_util::Stream<Item = Result<Bytes, String>>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
+    #[expect(clippy::disallowed_methods, reason = "the name of an upload, before its CID is known")]
     let id = format!("{:032x}", rand::random::<u128>());
     let mut record = Upload {
         id: id.clone(),

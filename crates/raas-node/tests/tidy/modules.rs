@@ -1,0 +1,91 @@
+//! Direction inside the node: tasks -> execute -> store, api -> store, and client commands over HTTP alone.
+
+use crate::tree::{code, joined, named, nothing, product};
+
+const NODE: &str = "crates/raas-node/src/";
+
+/// A module and the modules of the node that it may name. `api`'s types are what the client commands read and write.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("failpoint", &[]),
+    ("settings", &[]),
+    ("world", &[]),
+    ("store", &["failpoint"]),
+    ("blocks", &["failpoint"]),
+    ("upload", &["blocks", "failpoint", "store"]),
+    ("engine", &["execute", "settings", "store", "tasks", "world"]),
+    ("execute", &["engine", "failpoint", "settings", "store", "world"]),
+    ("tasks", &["engine", "execute", "failpoint", "settings", "store", "world"]),
+    ("api", &["blocks", "engine", "failpoint", "settings", "store", "upload", "world"]),
+    // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
+    ("data", &["api", "blocks", "engine", "execute", "failpoint", "store", "world"]),
+    ("config", &["settings"]),
+    ("node", &["api", "blocks", "config", "data", "engine", "failpoint", "settings", "store", "world"]),
+    ("cli", &[]),
+    ("main", &["cli"]),
+    ("lib", &[]),
+];
+
+/// Commands that run a node in this process, and so are wiring; every other command is a client.
+const WIRING: &[&str] = &["up.rs", "serve.rs", "devnet.rs", "demo.rs", "demo/", "failure.rs", "run.rs"];
+/// What wiring may name.
+const WIRED: &[&str] = &["config", "node", "engine"];
+
+fn module_of(file: &str) -> Option<(&str, &str)> {
+    let path = file.strip_prefix(NODE)?;
+    Some(path.split_once('/').unwrap_or((path.strip_suffix(".rs")?, "")))
+}
+
+#[test]
+fn modules_of_the_node_use_each_other_in_one_direction() {
+    let mut wrong = Vec::new();
+    for file in product() {
+        let Some((module, within)) = module_of(&file) else { continue };
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) else {
+            wrong.push(format!("{file}: module {module} has no rule in this test"));
+            continue;
+        };
+        let wiring = module == "cli" && WIRING.iter().any(|name| within.starts_with(name));
+        let lines = code(&file);
+        let joined = joined(&lines);
+        for (at, used) in named(&joined, "crate::") {
+            let ok = used == module
+                || allowed.contains(&used.as_str())
+                || (wiring && WIRED.contains(&used.as_str()));
+            if !ok {
+                let line = lines[joined[..at].matches('\n').count()].0;
+                wrong.push(format!("{file}:{line}: {module} must not name crate::{used}"));
+            }
+        }
+    }
+    nothing(&wrong);
+}
+
+/// `super` out of a top module would be a way around the rule above.
+#[test]
+fn nobody_climbs_to_the_crate_root_by_super() {
+    let mut wrong = Vec::new();
+    for file in product() {
+        let Some((_, within)) = module_of(&file) else { continue };
+        let depth = if within.is_empty() || within == "mod.rs" {
+            0
+        } else {
+            within.matches('/').count() + usize::from(!within.ends_with("/mod.rs"))
+        };
+        let climb = "super::".repeat(depth + 1);
+        for (line, code) in code(&file) {
+            if code.contains(&climb) {
+                wrong.push(format!("{file}:{line}: say crate:: instead of {climb}"));
+            }
+        }
+    }
+    nothing(&wrong);
+}
+
+#[test]
+fn names_are_found_in_paths_and_groups() {
+    let found = |code| named(code, "crate::").into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!(found("use crate::store::Store;"), ["store"]);
+    assert_eq!(found("use crate::{\n    api,\n    store::{self, Store},\n};"), ["api", "store"]);
+    assert_eq!(found("fn a(_: crate::world::X, _: crate::engine::Y)"), ["world", "engine"]);
+    assert!(found("use raas_core::units::Epoch;").is_empty());
+}
