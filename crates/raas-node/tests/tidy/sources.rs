@@ -66,6 +66,16 @@ const BANS: &[Ban] = &[
             ("crates/raas-node/src/node/bootstrap.rs", "a receipt is polled before the loop runs"),
         ],
     },
+    Ban {
+        pattern: "collections::Hash",
+        instead: "use a BTreeMap or BTreeSet: the order of a hash map is chance",
+        but: &[
+            ("crates/raas-clients/src/rpc/endpoint.rs", "looked up by method, never walked"),
+            ("crates/raas-piece/src/car/index.rs", "looked up by hash, walked only after sorting"),
+            ("crates/raas-piece/src/block/memory.rs", "looked up by hash, never walked"),
+            ("crates/raas-piece/src/block/walk.rs", "asked for membership only"),
+        ],
+    },
     Ban { pattern: "process::exit", instead: "return an exit code", but: &[] },
     Ban { pattern: "todo!", instead: "do it", but: &[] },
     Ban { pattern: "unimplemented!", instead: "do it", but: &[] },
