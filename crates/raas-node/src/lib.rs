@@ -6,11 +6,13 @@
 
 pub mod api;
 pub mod blocks;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod engine;
 pub mod execute;
 pub mod failpoint;
+pub mod node;
 pub mod settings;
 pub mod store;
 pub mod tasks;

@@ -37,7 +37,7 @@ pub struct App<W: World> {
 /// The admin routes.
 pub fn router<W: World>(app: Arc<App<W>>) -> Router {
     let register = post(spec::register::register::<W>);
-    let network = HeaderValue::from_str(&app.network).unwrap_or(HeaderValue::from_static("unknown"));
+    let network = network_header(&app.network);
     Router::new()
         .route("/register_job", register.clone())
         .route("/register_jobs", register.clone())
@@ -57,13 +57,17 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/readyz", get(v1::node::readyz::<W>))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
-        .layer(SetResponseHeaderLayer::overriding(
-            header::HeaderName::from_static("raas-network"),
-            network,
-        ))
+        .layer(network)
         .layer(SetResponseHeaderLayer::overriding(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
         .with_state(app)
+}
+
+/// Names the network in every answer of a listener.
+#[must_use]
+pub fn network_header(network: &str) -> SetResponseHeaderLayer<HeaderValue> {
+    let network = HeaderValue::from_str(network).unwrap_or(HeaderValue::from_static("unknown"));
+    SetResponseHeaderLayer::overriding(header::HeaderName::from_static("raas-network"), network)
 }

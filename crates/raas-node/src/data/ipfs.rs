@@ -9,10 +9,11 @@ use crate::failpoint;
 use crate::world::World;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use raas_core::cid::{Commitment, DataCid};
+use raas_core::ids::ProviderId;
 use raas_core::ports::{Bytes, Fetched};
 use raas_piece::block::Blocks;
 use raas_piece::car::{CarExport, Scope};
@@ -23,6 +24,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+/// Says where the bytes of an answer came from: `local`, or the provider that was asked for them.
+const SOURCE: HeaderName = HeaderName::from_static("raas-source");
 /// Blocks between the reading thread and the socket: the memory of one answer.
 const BLOCKS_BUFFERED: usize = 4;
 /// Entries shown of one directory.
@@ -64,7 +67,7 @@ async fn answer<W: World>(
     method: &Method,
 ) -> Result<Response, ApiError> {
     let root: DataCid = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
-    let local = open(app, &root).await?;
+    let (local, source) = open(app, &root).await?;
     let (cid, path) = (*root.cid(), path.to_owned());
     let format = wanted.format.clone();
     let scope = match wanted.dag_scope.as_deref() {
@@ -77,36 +80,39 @@ async fn answer<W: World>(
         }
     };
     let head = *method == Method::HEAD;
-    tokio::task::spawn_blocking(move || respond(&local, cid, &path, format.as_deref(), scope, head))
-        .await
-        .map_err(|error| ApiError::Internal(error.into()))?
+    let answered =
+        tokio::task::spawn_blocking(move || respond(&local, cid, &path, format.as_deref(), scope, head));
+    let mut response = answered.await.map_err(|error| ApiError::Internal(error.into()))??;
+    let source = source.map_or_else(|| "local".to_owned(), |provider| provider.to_string());
+    response.headers_mut().insert(SOURCE, HeaderValue::from_str(&source)?);
+    Ok(response)
 }
 
-/// The piece of `root`, from the disk or fetched back for this answer.
-async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<LocalPiece, ApiError> {
+/// The piece of `root`, from the disk or fetched back for this answer; then also from whom.
+async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<(LocalPiece, Option<ProviderId>), ApiError> {
     let absent = || ApiError::NotFound(format!("{root} is not stored here"));
     let Some(stored) = app.engine.store().piece_of_root(root).await? else { return Err(absent()) };
     let piece = stored.piece.commitment;
     if let Some(local) = app.pieces.get(piece)? {
-        return Ok(local);
+        return Ok((local, None));
     }
-    fetch_back(app, piece).await?;
+    let provider = fetch_back(app, piece).await?;
     let local = app.pieces.get(piece)?.ok_or_else(absent)?;
     if !stored.local {
         // It was evicted on purpose: this answer reads on from the open file.
         app.pieces.remove(piece)?;
     }
-    Ok(local)
+    Ok((local, Some(provider)))
 }
 
-async fn fetch_back<W: World>(app: &App<W>, piece: Commitment) -> Result<(), ApiError> {
+async fn fetch_back<W: World>(app: &App<W>, piece: Commitment) -> Result<ProviderId, ApiError> {
     let round = app.engine.status().round;
     let round = round.ok_or_else(|| ApiError::Unavailable("the chain was not seen yet".to_owned()))?;
     let mut tried = Vec::new();
     for source in sources(&app.engine, &round, piece).await? {
         let provider = source.provider.provider;
         match failpoint::around("serve.fetch", app.engine.world().bytes().fetch(&source)).await {
-            Fetched::Verified => return Ok(()),
+            Fetched::Verified => return Ok(provider),
             Fetched::WrongBytes(why) => {
                 app.engine.note_wrong_bytes(provider, &why, &round).await?;
                 tried.push(format!("{provider} serves wrong bytes"));
@@ -160,7 +166,8 @@ fn respond(
                     .iter()
                     .map(|entry| serde_json::json!({ "name": entry.name, "cid": entry.cid.to_string() }))
                     .collect();
-                let body = serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
+                let body =
+                    serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
                 let response = response.header(header::CONTENT_TYPE, "application/json");
                 Ok(response.body(if head { Body::empty() } else { Body::from(body) })?)
             }

@@ -4,8 +4,7 @@ pub mod ipfs;
 pub mod piece;
 pub mod range;
 
-use crate::api::App;
-use crate::api::error;
+use crate::api::{self, App, error};
 use crate::world::World;
 use axum::Router;
 use axum::routing::get;
@@ -19,5 +18,6 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/ipfs/{cid}/{*path}", get(ipfs::path::<W>))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
+        .layer(api::network_header(&app.network))
         .with_state(app)
 }

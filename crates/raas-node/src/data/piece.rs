@@ -24,8 +24,7 @@ pub async fn piece<W: World>(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let commitment: Commitment =
-        cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
+    let commitment: Commitment = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
     let absent = || ApiError::NotFound(format!("no piece {cid} is served under this secret"));
     let secret = bearer(&headers).ok_or_else(absent)?;
     let opens = app.engine.store().proposal_by_secret(secret).await?;

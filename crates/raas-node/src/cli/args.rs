@@ -1,0 +1,212 @@
+//! What can be typed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps data alive in Filecoin storage deals: replication, renewal and repair.
+#[derive(Debug, Parser)]
+#[command(name = "raas", version, after_help = EXAMPLES, propagate_version = true)]
+pub struct Args {
+    /// The node's API.
+    #[arg(long, global = true, env = "RAAS_NODE", default_value = "http://127.0.0.1:1337")]
+    pub node: String,
+    /// The node's data listener, when it is not where the node says.
+    #[arg(long, global = true, env = "RAAS_DATA")]
+    pub data_url: Option<String>,
+    /// Print JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log more, to stderr.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  raas demo                              the whole job on a devnet, in a minute
+  raas up --network devnet               a node with its own small Filecoin
+  raas upload photo.jpg                  store a file with the node's default policy
+  raas job register CID --replicas 3     keep what is already stored
+  raas why CID                           what is so, why, and what happens next
+  raas get CID -o photo.jpg              the bytes back, verified
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 node not reached.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node.
+    Up(Up),
+    /// Show the whole job on a real file: store, prove, renew, repair, retrieve.
+    #[cfg(feature = "devnet")]
+    Demo(Demo),
+    /// Run a small Filecoin alone.
+    #[cfg(feature = "devnet")]
+    Devnet(Devnet),
+    /// Store a file or directory.
+    Upload(Upload),
+    /// Get the bytes of a CID back, verified.
+    Get(Get),
+    /// Register, list, show and stop jobs.
+    #[command(subcommand)]
+    Job(Job),
+    /// What the node will do for a CID, and what it waits for.
+    Plan {
+        /// The CID, in any form.
+        cid: String,
+    },
+    /// Why things are as they are for a CID: evidence, orders, attempts, waits.
+    Why {
+        /// The CID, in any form.
+        cid: String,
+    },
+}
+
+/// `raas up`.
+#[derive(Debug, ClapArgs)]
+pub struct Up {
+    /// devnet, calibration, mainnet, or the URL of an RPC endpoint.
+    #[arg(long)]
+    pub network: Option<String>,
+    /// Configuration file.
+    #[arg(long, env = "RAAS_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where store, pieces and key live.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the API, loopback only.
+    #[arg(long)]
+    pub admin: Option<String>,
+    /// Address of the data listener.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// With a devnet of its own: milliseconds per epoch; 0 means that time moves by command only.
+    #[arg(long, default_value_t = 1_000)]
+    pub epoch_ms: u64,
+    /// With a devnet of its own: the port of its chain RPC; 0 takes a free one.
+    #[arg(long, default_value_t = 1234)]
+    pub devnet_port: u16,
+}
+
+/// `raas demo`.
+#[cfg(feature = "devnet")]
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// The file or directory to store; the repository's own architecture page when none is named.
+    pub path: Option<PathBuf>,
+    /// End when everything is shown, with status 0 only if every step was verified.
+    #[arg(long)]
+    pub exit: bool,
+}
+
+/// `raas devnet`.
+#[cfg(feature = "devnet")]
+#[derive(Debug, ClapArgs)]
+pub struct Devnet {
+    /// Journal commands here, and go on from what is there.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Port of the chain RPC; providers take the ports after it. 0 takes free ones.
+    #[arg(long, default_value_t = 1234)]
+    pub port: u16,
+    /// Milliseconds per epoch; 0 means that time moves by `devnet_advance` only.
+    #[arg(long, default_value_t = 0)]
+    pub epoch_ms: u64,
+    /// Everything that looks random comes from this.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// 28 or 29.
+    #[arg(long, default_value_t = 28)]
+    pub network_version: u32,
+    /// Let providers pull from loopback addresses, as a node on this machine needs.
+    #[arg(long)]
+    pub allow_private: bool,
+}
+
+/// `raas upload`.
+#[derive(Debug, ClapArgs)]
+pub struct Upload {
+    /// A file or a directory; `-` reads a file from stdin.
+    pub path: PathBuf,
+    /// Refuse unless the bytes have this CID.
+    #[arg(long)]
+    pub cid: Option<String>,
+    /// Keep the bytes on the node and make no deals.
+    #[arg(long)]
+    pub no_deal: bool,
+    /// The path is a CAR.
+    #[arg(long)]
+    pub car: bool,
+}
+
+/// `raas get`.
+#[derive(Debug, ClapArgs)]
+pub struct Get {
+    /// The CID, with a path below it if wanted: CID/dir/file.
+    pub cid: String,
+    /// Where to put it; `-` is stdout. The default is the last name of the path, else the CID.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `raas job …`.
+#[derive(Debug, Subcommand)]
+pub enum Job {
+    /// Register a CID with a policy.
+    Register(Register),
+    /// List jobs.
+    List {
+        /// Only of this CID.
+        #[arg(long)]
+        cid: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one job with its copies.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// Spend nothing more for a job; what lives is listed.
+    Stop {
+        /// Its number.
+        id: u64,
+    },
+}
+
+/// `raas job register`.
+#[derive(Debug, ClapArgs)]
+pub struct Register {
+    /// The CID, in any form.
+    pub cid: String,
+    /// all, replication, renew or repair.
+    #[arg(long)]
+    pub job_type: Option<String>,
+    /// Copies on distinct operators.
+    #[arg(long)]
+    pub replicas: Option<String>,
+    /// Renew when no more than this many epochs are left.
+    #[arg(long)]
+    pub renew_before: Option<String>,
+    /// Repair when faulty for this many epochs.
+    #[arg(long)]
+    pub repair_after: Option<String>,
+    /// Term of new deals, epochs.
+    #[arg(long)]
+    pub duration: Option<String>,
+    /// When to stop renewing and repairing: 2030-01-31 or a full time.
+    #[arg(long)]
+    pub end_date: Option<String>,
+    /// The node's own copy: always, never, or a number of proven copies.
+    #[arg(long)]
+    pub keep_local: Option<String>,
+    /// Register it on the contract as well.
+    #[arg(long)]
+    pub on_chain: bool,
+}

@@ -1,0 +1,90 @@
+//! What the acts share.
+
+use crate::cli::demo::copies::Standing;
+use crate::cli::demo::digest::digest;
+use crate::cli::demo::report::Report;
+use crate::cli::demo::stage::Stage;
+use crate::cli::demo::{chain, report::ensure};
+use crate::cli::failure::Failure;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Most steps to any one thing the demo waits for. A term has some hundred events.
+const STEPS_MAX: u32 = 3_000;
+
+/// The running demo.
+pub struct Show<'a> {
+    /// Devnet and node.
+    pub stage: &'a Stage,
+    /// Where steps are told.
+    pub report: &'a Report,
+    /// What is stored.
+    pub path: PathBuf,
+    /// Its hash before anything was done.
+    pub digest: String,
+    /// Its CID, once stored.
+    pub cid: String,
+}
+
+impl<'a> Show<'a> {
+    /// Hashes the subject and says where everything is.
+    pub fn begin(stage: &'a Stage, report: &'a Report, path: &Path) -> Result<Self, Failure> {
+        let digest = digest(path)?;
+        let details = [
+            format!("api {}, data {}, chain rpc {}", stage.admin, stage.data, stage.rpc),
+            format!("contract {} (DealStatus)", stage.contract),
+            "all money here is play money; providers may pull from loopback".to_owned(),
+        ];
+        let text = format!("a node on {} with {} storage providers", stage.network, stage.providers.len());
+        let providers: serde_json::Map<_, _> =
+            stage.providers.iter().map(|(id, url)| (id.clone(), url.clone().into())).collect();
+        report.step(
+            "started",
+            &text,
+            &details,
+            json!({
+                "admin": stage.admin, "data": stage.data, "rpc": stage.rpc, "contract": stage.contract,
+                "providers": providers, "path": path.display().to_string(), "sha256": digest,
+            }),
+        );
+        Ok(Self { stage, report, path: path.to_owned(), digest, cid: String::new() })
+    }
+
+    /// How the holding stands at this rest.
+    pub async fn standing(&self) -> Result<Standing, Failure> {
+        Standing::ask(self.stage, &self.cid).await
+    }
+
+    /// Steps until `holds` gives something of the holding's standing.
+    pub async fn until<T>(
+        &self,
+        waited_for: &str,
+        mut holds: impl AsyncFnMut(&Standing) -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
+        self.stage.stepper.until(waited_for, STEPS_MAX, async |_| holds(&self.standing().await?).await).await
+    }
+
+    /// The contract's list, sorted.
+    pub async fn listed(&self) -> Result<Vec<u64>, Failure> {
+        let cid: raas_core::cid::DataCid = self.cid.parse()?;
+        chain::active_deals(&self.stage.stepper, &self.stage.contract, cid.cid()).await
+    }
+
+    /// Steps until the contract lists exactly `deals` as active.
+    pub async fn until_listed(&self, deals: &[u64]) -> Result<(), Failure> {
+        let mut wanted = deals.to_vec();
+        wanted.sort_unstable();
+        let waited_for = format!("getActiveDeals to return exactly {wanted:?}");
+        self.stage
+            .stepper
+            .until(&waited_for, STEPS_MAX, async |_| {
+                Ok::<_, Failure>((self.listed().await? == wanted).then_some(()))
+            })
+            .await
+    }
+
+    /// A claim that must hold.
+    pub fn ensure(&self, holds: bool, claim: impl FnOnce() -> String) -> Result<(), Failure> {
+        ensure(holds, claim)
+    }
+}

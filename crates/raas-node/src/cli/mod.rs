@@ -1,0 +1,28 @@
+//! The command line: one file per command. Data goes to stdout, talk to stderr.
+//!
+//! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
+//! Client commands use the public HTTP API only; nothing here reads the store.
+
+mod args;
+mod beside;
+mod client;
+mod explain;
+mod failure;
+mod get;
+mod job;
+mod output;
+mod run;
+mod signals;
+mod up;
+mod upload;
+mod words;
+
+#[cfg(feature = "devnet")]
+mod demo;
+#[cfg(feature = "devnet")]
+mod devnet;
+
+#[cfg(feature = "devnet")]
+pub use demo::stepper;
+pub use failure::Failure;
+pub use run::run;

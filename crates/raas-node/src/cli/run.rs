@@ -1,0 +1,50 @@
+//! Parses, runs, and maps the outcome to an exit code.
+
+use super::args::{Args, Command};
+use super::client::Client;
+use super::failure::Failure;
+use super::{explain, get, job, output, up, upload};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The whole command line.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    output::start_log(args.verbose);
+    // The first provider wins; a second call says that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let outcome = runtime.block_on(dispatch(args));
+    // A thread that waits for stdin or a disk does not hold the end up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+async fn dispatch(args: Args) -> Result<(), Failure> {
+    let json = args.json;
+    let node = || Client::new(&args.node, args.data_url.as_deref());
+    match args.command {
+        Command::Up(up) => up::up(&up, json).await,
+        #[cfg(feature = "devnet")]
+        Command::Demo(demo) => super::demo::demo(&demo, json).await,
+        #[cfg(feature = "devnet")]
+        Command::Devnet(devnet) => super::devnet::devnet(devnet, json).await,
+        Command::Upload(upload) => upload::upload(&node()?, &upload, json).await,
+        Command::Get(get) => get::get(&node()?, &get, json).await,
+        Command::Job(job) => job::job(&node()?, &job, json).await,
+        Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
+        Command::Why { cid } => explain::why(&node()?, &cid, json).await,
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    let (code, text) = failure.explain();
+    output::error(&text);
+    ExitCode::from(code)
+}

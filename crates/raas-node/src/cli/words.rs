@@ -1,0 +1,305 @@
+//! The API's JSON in words. What is not known here is shown as it came, so that a newer node hides nothing.
+
+use raas_core::gate::Hold;
+use raas_core::plan::{Action, Reason, Wait, WaitFor, Wake};
+use raas_core::select::Unfit;
+use raas_core::units::EPOCHS_PER_DAY;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A text without quotes, `-` for nothing, anything else as JSON.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A number of epochs with days beside it once there is at least one.
+pub fn epochs(count: i64) -> String {
+    match count / EPOCHS_PER_DAY {
+        0 => format!("{count} epochs"),
+        days => format!("{count} epochs ({days} d)"),
+    }
+}
+
+/// `replicate, renew, repair` as far as they are asked for.
+pub fn duties(duties: &Value) -> String {
+    let asked: Vec<&str> =
+        ["replicate", "renew", "repair"].into_iter().filter(|name| duties[*name] == true).collect();
+    if asked.is_empty() { "none".to_owned() } else { asked.join("+") }
+}
+
+/// Where a job came from.
+pub fn source(source: &Value) -> String {
+    match source["request"].as_u64() {
+        Some(request) => format!("contract request {request}"),
+        None => plain(&source["source"]),
+    }
+}
+
+/// A policy on one line.
+pub fn policy(policy: &Value) -> String {
+    let number = |name: &str| epochs(policy[name].as_i64().unwrap_or_default());
+    format!(
+        "{} copies, deals of {}, renewed {} before the end, repaired after {} of fault, local copy {}",
+        plain(&policy["replicas"]["target"]),
+        number("duration"),
+        number("renew_before"),
+        number("repair_after"),
+        keep_local(&policy["keep_local"]),
+    )
+}
+
+fn keep_local(keep: &Value) -> String {
+    match keep["until_proven"].as_u64() {
+        Some(copies) => format!("until {copies} are proven"),
+        None => plain(keep),
+    }
+}
+
+/// `3 of 3 proven, 1 pending`.
+pub fn standing(standing: &Value) -> String {
+    let mut text = format!("{} of {} proven", plain(&standing["proven"]), plain(&standing["target"]));
+    for name in ["pending", "suspect", "unknown"] {
+        if standing[name].as_u64().is_some_and(|count| count > 0) {
+            text.push_str(&format!(", {} {name}", plain(&standing[name])));
+        }
+    }
+    text
+}
+
+/// Orders with their places and deals, one row each under a head.
+pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
+    let head = ["SLOT", "STATE", "HEALTH", "DEAL", "PROVIDER", "OPERATOR", "END EPOCH", "WHY"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(orders.as_array().into_iter().flatten().map(|order| {
+        let slots: Vec<String> = order["slots"].as_array().into_iter().flatten().map(plain).collect();
+        [
+            if slots.is_empty() { "spare".to_owned() } else { slots.join(",") },
+            plain(&order["state"]),
+            health(&order["health"]["health"]),
+            plain(&order["dealId"]),
+            plain(&order["storageProvider"]),
+            plain(&order["operator"]),
+            plain(&order["endEpoch"]),
+            cause(&order["cause"]),
+        ]
+    }));
+    rows
+}
+
+fn health(health: &Value) -> String {
+    match health {
+        Value::Object(fields) => {
+            fields.iter().next().map(|(name, why)| format!("{name}: {}", plain(why))).unwrap_or_default()
+        }
+        other => plain(other),
+    }
+}
+
+/// `repair of 4`.
+fn cause(cause: &Value) -> String {
+    let kind = plain(&cause["cause"]);
+    match cause["of"].as_u64() {
+        Some(of) => format!("{kind} of order {of}"),
+        None => kind,
+    }
+}
+
+/// Why the node only observes.
+pub fn hold(hold: &Value) -> String {
+    read::<Hold>(hold, |hold| match hold {
+        Hold::NoEndpoint => "no chain endpoint answers".to_owned(),
+        Hold::HeadOld { head, expected } => {
+            format!("the endpoint's head {head} is older than the clock's epoch {expected}")
+        }
+        Hold::HeadAhead { head, expected } => {
+            format!("the endpoint's head {head} is ahead of the clock's epoch {expected}")
+        }
+        Hold::Disagreement { agreed, wanted } => {
+            format!("{agreed} endpoints agree on a finalized tipset, {wanted} must")
+        }
+        Hold::Contradiction => "an endpoint denies what was seen finalized before".to_owned(),
+    })
+}
+
+/// What happens now and why.
+pub fn action(action: &Value) -> String {
+    read::<Action>(action, |action| match action {
+        Action::Order { slots, cause, provider, operator, reason, .. } => {
+            let places: Vec<String> = slots.iter().map(|slot| slot.index.to_string()).collect();
+            let kind = serde_json::to_value(cause).map(|cause| self::cause(&cause)).unwrap_or_default();
+            format!(
+                "order a copy for slot {} at {provider} (operator {operator}), {kind}: {}",
+                places.join(","),
+                self::reason(&reason)
+            )
+        }
+        Action::Fill { slot, spare } => {
+            format!("put the spare copy of order {spare} into slot {}", slot.index)
+        }
+        Action::Attest { request, deal, .. } => {
+            format!("show deal {deal} on the contract for request {request}")
+        }
+        Action::Evict { piece, reason, .. } => {
+            format!("delete the local copy of {piece}: {}", self::reason(&reason))
+        }
+        Action::Cancel { order, .. } => format!("give up the unsigned order {order}"),
+    })
+}
+
+/// Why something is wanted.
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::SlotEmpty => "the slot has no copy".to_owned(),
+        Reason::Lost { of, reason } => format!("the copy of order {of} is lost ({reason:?})"),
+        Reason::Suspect { of, since, repair_after } => {
+            format!("the copy of order {of} is faulty since epoch {since}, for {repair_after} epochs or more")
+        }
+        Reason::TermEnds { of, end, window } => {
+            format!(
+                "the copy of order {of} ends at epoch {end}, inside the window of {}",
+                epochs(window.get())
+            )
+        }
+        Reason::Hedge { of, silent } => {
+            format!("the renewal of the last copy {of} by order {silent} is accepted but not published")
+        }
+        Reason::Recovered { of, proven_at } => {
+            format!("the copy of order {of} was seen proven again at epoch {proven_at}")
+        }
+        Reason::SpareFits { spare } => format!("the spare copy of order {spare} fits"),
+        Reason::NotAttested { request } => format!("request {request} does not show it yet"),
+        Reason::CopiesProven { proven, needed } => format!("{proven} copies are proven, {needed} are enough"),
+    }
+}
+
+/// What it waits for and until when.
+pub fn wait(wait: &Value) -> String {
+    read::<Wait>(wait, |wait| {
+        let slot = wait.slot.map(|slot| format!("slot {}: ", slot.index)).unwrap_or_default();
+        format!("{slot}{}, {}", waiting_for(&wait.for_), wake(wait.wake))
+    })
+}
+
+fn waiting_for(waiting: &WaitFor) -> String {
+    match waiting {
+        WaitFor::Gate(hold) => {
+            let hold = serde_json::to_value(hold).unwrap_or_default();
+            format!("nothing is started: {}", self::hold(&hold))
+        }
+        WaitFor::Bytes => "the bytes are not here yet".to_owned(),
+        WaitFor::Unknown { order, reason } => {
+            format!("the copy of order {order} could not be seen ({reason:?}), so nothing is done about it")
+        }
+        WaitFor::OrderUnderWay { order, provider } => format!("order {order} is on its way at {provider}"),
+        WaitFor::Patience { order, since, until } => {
+            format!(
+                "the copy of order {order} is faulty since epoch {since}; repaired if still so at {until}"
+            )
+        }
+        WaitFor::RenewalWindow { order, end, opens } => {
+            format!("the copy of order {order} ends at epoch {end}; its renewal window opens at {opens}")
+        }
+        WaitFor::Budget { needed, available } => {
+            format!("{needed} attoFIL are needed, {available} are available")
+        }
+        WaitFor::Provider { rejected } => {
+            let each: Vec<String> = rejected
+                .iter()
+                .map(|(provider, unfit)| format!("{provider} {}", self::unfit(*unfit)))
+                .collect();
+            format!("no provider fits: {}", each.join("; "))
+        }
+        WaitFor::Breaker { provider: Some(provider) } => {
+            format!("the storm breaker of {provider} is open: too many of its copies turned suspect at once")
+        }
+        WaitFor::Breaker { provider: None } => {
+            "the storm breaker of the fleet is open: too many copies turned suspect at once".to_owned()
+        }
+        WaitFor::Pace { started, cap } => {
+            format!("repairs are paced: {started} of {cap} started in this window")
+        }
+        WaitFor::MaxReplicas { occupied, max } => format!("{occupied} slots are occupied, {max} is the most"),
+        WaitFor::NotAsked => "no job asks for this".to_owned(),
+        WaitFor::Stopped => "every job is stopped; what lives is only watched".to_owned(),
+        WaitFor::LocalCopy { proven, needed, retrievable } => {
+            let read = if *retrievable { "was" } else { "was not yet" };
+            format!(
+                "the local copy stays: {proven} of {needed} proven, and a provider's copy {read} read back"
+            )
+        }
+        WaitFor::PolicyEnded { ends_at } => format!("the policy ended at epoch {ends_at}"),
+        WaitFor::NotSeen { provider, reason } => format!("{provider} could not be read ({reason:?})"),
+    }
+}
+
+fn unfit(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::NotAllowed => "is not allowed by the policy".to_owned(),
+        Unfit::OperatorInUse => "belongs to an operator that holds a copy already".to_owned(),
+        Unfit::NoAsk => "tells no price".to_owned(),
+        Unfit::TooSmall { size_min } => format!("takes nothing under {size_min} bytes"),
+        Unfit::TooLarge { size_max } => format!("takes nothing over {size_max} bytes"),
+        Unfit::TooDear { price } => {
+            format!("asks {price} attoFIL per GiB and epoch, above the policy's limit")
+        }
+        Unfit::AtCapacity => "has all the orders it takes at once".to_owned(),
+        Unfit::BacksOff { until } => format!("failed lately and is passed over until epoch {until}"),
+    }
+}
+
+fn wake(wake: Wake) -> String {
+    match wake {
+        Wake::At(epoch) => format!("until epoch {epoch}"),
+        Wake::OnRound => "looked at again every round".to_owned(),
+        Wake::OnProvider => "until a provider changes".to_owned(),
+        Wake::OnBudget => "until money arrives".to_owned(),
+        Wake::OnRelease => "until the breaker is released".to_owned(),
+        Wake::OnBytes => "until bytes arrive".to_owned(),
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value, say: impl FnOnce(T) -> String) -> String {
+    serde_json::from_value(value.clone()).map_or_else(|_| plain(value), say)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raas_core::ids::{HoldingId, OrderId};
+    use raas_core::units::Epoch;
+    use serde_json::json;
+
+    #[test]
+    fn waits_say_what_for_and_until_when() {
+        let waits = Wait {
+            holding: Some(HoldingId(1)),
+            slot: None,
+            for_: WaitFor::Patience { order: OrderId(4), since: Epoch(100), until: Epoch(2_980) },
+            wake: Wake::At(Epoch(3_000)),
+        };
+        let text = wait(&serde_json::to_value(waits).expect("JSON"));
+        assert_eq!(
+            text,
+            "the copy of order 4 is faulty since epoch 100; repaired if still so at 2980, until epoch 3000"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_shown_as_it_came() {
+        let newer = json!({ "action": "polish", "slot": 3 });
+        assert_eq!(action(&newer), newer.to_string());
+        assert_eq!(hold(&json!({ "hold": "no_endpoint" })), "no chain endpoint answers");
+    }
+
+    #[test]
+    fn duties_and_standing_are_counted() {
+        assert_eq!(duties(&json!({ "replicate": true, "renew": false, "repair": true })), "replicate+repair");
+        let standing =
+            self::standing(&json!({ "proven": 2, "target": 3, "pending": 1, "suspect": 0, "unknown": 0 }));
+        assert_eq!(standing, "2 of 3 proven, 1 pending");
+    }
+}
