@@ -10,9 +10,9 @@ use crate::store::{self, Store};
 use crate::tasks;
 use crate::world::World;
 use raas_core::gate::Hold;
+use raas_core::ids::ProviderId;
 use raas_core::observation::Round;
 use raas_core::ports::{Clock, Now};
-use raas_core::ids::ProviderId;
 use raas_core::units::{Epoch, Epochs};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -94,7 +94,14 @@ pub struct Engine<W: World> {
 impl<W: World> Engine<W> {
     /// An engine at rest.
     pub fn new(world: Arc<W>, store: Store, settings: Settings) -> Self {
-        Self { world, store, settings, status: std::sync::RwLock::default(), sending: Mutex::new(()), pass: Mutex::new(()) }
+        Self {
+            world,
+            store,
+            settings,
+            status: std::sync::RwLock::default(),
+            sending: Mutex::new(()),
+            pass: Mutex::new(()),
+        }
     }
 
     /// Its store.
@@ -173,7 +180,9 @@ impl<W: World> Engine<W> {
         };
         let on_round = !self.store.open_txs(None).await?.is_empty()
             || self.store.open_orders().await?.iter().any(|stored| !stored.order.state.is_active());
-        Ok(NextWake { epoch: [planned, due].into_iter().flatten().min(), on_round })
+        // A finalized height: the head is further by then, so this is never too late.
+        let release = self.store.breaker().await?.next_release();
+        Ok(NextWake { epoch: [planned, due, release].into_iter().flatten().min(), on_round })
     }
 }
 

@@ -163,7 +163,7 @@ impl Default for DealsSection {
     fn default() -> Self {
         Self {
             providers: Vec::new(),
-            price_max_attofil: "1000000000".to_owned(),
+            price_max_attofil: "2000000000".to_owned(),
             provider_capacity: 256,
             repairs_per_window: 100,
         }

@@ -36,7 +36,14 @@ struct Inner {
 impl Store {
     /// Opens or makes the store at `path`, brings its schema up to date, and takes over the leases for
     /// `holder` (a name for people to read). The file is made readable by its user only.
+    #[expect(clippy::disallowed_methods, reason = "the id of a new store")]
     pub async fn open(path: &Path, holder: &str) -> Result<Self, Error> {
+        Self::open_with_id(path, holder, rand::random()).await
+    }
+
+    /// As [`Store::open`]; a store that is made now gets this id. Two stores with one id and one wallet sign
+    /// different deals under the same UUID, so only a test that compares whole histories may choose it.
+    pub async fn open_with_id(path: &Path, holder: &str, new_id: [u8; 16]) -> Result<Self, Error> {
         let failed = |source| Error::Open { path: path.display().to_string(), source };
         make_private_file(path).map_err(|error| failed(error.into()))?;
         let options = options().filename(path).journal_mode(SqliteJournalMode::Wal);
@@ -46,10 +53,11 @@ impl Store {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| failed(error.into()))?;
-        Self::started(writer, reader, holder, rand::random()).await
+        Self::started(writer, reader, holder, new_id).await
     }
 
     /// A store that lives as long as its last clone, with a random id.
+    #[expect(clippy::disallowed_methods, reason = "the id of a new store")]
     pub async fn in_memory(holder: &str) -> Result<Self, Error> {
         Self::in_memory_with_id(holder, rand::random()).await
     }

@@ -1,0 +1,149 @@
+//! What a devnet lets a node do for itself: fund its key, find the providers, deploy the contract.
+//!
+//! On a network with value none of this happens; there all of it comes from the configuration.
+
+use crate::settings::ContractAt;
+use crate::store::{self, Store};
+use alloy_primitives::Bytes;
+use raas_clients::evm::created_address;
+use raas_clients::rpc::{Call, CallError, Pool};
+use raas_clients::wallet::KeyWallet;
+use raas_core::ids::ProviderId;
+use raas_core::ports::{Broadcast, Effect, Lane, Wallet};
+use raas_core::units::{AttoFil, Epoch};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The contract's artifact as the contracts folder exports it.
+const ARTIFACT: &str = include_str!("../../../../contracts/artifacts/DealStatus.json");
+/// An account with less is filled up.
+const FUND_BELOW: AttoFil = AttoFil::fil(100);
+/// To this much.
+const FUND: AttoFil = AttoFil::fil(1_000);
+/// Epochs a deployment is given.
+const DEPLOY_EPOCHS: u32 = 20;
+/// Pause between two looks for a receipt while the clock runs by itself.
+const RECEIPT_POLL: Duration = Duration::from_millis(50);
+
+/// Why a devnet cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A control method failed.
+    #[error("the devnet does not answer {method}")]
+    Control {
+        /// Which.
+        method: &'static str,
+        /// Why.
+        source: CallError,
+    },
+    /// An answer has an unknown shape.
+    #[error("the devnet's answer to {0} is not understood")]
+    Shape(&'static str),
+    /// The contract did not get there.
+    #[error("the contract was not deployed: {0}")]
+    Deploy(String),
+    /// The artifact is broken.
+    #[error("the contract artifact has no bytecode")]
+    Artifact,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+}
+
+/// Whether the endpoint is a devnet: it tells `devnet_now`.
+pub async fn is_devnet(pool: &Pool) -> bool {
+    pool.read::<Value>(Call::new("devnet_now", vec![])).await.is_ok()
+}
+
+async fn control(pool: &Pool, method: &'static str, params: Vec<Value>) -> Result<Value, BootstrapError> {
+    pool.read(Call::new(method, params)).await.map_err(|source| BootstrapError::Control { method, source })
+}
+
+/// All providers of the devnet.
+pub async fn providers(pool: &Pool) -> Result<Vec<ProviderId>, BootstrapError> {
+    const METHOD: &str = "devnet_providers";
+    let list = control(pool, METHOD, vec![]).await?;
+    let ids = list.as_array().map(|providers| {
+        providers
+            .iter()
+            .filter_map(|provider| provider["id"].as_str()?.get(2..)?.parse().ok().map(ProviderId::new))
+            .collect::<Vec<_>>()
+    });
+    ids.filter(|ids| !ids.is_empty()).ok_or(BootstrapError::Shape(METHOD))
+}
+
+/// Fills both accounts of the wallet up, once: a wallet that was spent empty on purpose stays so.
+pub async fn fund(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<(), BootstrapError> {
+    const MARK: &str = "devnet funded";
+    if store.meta(MARK).await?.is_some() {
+        return Ok(());
+    }
+    let accounts =
+        [(Lane::Native, wallet.native_address().to_string()), (Lane::Evm, wallet.eth_address().to_string())];
+    for (lane, address) in accounts {
+        let has = wallet.balance(lane).await.unwrap_or(AttoFil::ZERO);
+        if has < FUND_BELOW {
+            control(pool, "devnet_fund", vec![json!(address), json!(FUND.to_string())]).await?;
+        }
+    }
+    step(pool).await?;
+    store.put_meta(MARK, "yes").await?;
+    Ok(())
+}
+
+/// Lets time pass where it stands still until it is told to go: two epochs, so that a message and its receipt
+/// have a tipset each.
+async fn step(pool: &Pool) -> Result<(), BootstrapError> {
+    let now = control(pool, "devnet_now", vec![]).await?;
+    if now["epoch_ms"] == json!(0) {
+        control(pool, "devnet_advance", vec![json!(2)]).await?;
+    } else {
+        tokio::time::sleep(RECEIPT_POLL).await;
+    }
+    Ok(())
+}
+
+/// The contract this store deployed before, or a new one. Its address is stored before the transaction leaves.
+pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<ContractAt, BootstrapError> {
+    const MARK: &str = "devnet contract";
+    if let Some(stored) = store.meta(MARK).await?
+        && let Some((address, block)) = stored.split_once(' ')
+        && let Ok(block) = block.parse()
+        && has_code(pool, address).await?
+    {
+        return Ok(ContractAt { address: address.to_owned(), from_block: Epoch(block) });
+    }
+    let failed = |why: &str| BootstrapError::Deploy(why.to_owned());
+    let nonce = wallet.chain_nonce(Lane::Evm).await.map_err(|_| failed("the nonce could not be read"))?;
+    let address = format!("{:#x}", created_address(wallet.eth_address(), nonce));
+    let head = control(pool, "devnet_now", vec![]).await?;
+    let block = head["height"].as_i64().ok_or(BootstrapError::Shape("devnet_now"))?;
+    store.put_meta(MARK, &format!("{address} {block}")).await?;
+    let signed = match wallet.deploy(bytecode()?, nonce).await {
+        Effect::Done(signed) => signed,
+        Effect::Failed(why) | Effect::Uncertain(why) => return Err(BootstrapError::Deploy(why)),
+    };
+    match wallet.broadcast(Lane::Evm, &signed).await {
+        Broadcast::Taken | Broadcast::AlreadyKnown => {}
+        other => return Err(BootstrapError::Deploy(format!("{other:?}"))),
+    }
+    for _ in 0..DEPLOY_EPOCHS.saturating_mul(100) {
+        step(pool).await?;
+        if has_code(pool, &address).await? {
+            return Ok(ContractAt { address, from_block: Epoch(block) });
+        }
+    }
+    Err(failed("no tipset has executed it"))
+}
+
+async fn has_code(pool: &Pool, address: &str) -> Result<bool, BootstrapError> {
+    const METHOD: &str = "eth_getCode";
+    let code = control(pool, METHOD, vec![json!(address), json!("latest")]).await?;
+    Ok(code.as_str().is_some_and(|code| code.len() > 2))
+}
+
+fn bytecode() -> Result<Bytes, BootstrapError> {
+    let artifact: Value = serde_json::from_str(ARTIFACT).map_err(|_| BootstrapError::Artifact)?;
+    let text = artifact["bytecode"].as_str().ok_or(BootstrapError::Artifact)?;
+    text.parse().map_err(|_| BootstrapError::Artifact)
+}

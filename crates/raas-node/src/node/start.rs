@@ -1,0 +1,345 @@
+//! From a configuration to a running node.
+
+use super::bootstrap::{self, BootstrapError};
+use super::driver;
+use super::key::{self, KeyFileError};
+use super::real::{NodeClock, RealWorld};
+use crate::api::{self, App};
+use crate::blocks::{LocalBytes, PieceStore};
+use crate::config::{Config, ConfigError, Network};
+use crate::data;
+use crate::engine::{self, Engine};
+use crate::settings::{ContractAt, Settings};
+use crate::store::{self, Store};
+use axum::Router;
+use raas_clients::clock::{DevnetClock, WallClock};
+use raas_clients::evm::DealStatus;
+use raas_clients::filecoin::{Identity, IdentityError, LotusChain, identify};
+use raas_clients::guard::Reach;
+use raas_clients::provider::{Mk12, Mk12Config};
+use raas_clients::rpc::{EndpointConfig, Limits, Pool, PoolError};
+use raas_clients::source::{FetchLimits, Fetcher};
+use raas_clients::wallet::{KeyWallet, WalletConfig};
+use raas_core::units::{AttoFil, Epoch};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The most that the gas of one transaction may cost.
+const MAX_GAS_COST: AttoFil = AttoFil::fil(1);
+/// Largest payload fetched or uploaded where the configuration does not say: a 32 GiB sector's worth.
+const PAYLOAD_MAX_GIB: u64 = 31;
+/// How long a stop waits for requests and the pass under way.
+const GRACE: Duration = Duration::from_secs(30);
+/// A devnet's head is looked at this often.
+const DEVNET_POLL: Duration = Duration::from_millis(200);
+
+/// What a caller decides besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The endpoint of a devnet that runs in this process.
+    pub devnet_rpc: Option<String>,
+    /// Whether the loop runs by itself; a stepped node only moves by `quiesce`.
+    pub stepped: bool,
+    /// For tests of a whole history: a new store takes this id in place of a random one, and steps run one at a
+    /// time, so that with the same key and world the node signs and sends the same bytes in the same order.
+    pub reproducible: Option<[u8; 16]>,
+}
+
+/// Why a node does not start. Nothing is left bound.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error("the data directory {path}")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A port cannot be bound.
+    #[error("{key}: {address} cannot be bound ({source}); stop what listens there or choose another port")]
+    Bind {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The endpoints cannot be used.
+    #[error("chain.endpoints: {0}")]
+    Pool(#[from] PoolError),
+    /// The network is not established.
+    #[error("chain.endpoints")]
+    Identity(#[from] IdentityError),
+    /// The endpoints serve another network than the configuration names.
+    #[error("chain.endpoints serve chain id {found} ({name}), but network {network} has {wanted}")]
+    OtherNetwork {
+        /// As configured.
+        network: String,
+        /// Its chain id.
+        wanted: u64,
+        /// What the endpoints say.
+        found: u64,
+        /// Their network's name.
+        name: String,
+    },
+    /// No key.
+    #[error("wallet.key_file")]
+    Key(#[from] KeyFileError),
+    /// On a network with value the key must be named.
+    #[error("wallet.key_file: name the file with the node's key; only a devnet gets a key made")]
+    NoKey,
+    /// No provider to use.
+    #[error("deals.providers: name the miner actors this node may use, such as [\"f01000\"]")]
+    NoProviders,
+    /// The store cannot be used.
+    #[error("the store")]
+    Store(#[from] store::Error),
+    /// The devnet cannot be used.
+    #[error("the devnet")]
+    Bootstrap(#[from] BootstrapError),
+    /// A client cannot be built.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(String),
+}
+
+/// A running node.
+pub struct Handle {
+    /// Everything its handlers see.
+    pub app: Arc<App<RealWorld>>,
+    /// Where the API listens.
+    pub admin: SocketAddr,
+    /// Where providers and readers of bytes are served.
+    pub data: SocketAddr,
+    /// Which network.
+    pub network: String,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), engine::Error>>,
+}
+
+impl Handle {
+    /// `http://` and the admin address.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
+    /// `http://` and the data address.
+    #[must_use]
+    pub fn data_url(&self) -> String {
+        format!("http://{}", self.data)
+    }
+
+    /// Waits until a part of the node ends by itself, which is a failure.
+    pub async fn ended(&mut self) -> Option<engine::Error> {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Stops taking requests, lets what is under way end, and waits for it, at most the grace period.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, drained).await.is_err() {
+            tracing::warn!(grace_s = GRACE.as_secs(), "not everything ended in time");
+        }
+        self.tasks.abort_all();
+        self.app.engine.store().clone().close().await;
+    }
+}
+
+/// Binds, checks the network, and starts the loop.
+pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartError> {
+    let network = config.network()?;
+    let (admin, data) =
+        (bind("listen.admin", config.listen.admin).await?, bind("listen.data", config.listen.data).await?);
+    let data_address = local("listen.data", config.listen.data, &data)?;
+    let public_url = config.listen.public_url.clone().unwrap_or_else(|| format!("http://{data_address}"));
+    let pool = pool(config, &network, options)?;
+    let identity = identified(&pool, &network).await?;
+    let devnet = bootstrap::is_devnet(&pool).await;
+    let data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
+    std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
+    #[expect(clippy::disallowed_methods, reason = "the id of a new store, where none is given")]
+    let new_id = options.reproducible.unwrap_or_else(rand::random);
+    let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
+    store.bind_network(&identity.network_name, &identity.genesis_cid).await?;
+    let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
+    let mut settings = config.settings(public_url)?;
+    if options.reproducible.is_some() {
+        settings.concurrency = 1;
+    }
+    let wallet = wallet(config, &pool, &identity, devnet)?;
+    if devnet {
+        bootstrap::fund(&pool, &wallet, &store).await?;
+        if settings.providers.is_empty() {
+            settings.providers = bootstrap::providers(&pool).await?;
+        }
+    }
+    if settings.providers.is_empty() {
+        return Err(StartError::NoProviders);
+    }
+    settings.contract = contract_at(config, &pool, &wallet, &store, devnet).await?;
+    let world =
+        world(config, &pool, &identity, wallet, &pieces, &settings, devnet, &network, options).await?;
+    let shown = if devnet { format!("devnet ({})", identity.network_name) } else { identity.network_name };
+    let app = Arc::new(App {
+        engine: Engine::new(Arc::new(world), store, settings),
+        pieces,
+        wake: tokio::sync::Notify::new(),
+        network: shown.clone(),
+        upload_max_bytes: payload_max(config),
+        devnet,
+    });
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let admin_address = local("listen.admin", config.listen.admin, &admin)?;
+    tasks.spawn(serve(admin, api::router(Arc::clone(&app)), stop.clone()));
+    tasks.spawn(serve(data, data::router(Arc::clone(&app)), stop.clone()));
+    if !options.stepped {
+        let poll = if devnet { DEVNET_POLL } else { Duration::from_millis(config.chain.poll_ms.max(100)) };
+        tasks.spawn(driver::drive(Arc::clone(&app), poll, stop.clone()));
+    }
+    Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
+}
+
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), engine::Error> {
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "a listener ended");
+    }
+    Ok(())
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { key, address, source })
+}
+
+fn local(key: &'static str, address: SocketAddr, listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Bind { key, address, source })
+}
+
+/// Who holds the leases, for people who read the store.
+fn holder() -> String {
+    format!("process {}", std::process::id())
+}
+
+fn payload_max(config: &Config) -> u64 {
+    config.sources.fetch_max_gib.unwrap_or(PAYLOAD_MAX_GIB).saturating_mul(1 << 30)
+}
+
+fn pool(config: &Config, network: &Network, options: &Options) -> Result<Pool, StartError> {
+    let urls = match &options.devnet_rpc {
+        Some(url) => vec![url.clone()],
+        None if config.chain.endpoints.is_empty() => network.default_endpoints(),
+        None => config.chain.endpoints.clone(),
+    };
+    let endpoints: Result<Vec<EndpointConfig>, PoolError> = urls
+        .iter()
+        .map(|url| {
+            let parsed = url::Url::parse(url).map_err(|_| PoolError::NotHttp(url.clone()))?;
+            Ok(EndpointConfig::new(parsed))
+        })
+        .collect();
+    Ok(Pool::new(&endpoints?, Limits::default(), config.chain.agree as usize)?)
+}
+
+async fn identified(pool: &Pool, network: &Network) -> Result<Identity, StartError> {
+    let identity = identify(pool).await?;
+    match network.chain_id() {
+        Some(wanted) if wanted != identity.chain_id => Err(StartError::OtherNetwork {
+            network: network.to_string(),
+            wanted,
+            found: identity.chain_id,
+            name: identity.network_name,
+        }),
+        _ => Ok(identity),
+    }
+}
+
+fn wallet(config: &Config, pool: &Pool, identity: &Identity, devnet: bool) -> Result<KeyWallet, StartError> {
+    let key = match (&config.wallet.key_file, devnet) {
+        (Some(path), false) => key::read(path)?,
+        (Some(path), true) => key::read_or_make(path)?,
+        (None, true) => key::read_or_make(&config.data_dir.join("wallet.key"))?,
+        (None, false) => return Err(StartError::NoKey),
+    };
+    let settings = WalletConfig { chain_id: identity.chain_id, contract: None, max_gas_cost: MAX_GAS_COST };
+    Ok(KeyWallet::new(key, pool.clone(), settings))
+}
+
+/// The configured contract; on a devnet one is deployed when none is named.
+async fn contract_at(
+    config: &Config,
+    pool: &Pool,
+    wallet: &KeyWallet,
+    store: &Store,
+    devnet: bool,
+) -> Result<Option<ContractAt>, StartError> {
+    match &config.contract.address {
+        Some(address) => Ok(Some(ContractAt {
+            address: address.to_ascii_lowercase(),
+            from_block: Epoch(config.contract.from_block.unwrap_or(0)),
+        })),
+        None if devnet => Ok(Some(bootstrap::contract(pool, wallet, store).await?)),
+        None => Ok(None),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn world(
+    config: &Config,
+    pool: &Pool,
+    identity: &Identity,
+    wallet: KeyWallet,
+    pieces: &PieceStore,
+    settings: &Settings,
+    devnet: bool,
+    network: &Network,
+    options: &Options,
+) -> Result<RealWorld, StartError> {
+    let reach = Reach::allow_private(devnet);
+    let client = |error: &dyn std::fmt::Display| StartError::Client(error.to_string());
+    let contract = match &settings.contract {
+        Some(at) => Some(at.address.parse().map_err(|_| client(&"contract.address is no address"))?),
+        None => None,
+    };
+    let wallet = match contract {
+        Some(address) => wallet.with_contract(address),
+        None => wallet,
+    };
+    let clock = if devnet {
+        let urls = match (&options.devnet_rpc, network) {
+            (Some(url), _) | (None, Network::Url(url)) => url.clone(),
+            _ => config.chain.endpoints.first().cloned().unwrap_or_default(),
+        };
+        let url = url::Url::parse(&urls).map_err(|error| client(&error))?;
+        NodeClock::Devnet(
+            DevnetClock::connect(EndpointConfig::new(url)).await.map_err(|error| client(&error))?,
+        )
+    } else {
+        NodeClock::Wall(WallClock::new(identity.genesis_unix, identity.block_delay_secs))
+    };
+    let fetcher = Fetcher::new(reach, FetchLimits::default()).map_err(|error| client(&error))?;
+    Ok(RealWorld {
+        chain: LotusChain::new(pool.clone(), wallet.native_address()),
+        contract: contract.map(|address| DealStatus::new(pool.clone(), address)),
+        deal_maker: Mk12::new(Mk12Config { reach, ..Mk12Config::default() })
+            .map_err(|error| client(&error))?,
+        bytes: LocalBytes::new(pieces.clone(), fetcher, config.sources.gateways.clone(), payload_max(config)),
+        wallet,
+        clock,
+    })
+}
