@@ -1,4 +1,7 @@
 //! `devnet_*`: what the network does, by command. Positional parameters; never touched by RPC faults.
+//!
+//! Whatever shapes history is a command of the world and journaled. The speed of the clock (`devnet_setEpochMs`) and
+//! the endpoint's faults (`devnet_setRpc`) are of the running process: after a restart they are as configured.
 
 use super::{RpcError, fault::FaultMode, params::Params, server::Server};
 use crate::{

@@ -47,7 +47,7 @@ impl World {
 
     /// SettleDealPayments for one deal; the exit code of its item when it cannot be settled.
     pub(super) fn settle(&mut self, epoch: i64, id: DealId, message: Cid) -> Result<Settlement, i64> {
-        let (deal, phase) = self.market.deal(id, super::StateAt(i64::MAX))?;
+        let (deal, phase) = self.market.deal(id, super::StateAt::NEWEST)?;
         let deal = deal.clone();
         let Phase::Active { sector, since, .. } = phase else {
             if deal.proposal.start.0 < epoch {

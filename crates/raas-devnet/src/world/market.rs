@@ -119,7 +119,7 @@ impl Market {
 
     /// The newest phase of a deal that is not removed.
     pub(super) fn current(&self, id: DealId) -> Option<(&Deal, Phase)> {
-        self.deal(id, StateAt(i64::MAX)).ok()
+        self.deal(id, StateAt::NEWEST).ok()
     }
 
     pub(super) fn set_phase(&mut self, id: DealId, epoch: i64, phase: Phase) {
@@ -151,7 +151,7 @@ impl Market {
 
     /// The newest escrow and locked funds of an account.
     pub(super) fn funds(&self, account: ActorId) -> Balance {
-        self.balance(account, StateAt(i64::MAX))
+        self.balance(account, StateAt::NEWEST)
     }
 
     pub(super) fn change(&mut self, account: ActorId, epoch: i64, change: impl FnOnce(&mut Balance)) {

@@ -64,79 +64,83 @@ pub struct NativeReceipt {
 impl World {
     /// Admits a signed message and answers its CID.
     pub(super) fn push(&mut self, signed: SignedMessage) -> Result<Cid, CommandError> {
-        let refuse = |why: String| CommandError::Mempool(why);
-        let cid = signed.cid().map_err(|error| refuse(error.to_string()))?;
+        let cid = signed.cid().map_err(|error| refused(error.to_string()))?;
         let message = &signed.message;
-        let newest = StateAt(i64::MAX);
         let sender = self
             .actors
-            .lookup(&message.from, newest)
-            .ok_or_else(|| refuse(format!("failed to look up actor {}: actor not found", message.from)))?;
+            .lookup(&message.from, StateAt::NEWEST)
+            .ok_or_else(|| refused(format!("failed to look up actor {}: actor not found", message.from)))?;
         let key = self.actors.robust(sender).cloned().unwrap_or_else(|| message.from.clone());
-        signed.verify(&key).map_err(|error| refuse(format!("signature verification failed: {error}")))?;
-        let next = self.next_nonce(sender);
-        let executed = self.actors.wallet(sender, newest).unwrap_or_default();
-        let required = message.value.plus(fee_cap(message));
-        if message.version != 0 {
-            return Err(refuse(format!("'Version' unsupported: {}", message.version)));
-        }
-        if message.nonce < executed.nonce {
-            let (want, got) = (executed.nonce, message.nonce);
-            return Err(refuse(format!(
-                "minimum expected nonce is {want}, got {got}: message nonce too low"
+        signed.verify(&key).map_err(|error| refused(format!("signature verification failed: {error}")))?;
+        check_form(message)?;
+        self.check_nonce(sender, message)?;
+        self.check_place(sender, message, &cid)?;
+        self.check_funds(sender, message)?;
+        self.mempool.insert((sender, message.nonce), Waiting { signed, cid });
+        Ok(cid)
+    }
+
+    /// Nonces are taken strictly in order.
+    fn check_nonce(&self, sender: ActorId, message: &Message) -> Result<(), CommandError> {
+        let executed = self.actors.wallet(sender, StateAt::NEWEST).unwrap_or_default().nonce;
+        let (next, got) = (self.next_nonce(sender), message.nonce);
+        if got < executed {
+            return Err(refused(format!(
+                "minimum expected nonce is {executed}, got {got}: message nonce too low"
             )));
         }
-        if message.nonce > next {
-            let got = message.nonce;
-            return Err(refuse(format!(
+        if got > next {
+            return Err(refused(format!(
                 "message nonce has too big a gap, expected {next}, got {got}: unfulfilled nonce gap"
             )));
         }
-        if message.gas_limit < i64::try_from(gas_of(message)).unwrap_or(i64::MAX) {
-            return Err(refuse(format!(
-                "'GasLimit' field cannot be less than the cost of storing a message on chain {} < {}",
-                message.gas_limit,
-                gas_of(message)
-            )));
-        }
-        if message.gas_fee_cap.0 < u128::from(fevm::BASE_FEE) {
-            return Err(refuse(format!(
-                "GasFeeCap doesn't meet base fee lower bound for inclusion in the next 20 blocks: {} < {}: gas fee cap too low",
-                message.gas_fee_cap,
-                fevm::BASE_FEE
-            )));
-        }
-        if let Some(old) = self.mempool.get(&(sender, message.nonce)) {
-            if old.cid == cid {
-                return Err(refuse("message with nonce already exists".to_owned()));
+        Ok(())
+    }
+
+    /// Another message with this nonce is replaced only by one that pays a quarter more.
+    fn check_place(&self, sender: ActorId, message: &Message, cid: &Cid) -> Result<(), CommandError> {
+        match self.mempool.get(&(sender, message.nonce)) {
+            Some(old) if old.cid == *cid => Err(refused("message with nonce already exists".to_owned())),
+            Some(old) => {
+                let least = AttoFil(old.signed.message.gas_premium.0.saturating_mul(5) / 4 + 1);
+                if message.gas_premium < least {
+                    let why = format!("replace by fee has too low GasPremium: need at least {least}");
+                    return Err(refused(why));
+                }
+                Ok(())
             }
-            let least = AttoFil(old.signed.message.gas_premium.0 * 5 / 4 + 1);
-            if message.gas_premium < least {
-                return Err(refuse(format!("replace by fee has too low GasPremium: need at least {least}")));
+            None if self.waiting_of(sender).count() >= PER_SENDER => {
+                Err(refused("too many pending messages for actor".to_owned()))
             }
-        } else if self.mempool.range((sender, 0)..=(sender, u64::MAX)).count() >= PER_SENDER {
-            return Err(refuse("too many pending messages for actor".to_owned()));
+            None => Ok(()),
         }
-        let bound: AttoFil = self
-            .mempool
-            .range((sender, 0)..=(sender, u64::MAX))
-            .filter(|((_, nonce), _)| *nonce != message.nonce)
-            .map(|(_, waiting)| waiting.signed.message.value.plus(fee_cap(&waiting.signed.message)))
-            .fold(required, AttoFil::plus);
-        if executed.balance < bound {
-            return Err(refuse(format!(
-                "not enough funds including pending messages (required: {bound}, balance: {})",
-                executed.balance
+    }
+
+    /// The sender must be able to pay all its waiting messages at their dearest.
+    fn check_funds(&self, sender: ActorId, message: &Message) -> Result<(), CommandError> {
+        let balance = self.actors.wallet(sender, StateAt::NEWEST).unwrap_or_default().balance;
+        let required = self
+            .waiting_of(sender)
+            .filter(|other| other.nonce != message.nonce)
+            .map(most_it_costs)
+            .fold(most_it_costs(message), AttoFil::plus);
+        if balance < required {
+            return Err(refused(format!(
+                "not enough funds including pending messages (required: {required}, balance: {balance})"
             )));
         }
-        self.mempool.insert((sender, message.nonce), Waiting { signed, cid });
-        Ok(cid)
+        Ok(())
+    }
+
+    fn waiting_of(&self, sender: ActorId) -> impl Iterator<Item = &Message> {
+        let all = self.mempool.range((sender, 0)..=(sender, u64::MAX));
+        all.map(|(_, waiting)| &waiting.signed.message)
     }
 
     /// The nonce the sender's next message needs, pending ones included.
     #[must_use]
     pub fn next_nonce(&self, sender: ActorId) -> u64 {
-        let executed = self.actors.wallet(sender, StateAt(i64::MAX)).unwrap_or_default().nonce;
+        let executed = self.actors.wallet(sender, StateAt::NEWEST).unwrap_or_default().nonce;
         let pending = self.mempool.range((sender, 0)..=(sender, u64::MAX)).next_back();
         pending.map_or(executed, |((_, nonce), _)| executed.max(nonce + 1))
     }
@@ -187,7 +191,7 @@ impl World {
     }
 
     fn record_receipt(&mut self, from: ActorId, receipt: NativeReceipt) {
-        let to = self.actors.lookup(&receipt.message.to, StateAt(i64::MAX)).unwrap_or(ActorId(0));
+        let to = self.actors.lookup(&receipt.message.to, StateAt::NEWEST).unwrap_or(ActorId(0));
         let fact = Fact::Message {
             cid: receipt.cid.to_string(),
             from,
@@ -266,7 +270,7 @@ impl World {
     fn execute(&mut self, epoch: i64, from: ActorId, cid: Cid, message: &Message) -> (i64, Vec<u8>) {
         let value = message.value;
         let fail = |exit| (exit, Vec::new());
-        if self.actors.wallet(from, StateAt(i64::MAX)).unwrap_or_default().balance < value {
+        if self.actors.wallet(from, StateAt::NEWEST).unwrap_or_default().balance < value {
             return fail(SYS_INSUFFICIENT_FUNDS);
         }
         let Some(to) = self.actors.ensure(&message.to, epoch) else { return fail(SYS_INVALID_RECEIVER) };
@@ -380,7 +384,37 @@ fn gas_of(message: &Message) -> u64 {
     GAS_BASE + GAS_PER_BYTE * message.params.len() as u64
 }
 
-/// The most a message can cost in gas.
-fn fee_cap(message: &Message) -> AttoFil {
-    message.gas_fee_cap.times(u64::try_from(message.gas_limit).unwrap_or(0))
+/// Value and gas at the fee cap.
+fn most_it_costs(message: &Message) -> AttoFil {
+    let gas = u64::try_from(message.gas_limit).unwrap_or(0);
+    message.value.plus(message.gas_fee_cap.times(gas))
+}
+
+fn refused(why: String) -> CommandError {
+    CommandError::Mempool(why)
+}
+
+/// What the mempool asks of a message whoever sends it.
+fn check_form(message: &Message) -> Result<(), CommandError> {
+    let (gas, base_fee) = (gas_of(message), u128::from(fevm::BASE_FEE));
+    if message.version != 0 {
+        return Err(refused(format!("'Version' unsupported: {}", message.version)));
+    }
+    if message.gas_limit < i64::try_from(gas).unwrap_or(i64::MAX) {
+        return Err(refused(format!(
+            "'GasLimit' field cannot be less than the cost of storing a message on chain {} < {gas}",
+            message.gas_limit
+        )));
+    }
+    if message.gas_premium > message.gas_fee_cap {
+        return Err(refused("'GasFeeCap' less than 'GasPremium'".to_owned()));
+    }
+    if message.gas_fee_cap.0 < base_fee {
+        return Err(refused(format!(
+            "GasFeeCap doesn't meet base fee lower bound for inclusion in the next 20 blocks: {} < {base_fee}: gas \
+             fee cap too low",
+            message.gas_fee_cap
+        )));
+    }
+    Ok(())
 }

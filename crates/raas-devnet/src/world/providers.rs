@@ -175,7 +175,7 @@ impl World {
 
     /// A provider collects what a deal that ended still owes it.
     pub(super) fn settle_own(&mut self, epoch: i64, provider: ProviderId, deal: DealId) {
-        if self.market.deal(deal, StateAt(i64::MAX)).is_err() {
+        if self.market.deal(deal, StateAt::NEWEST).is_err() {
             return;
         }
         let params: Bitfield = [deal.0].into_iter().collect();

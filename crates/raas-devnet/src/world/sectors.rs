@@ -74,16 +74,15 @@ impl World {
     pub(super) fn reach(&self, target: &Sectors) -> Result<Vec<SectorNumber>, CommandError> {
         let provider = target.provider;
         let miner = self.miners.get(&provider).ok_or(CommandError::UnknownProvider(provider))?;
-        let newest = StateAt(i64::MAX);
         match &target.sectors {
             None => Ok(miner
-                .sectors(newest)
+                .sectors(StateAt::NEWEST)
                 .filter(|(_, phase)| phase.is_live())
                 .map(|(sector, _)| sector.number)
                 .collect()),
             Some(named) => {
                 let dead = |number: &&SectorNumber| {
-                    miner.sector(**number, newest).is_none_or(|(_, phase)| !phase.is_live())
+                    miner.sector(**number, StateAt::NEWEST).is_none_or(|(_, phase)| !phase.is_live())
                 };
                 match named.iter().find(dead) {
                     Some(sector) => Err(CommandError::UnknownSector { provider, sector: *sector }),
@@ -136,7 +135,7 @@ impl World {
 
     fn newest(&self, provider: ProviderId, number: SectorNumber) -> Option<(&Miner, &Sector, SectorPhase)> {
         let miner = self.miners.get(&provider)?;
-        let (sector, phase) = miner.sector(number, StateAt(i64::MAX))?;
+        let (sector, phase) = miner.sector(number, StateAt::NEWEST)?;
         Some((miner, sector, phase))
     }
 

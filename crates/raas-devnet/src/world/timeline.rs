@@ -5,6 +5,9 @@
 pub struct StateAt(pub i64);
 
 impl StateAt {
+    /// Everything so far, what the tipset at the head has done included.
+    pub const NEWEST: Self = Self(i64::MAX);
+
     /// The state a native read at the tipset of `height` sees: before that tipset's own messages.
     #[must_use]
     pub const fn before(height: i64) -> Self {

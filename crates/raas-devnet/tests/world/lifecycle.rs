@@ -195,7 +195,9 @@ fn pieces_that_fill_a_sector_each_get_their_own() {
     }
     network.advance(100);
     for cid in &cids {
-        let Some((_, Phase::Active { sector, .. })) = network.world.deal_by_proposal(cid) else { panic!("{cid}") };
+        let Some((_, Phase::Active { sector, .. })) = network.world.deal_by_proposal(cid) else {
+            panic!("{cid}")
+        };
         sectors.push(sector.0);
     }
     sectors.sort_unstable();
