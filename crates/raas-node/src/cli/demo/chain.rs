@@ -84,10 +84,15 @@ fn runs_contain(runs: &Value, wanted: u64) -> bool {
     false
 }
 
-/// The deals that the contract says are active for a CID: what anyone gets from `eth_call`.
-pub async fn active_deals(stepper: &Stepper, contract: &str, cid: &cid::Cid) -> Result<Vec<u64>, Failure> {
+/// The deals that the contract says are active for a CID at a block: what anyone gets from `eth_call`.
+pub async fn active_deals(
+    stepper: &Stepper,
+    contract: &str,
+    cid: &cid::Cid,
+    block: &str,
+) -> Result<Vec<u64>, Failure> {
     let data = call("getActiveDeals(bytes)", &cid.to_bytes());
-    let answer = stepper.rpc("eth_call", json!([{ "to": contract, "data": data }, "latest"])).await?;
+    let answer = stepper.rpc("eth_call", json!([{ "to": contract, "data": data }, block])).await?;
     let bytes = hex::decode(text(&answer)?.trim_start_matches("0x"))?;
     let mut deals: Vec<u64> = pairs(&bytes)
         .ok_or_else(|| Failure::failed("getActiveDeals: unreadable answer"))?

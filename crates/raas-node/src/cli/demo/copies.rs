@@ -63,11 +63,6 @@ impl Copy {
         self.health == "proven"
     }
 
-    /// Whether it is on its way.
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.state.as_str(), "planned" | "signed" | "delivered" | "accepted" | "published")
-    }
-
     /// Deal, provider, operator, proposal, for a person.
     pub fn line(&self) -> String {
         let slot = self.slot.map_or_else(|| "spare".to_owned(), |slot| format!("slot {slot}"));

@@ -44,6 +44,7 @@ async fn acts(stage: &Stage, path: &std::path::Path, json: bool, began: Instant)
     renew::renew(&mut show).await?;
     repair::fault(&mut show).await?;
     repair::terminate(&mut show).await?;
+    repair::listed(&mut show).await?;
     retrieve::retrieve(&mut show).await?;
     let took = began.elapsed();
     let text =

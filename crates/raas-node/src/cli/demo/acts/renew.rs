@@ -22,10 +22,10 @@ pub async fn renew(show: &mut Show<'_>) -> Result<(), Failure> {
     show.report.step("waits", &said, &[], json!({ "opens": opens, "end": end }));
 
     let overlap = show
-        .until("renewals on their way", async |standing| {
+        .until("renewals published and not active yet", async |standing| {
             still_proven(show, standing, &old).await?;
-            let under_way = renewals(standing, &old).iter().filter(|copy| copy.is_under_way()).count();
-            Ok((under_way == old.len()).then(|| standing.clone()))
+            let published = renewals(standing, &old).iter().filter(|copy| copy.state == "published").count();
+            Ok((published == old.len()).then(|| standing.clone()))
         })
         .await?;
     show.ensure(overlap.head >= opens, || format!("head {} is inside the window", overlap.head))?;
@@ -73,8 +73,6 @@ pub async fn renew(show: &mut Show<'_>) -> Result<(), Failure> {
         }),
     );
 
-    let deals: Vec<u64> = new.iter().filter_map(|copy| copy.deal).collect();
-    show.until_listed(&deals).await?;
     let ended = show
         .until("the end of the old generation", async |standing| {
             let over =
@@ -83,10 +81,10 @@ pub async fn renew(show: &mut Show<'_>) -> Result<(), Failure> {
         })
         .await?;
     ended.verify(show.stage, &new).await?;
+    let listed = show.until_listed(&new).await?;
     let said = format!(
         "the old deals have ended by epoch {}; getActiveDeals returns exactly their successors {:?}",
-        ended.finalized,
-        show.listed().await?
+        ended.finalized, listed.deals
     );
     show.report.step(
         "ended",
@@ -94,7 +92,7 @@ pub async fn renew(show: &mut Show<'_>) -> Result<(), Failure> {
         &[format!("tipset {}", ended.tipset)],
         json!({
             "round": ended.facts(), "old": facts(&old), "copies": facts(&new), "pieceCid": ended.piece,
-            "contract": show.stage.contract, "cid": show.cid, "activeDeals": show.listed().await?,
+            "contract": show.stage.contract, "cid": show.cid, "block": listed.block, "activeDeals": listed.deals,
         }),
     );
     Ok(())

@@ -83,6 +83,29 @@ pub async fn terminate(show: &mut Show<'_>) -> Result<(), Failure> {
     finished(show, &victim, &ordered, "lost by two witnesses, so at once").await
 }
 
+/// What the contract lists now. The market does not see faults, so a faulty deal is active there.
+pub async fn listed(show: &mut Show<'_>) -> Result<(), Failure> {
+    let standing = show.standing().await?;
+    let active: Vec<Copy> = standing.copies.iter().filter(|copy| copy.state == "active").cloned().collect();
+    let faulty: Vec<u64> =
+        active.iter().filter(|copy| !copy.is_proven()).filter_map(|copy| copy.deal).collect();
+    let listed = show.until_listed(&active).await?;
+    let said = format!(
+        "getActiveDeals returns {:?}: the proven ones, and {faulty:?}, whose fault the market does not see",
+        listed.deals
+    );
+    show.report.step(
+        "listed",
+        &said,
+        &[],
+        json!({
+            "cid": show.cid, "contract": show.stage.contract, "block": listed.block,
+            "activeDeals": listed.deals, "faultyDeals": faulty,
+        }),
+    );
+    Ok(())
+}
+
 /// A proven copy in a slot, of the earliest place.
 async fn victim(show: &Show<'_>) -> Result<Copy, Failure> {
     let mut proven = show.standing().await?.proven();

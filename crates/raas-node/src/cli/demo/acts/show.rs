@@ -1,6 +1,6 @@
 //! What the acts share.
 
-use crate::cli::demo::copies::Standing;
+use crate::cli::demo::copies::{Copy, Standing};
 use crate::cli::demo::digest::digest;
 use crate::cli::demo::report::Report;
 use crate::cli::demo::stage::Stage;
@@ -11,6 +11,14 @@ use std::path::{Path, PathBuf};
 
 /// Most steps to any one thing the demo waits for. A term has some hundred events.
 const STEPS_MAX: u32 = 3_000;
+
+/// What `getActiveDeals` returned.
+pub struct Listed {
+    /// Deal ids, sorted.
+    pub deals: Vec<u64>,
+    /// The block, as hex.
+    pub block: String,
+}
 
 /// The running demo.
 pub struct Show<'a> {
@@ -64,21 +72,25 @@ impl<'a> Show<'a> {
         self.stage.stepper.until(waited_for, STEPS_MAX, async |_| holds(&self.standing().await?).await).await
     }
 
-    /// The contract's list, sorted.
-    pub async fn listed(&self) -> Result<Vec<u64>, Failure> {
+    /// The contract's list now, sorted, and the block it was read at.
+    async fn listed(&self) -> Result<Listed, Failure> {
+        let block = self.stage.stepper.rpc("eth_blockNumber", json!([])).await?;
+        let block = block.as_str().unwrap_or("latest").to_owned();
         let cid: raas_core::cid::DataCid = self.cid.parse()?;
-        chain::active_deals(&self.stage.stepper, &self.stage.contract, cid.cid()).await
+        let deals = chain::active_deals(&self.stage.stepper, &self.stage.contract, cid.cid(), &block).await?;
+        Ok(Listed { deals, block })
     }
 
-    /// Steps until the contract lists exactly `deals` as active.
-    pub async fn until_listed(&self, deals: &[u64]) -> Result<(), Failure> {
-        let mut wanted = deals.to_vec();
+    /// Steps until the contract lists exactly the deals of `copies` as active.
+    pub async fn until_listed(&self, copies: &[Copy]) -> Result<Listed, Failure> {
+        let mut wanted: Vec<u64> = copies.iter().filter_map(|copy| copy.deal).collect();
         wanted.sort_unstable();
         let waited_for = format!("getActiveDeals to return exactly {wanted:?}");
         self.stage
             .stepper
             .until(&waited_for, STEPS_MAX, async |_| {
-                Ok::<_, Failure>((self.listed().await? == wanted).then_some(()))
+                let listed = self.listed().await?;
+                Ok::<_, Failure>((listed.deals == wanted).then_some(listed))
             })
             .await
     }

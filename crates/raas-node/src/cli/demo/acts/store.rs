@@ -2,6 +2,7 @@
 
 use super::Show;
 use crate::cli::args::Upload;
+use crate::cli::demo::copies::Copy;
 use crate::cli::failure::Failure;
 use crate::cli::upload;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ pub async fn store(show: &mut Show<'_>) -> Result<(), Failure> {
         "{COPIES} of {COPIES} copies are active in proven sectors at finalized epoch {}",
         standing.finalized
     );
-    let mut details: Vec<String> = copies.iter().map(super::super::copies::Copy::line).collect();
+    let mut details: Vec<String> = copies.iter().map(Copy::line).collect();
     details.push(format!("tipset {}", standing.tipset));
     show.report.step(
         "proven",
@@ -57,20 +58,18 @@ pub async fn store(show: &mut Show<'_>) -> Result<(), Failure> {
         &details,
         json!({
             "cid": show.cid, "pieceCid": standing.piece, "round": standing.facts(),
-            "copies": copies.iter().map(super::super::copies::Copy::facts).collect::<Vec<_>>(),
+            "copies": copies.iter().map(Copy::facts).collect::<Vec<_>>(),
         }),
     );
 
-    let deals: Vec<u64> = copies.iter().filter_map(|copy| copy.deal).collect();
-    show.until_listed(&deals).await?;
-    let said =
-        format!("the contract's getActiveDeals returns exactly these {COPIES}: {:?}", show.listed().await?);
+    let listed = show.until_listed(&copies).await?;
+    let said = format!("the contract's getActiveDeals returns exactly these {COPIES}: {:?}", listed.deals);
     show.report.step(
         "attested",
         &said,
         &[],
         json!({
-            "cid": show.cid, "contract": show.stage.contract, "activeDeals": show.listed().await?,
+            "cid": show.cid, "contract": show.stage.contract, "block": listed.block, "activeDeals": listed.deals,
         }),
     );
     Ok(())

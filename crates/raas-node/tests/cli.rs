@@ -1,0 +1,278 @@
+//! The command line as a person meets it: exit codes, messages that name what to change, and a node driven by its
+//! client commands.
+
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+const CID: &str = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
+
+fn raas(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raas"));
+    command.current_dir(folder).kill_on_drop(true);
+    command
+}
+
+async fn run(folder: &Path, args: &[&str]) -> Output {
+    raas(folder).args(args).output().await.expect("it runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn taken() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, port)
+}
+
+#[tokio::test]
+async fn wrong_usage_is_code_2_and_says_what_would_be_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("unknown.toml"), "network = 'devnet'\n[chain]\nendpionts = []")
+        .expect("a file");
+    std::fs::write(folder.path().join("range.toml"), "network = 'devnet'\n[chain]\nagree = 0")
+        .expect("a file");
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["up"], &["--network devnet", "--network calibration", "--network mainnet"]),
+        (&["up", "--network", "mian"], &["network", "\"mian\"", "devnet"]),
+        (&["up", "--netwrok", "devnet"], &["--network"]),
+        (&["demmo"], &["demo"]),
+        (&["up", "--config", "unknown.toml"], &["endpionts"]),
+        (&["up", "--config", "range.toml"], &["chain.agree"]),
+        (&["up", "--network", "devnet", "--admin", "0.0.0.0:0"], &["listen.admin"]),
+        (&["up", "--network", "devnet", "--admin", "here"], &["listen.admin"]),
+        (&["devnet", "--network-version", "27"], &["network_version", "28"]),
+        (&["why", "nonsense"], &["cid"]),
+        (&["plan", "nonsense"], &["cid"]),
+        (&["get", "nonsense"], &["cid"]),
+        (&["upload", "missing"], &["missing"]),
+        (&["upload", "--car", "."], &["--car"]),
+        (&["--node", "ftp://x", "job", "list"], &["--node"]),
+    ];
+    for (args, words) in cases {
+        let output = run(folder.path(), args).await;
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        for word in *words {
+            assert!(text.contains(word), "{args:?} names {word}: {text}");
+        }
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_from_the_environment_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = raas(folder.path())
+        .args(["up", "--network", "devnet"])
+        .env("RAAS__CHAIN__ENDPIONTS", "x")
+        .output()
+        .await
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("endpionts"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_is_code_3() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (listener, port) = taken();
+    drop(listener);
+    let node = format!("http://127.0.0.1:{port}");
+    std::fs::write(folder.path().join("file"), "x").expect("a file");
+    let cases: &[&[&str]] = &[
+        &["job", "list"],
+        &["job", "show", "1"],
+        &["job", "register", CID],
+        &["why", CID],
+        &["plan", CID],
+        &["get", CID],
+        &["upload", "file"],
+    ];
+    for args in cases {
+        let output = run(folder.path(), &[&["--node", &node], *args].concat()).await;
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(&node) && said(&output).contains("raas up"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_names_the_flag() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_listener, port) = taken();
+    let port = port.to_string();
+    let address = format!("127.0.0.1:{port}");
+    let free = "127.0.0.1:0";
+    let up = ["up", "--network", "devnet", "--data-dir", "data"];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["devnet", "--port", &port], &["--port"]),
+        (&[&up[..], &["--devnet-port", &port, "--admin", free, "--data", free]].concat(), &["--devnet-port"]),
+        (
+            &[&up[..], &["--devnet-port", "0", "--admin", &address, "--data", free]].concat(),
+            &["listen.admin", "--admin"],
+        ),
+        (
+            &[&up[..], &["--devnet-port", "0", "--admin", free, "--data", &address]].concat(),
+            &["listen.data", "--data"],
+        ),
+    ];
+    for (args, words) in cases {
+        let output = run(folder.path(), args).await;
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        for word in words.iter().chain([&port.as_str()]) {
+            assert!(text.contains(word), "{args:?} names {word}: {text}");
+        }
+        assert_eq!(text.matches("os error").count(), 1, "every cause once: {text}");
+    }
+}
+
+#[tokio::test]
+async fn help_has_examples_and_exit_codes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(folder.path(), &["--help"]).await;
+    assert!(output.status.success());
+    for word in ["raas demo", "raas up --network devnet", "Exit codes", "--json"] {
+        assert!(printed(&output).contains(word), "{word}");
+    }
+}
+
+/// The first line that a command prints with `--json`.
+async fn first_line(child: &mut Child) -> Value {
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let line = lines.next_line().await.expect("readable").expect("a line");
+    serde_json::from_str(&line).expect("JSON on one line")
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+}
+
+#[tokio::test]
+async fn a_devnet_alone_says_where_it_listens_and_ends_by_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = raas(folder.path())
+        .args(["--json", "devnet", "--port", "0", "--data", "world"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let line = first_line(&mut child).await;
+    assert!(line["rpc"].as_str().is_some_and(|url| url.ends_with("/rpc/v1")), "{line}");
+    assert!(line["network"].as_str().is_some_and(|name| name.contains("devnet")), "{line}");
+    assert!(line["providers"].as_object().is_some_and(|providers| providers.len() >= 6), "{line}");
+    signal(&child, "-TERM");
+    assert!(child.wait().await.expect("its end").success());
+}
+
+#[tokio::test]
+async fn a_node_of_its_own_is_driven_by_the_client_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    let mut node = raas(here)
+        .args(["--json", "up", "--network", "devnet", "--data-dir", "data", "--epoch-ms", "0"])
+        .args(["--devnet-port", "0", "--admin", "127.0.0.1:0", "--data", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let line = first_line(&mut node).await;
+    let admin = line["admin"].as_str().expect("an address").to_owned();
+    let call = async |args: &[&str]| run(here, &[&["--node", admin.as_str()], args].concat()).await;
+    let json = async |args: &[&str]| -> Value {
+        let output = call(&[&["--json"], args].concat()).await;
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+
+    // A directory with a name that a URL has to escape.
+    std::fs::create_dir_all(here.join("tree").join("a b")).expect("a folder");
+    std::fs::write(here.join("tree").join("a b").join("ü.txt"), "deep").expect("a file");
+    std::fs::write(here.join("tree").join("top"), vec![7; 2_500_000]).expect("a file");
+    let stored = json(&["upload", "tree", "--no-deal"]).await;
+    let tree = stored["cid"].as_str().expect("a CID").to_owned();
+    assert!(stored["job"].is_null() && stored["network"] == line["network"]);
+    assert_eq!(call(&["get", &tree, "-o", "back"]).await.status.code(), Some(0));
+    assert_eq!(std::fs::read(here.join("back").join("a b").join("ü.txt")).expect("a file"), b"deep");
+    assert_eq!(std::fs::read(here.join("back").join("top")).expect("a file"), vec![7; 2_500_000]);
+    let path = format!("{tree}/a b/ü.txt");
+    assert_eq!(printed(&call(&["get", &path, "-o", "-"]).await), "deep");
+    assert_eq!(call(&["get", &path]).await.status.code(), Some(0));
+    assert_eq!(std::fs::read(here.join("ü.txt")).expect("named by the path"), b"deep");
+    let missing = call(&["get", &format!("{tree}/none"), "-o", "none"]).await;
+    assert_eq!(missing.status.code(), Some(1), "{}", said(&missing));
+    assert!(said(&missing).contains("none") && !here.join("none").exists());
+
+    // An existing file is safe without --force.
+    std::fs::write(here.join("mine"), "mine").expect("a file");
+    let refused = call(&["get", &path, "-o", "mine"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("--force"));
+    assert_eq!(std::fs::read(here.join("mine")).expect("a file"), b"mine");
+    assert!(call(&["get", &path, "-o", "mine", "--force"]).await.status.success());
+    assert_eq!(std::fs::read(here.join("mine")).expect("a file"), b"deep");
+
+    // From stdin, with a CID that must be right.
+    let from_stdin = async |cid: &str| {
+        let mut child = raas(here)
+            .args(["--json", "--node", admin.as_str(), "upload", "-", "--cid", cid])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(b"hello raas").await.expect("written");
+        drop(stdin);
+        child.wait_with_output().await.expect("its end")
+    };
+    let wrong = from_stdin(&tree).await;
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+    assert!(said(&wrong).contains("cid"));
+    // `ipfs add --cid-version=1 --raw-leaves` of these bytes: identity of a raw leaf is its sha2-256.
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(b"hello raas");
+    let raw =
+        cid::Cid::new_v1(0x55, cid::multihash::Multihash::wrap(0x12, &digest).expect("a hash")).to_string();
+    let right = from_stdin(&raw).await;
+    assert!(right.status.success(), "{}", said(&right));
+    let stored: Value = serde_json::from_slice(&right.stdout).expect("JSON");
+    assert_eq!(stored["cid"], raw.as_str());
+
+    // Jobs.
+    let job = stored["job"].to_string();
+    let shown = json(&["job", "show", &job]).await;
+    assert_eq!(shown["job"]["cid"], raw.as_str());
+    let registered = json(&["job", "register", &raw, "--replicas", "2", "--repair-after", "5760"]).await;
+    assert_eq!(registered["holding"], shown["job"]["holding"], "one owner, one CID, one holding");
+    let bad = call(&["job", "register", &raw, "--replicas", "0"]).await;
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(said(&bad).contains("replicas"), "{}", said(&bad));
+    assert_eq!(json(&["job", "list", "--cid", &raw]).await["jobs"].as_array().map(Vec::len), Some(2));
+    let stopped = json(&["job", "stop", &registered["job"].to_string()]).await;
+    assert_eq!(stopped["stopped_now"], true);
+    assert_eq!(call(&["job", "show", "999"]).await.status.code(), Some(1));
+
+    // People read the same with the network's name in it.
+    let network = line["network"].as_str().expect("a name");
+    for args in [&["why", &raw][..], &["plan", &raw], &["job", "show", &job], &["job", "list"]] {
+        let output = call(args).await;
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        let all = printed(&output) + &said(&output);
+        assert!(all.contains(network) && all.contains(&raw), "{args:?}: {all}");
+        assert!(!all.contains('\u{1b}'), "no colour: {all}");
+    }
+    let nobody = call(&["why", CID]).await;
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(said(&nobody).contains(CID));
+
+    signal(&node, "-TERM");
+    assert!(node.wait().await.expect("its end").success(), "the first signal drains");
+}
