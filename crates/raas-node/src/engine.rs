@@ -134,6 +134,10 @@ impl<W: World> Engine<W> {
         if let (Some(round), None) = (&seen.round, &seen.hold) {
             let followed = tasks::follow::follow(self, round, now).await?;
             changed |= followed.changed;
+            if followed.changed {
+                // A deal completed in the same window is adopted before anything is ordered in its place.
+                changed |= tasks::adopt::adopt(self, round).await?;
+            }
             follow = followed.waits;
         }
         if let Some(round) = &seen.round {

@@ -4,7 +4,7 @@
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::blocks::LocalPiece;
-use crate::execute::bytes::sources;
+use crate::execute::bytes::{note, sources, words};
 use crate::failpoint;
 use crate::world::World;
 use axum::body::Body;
@@ -14,7 +14,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::ProviderId;
-use raas_core::ports::{Bytes, Fetched};
+use raas_core::ports::{Bytes, Clock};
 use raas_piece::block::Blocks;
 use raas_piece::car::{CarExport, Scope};
 use raas_piece::unixfs::{FileReader, UnixNode, list, resolve};
@@ -96,7 +96,7 @@ async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<(LocalPiece, Opt
     if let Some(local) = app.pieces.get(piece)? {
         return Ok((local, None));
     }
-    let provider = fetch_back(app, piece).await?;
+    let provider = fetch_back(app, root, piece).await?;
     let local = app.pieces.get(piece)?.ok_or_else(absent)?;
     if !stored.local {
         // It was evicted on purpose: this answer reads on from the open file.
@@ -105,20 +105,25 @@ async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<(LocalPiece, Opt
     Ok((local, Some(provider)))
 }
 
-async fn fetch_back<W: World>(app: &App<W>, piece: Commitment) -> Result<ProviderId, ApiError> {
-    let round = app.engine.status().round;
+async fn fetch_back<W: World>(
+    app: &App<W>,
+    root: &DataCid,
+    piece: Commitment,
+) -> Result<ProviderId, ApiError> {
+    let engine = &app.engine;
+    let round = engine.status().round;
     let round = round.ok_or_else(|| ApiError::Unavailable("the chain was not seen yet".to_owned()))?;
+    let now = engine.world().clock().now().await;
+    let holding = engine.store().holdings_of_cid(root).await?.first().copied();
     let mut tried = Vec::new();
-    for source in sources(&app.engine, &round, piece).await? {
+    for source in sources(engine, &round, piece).await? {
         let provider = source.provider.provider;
-        match failpoint::around("serve.fetch", app.engine.world().bytes().fetch(&source)).await {
-            Fetched::Verified => return Ok(provider),
-            Fetched::WrongBytes(why) => {
-                app.engine.note_wrong_bytes(provider, &why, &round).await?;
-                tried.push(format!("{provider} serves wrong bytes"));
-            }
-            Fetched::Unavailable(why) => tried.push(format!("{provider}: {why}")),
+        let fetched = failpoint::around("serve.fetch", engine.world().bytes().fetch(&source)).await;
+        if note(engine, &round, now, holding, provider, "fetch", &fetched).await? {
+            engine.store().set_retrieved(piece, round.height).await?;
+            return Ok(provider);
         }
+        tried.push(format!("{provider}: {}", words(&fetched)));
     }
     let text = match tried.len() {
         0 => "the local copy is gone and no provider holds a proven one".to_owned(),

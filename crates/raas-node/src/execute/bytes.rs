@@ -9,6 +9,7 @@ use crate::store::{Attempt, NewPiece, StepOutcome, StoredOrder};
 use crate::world::World;
 use raas_core::cid::Commitment;
 use raas_core::health::Health;
+use raas_core::holding::{Holding, PieceSlots};
 use raas_core::ids::{HoldingId, ProviderId};
 use raas_core::observation::Round;
 use raas_core::ports::{Bytes, Chain, Effect, Fetched, Imported, Now, PieceSource};
@@ -29,7 +30,7 @@ pub async fn ensure_local<W: World>(
     for source in sources(engine, round, piece).await? {
         let provider = source.provider.provider;
         let fetched = failpoint::around("deliver.fetch", engine.world.bytes().fetch(&source)).await;
-        if note(engine, round, now, stored.holding, provider, "fetch", &fetched).await? {
+        if note(engine, round, now, Some(stored.holding), provider, "fetch", &fetched).await? {
             engine.store.set_local(piece, true).await?;
             engine.store.set_retrieved(piece, round.height).await?;
             return Ok(None);
@@ -74,12 +75,12 @@ pub async fn sources<W: World>(
     Ok(sources)
 }
 
-/// Records what a source gave. True when the bytes are good.
-async fn note<W: World>(
+/// Records what a source gave, and marks a provider whose bytes are wrong. True when they are good.
+pub async fn note<W: World>(
     engine: &Engine<W>,
     round: &Round,
     now: Now,
-    holding: HoldingId,
+    holding: Option<HoldingId>,
     provider: ProviderId,
     what: &str,
     fetched: &Fetched,
@@ -92,7 +93,7 @@ async fn note<W: World>(
     engine
         .store
         .add_attempt(&Attempt {
-            holding: Some(holding),
+            holding,
             order: None,
             provider: Some(provider),
             what: what.to_owned(),
@@ -108,7 +109,9 @@ async fn note<W: World>(
     Ok(matches!(fetched, Fetched::Verified))
 }
 
-fn words(fetched: &Fetched) -> String {
+/// What a source gave, in words.
+#[must_use]
+pub fn words(fetched: &Fetched) -> String {
     match fetched {
         Fetched::Verified => "verified".to_owned(),
         Fetched::WrongBytes(why) => format!("wrong bytes: {why}"),
@@ -128,7 +131,7 @@ pub async fn probe<W: World>(
     for source in sources(engine, round, piece).await? {
         let provider = source.provider.provider;
         let fetched = engine.world.bytes().verify(&source).await;
-        if note(engine, round, now, holding, provider, "verify", &fetched).await? {
+        if note(engine, round, now, Some(holding), provider, "verify", &fetched).await? {
             engine.store.set_retrieved(piece, round.height).await?;
             return Ok(StepOutcome::Done);
         }
@@ -136,14 +139,21 @@ pub async fn probe<W: World>(
     Ok(again(now, Class::Provider, attempts, &piece.0, "no provider served the piece"))
 }
 
-/// Deletes the local copy. The rules have checked that others are proven and served.
+/// Deletes the local copy. The rules have checked for this holding that others are proven and served; here it is
+/// checked that no other holding of the same bytes still needs them.
 pub async fn evict<W: World>(
     engine: &Engine<W>,
     now: Now,
-    _holding: HoldingId,
+    holding: HoldingId,
     piece: Commitment,
     attempts: u32,
 ) -> Result<StepOutcome, Error> {
+    let needed_elsewhere = engine.store.holdings().await?.iter().any(|other| {
+        other.id != holding && other.open && other.pieces.iter().any(|slots| keeps(other, slots, piece))
+    });
+    if needed_elsewhere {
+        return Ok(StepOutcome::Done);
+    }
     match failpoint::around("evict.delete", engine.world.bytes().evict(piece)).await {
         Effect::Done(()) => {
             failpoint::around("evict.record", engine.store.set_local(piece, false)).await?;
@@ -153,6 +163,13 @@ pub async fn evict<W: World>(
             Ok(again(now, Class::Transient, attempts, &piece.0, why))
         }
     }
+}
+
+/// Whether `slots` of another holding are of `piece` and its own policy does not let the local copy go now.
+fn keeps(other: &Holding, slots: &PieceSlots, piece: Commitment) -> bool {
+    let policy = &other.policy;
+    slots.piece.commitment == piece
+        && policy.keep_local.evict_at(policy.replicas.target).is_none_or(|needed| slots.proven() < needed)
 }
 
 /// Finds the bytes of a holding that has none.
