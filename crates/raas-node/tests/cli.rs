@@ -178,12 +178,7 @@ async fn a_devnet_alone_says_where_it_listens_and_ends_by_signal() {
 async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
-    let mut node = raas(here)
-        .args(["--json", "up", "--network", "devnet", "--data-dir", "data", "--epoch-ms", "0"])
-        .args(["--devnet-port", "0", "--admin", "127.0.0.1:0", "--data", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it runs");
+    let mut node = up(here, "devnet");
     let line = first_line(&mut node).await;
     let admin = line["admin"].as_str().expect("an address").to_owned();
     let call = async |args: &[&str]| run(here, &[&["--node", admin.as_str()], args].concat()).await;
@@ -275,4 +270,67 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
 
     signal(&node, "-TERM");
     assert!(node.wait().await.expect("its end").success(), "the first signal drains");
+}
+
+/// The first line on stderr that contains `word`.
+async fn wait_for(child: &mut Child, word: &str) {
+    let mut lines = BufReader::new(child.stderr.take().expect("its talk")).lines();
+    while let Some(line) = lines.next_line().await.expect("readable") {
+        if line.contains(word) {
+            return;
+        }
+    }
+    panic!("it ended without saying {word:?}");
+}
+
+fn up(folder: &Path, network: &str) -> Child {
+    raas(folder)
+        .args(["--json", "up", "--network", network, "--data-dir", "data", "--epoch-ms", "0"])
+        .args(["--devnet-port", "0", "--admin", "127.0.0.1:0", "--data", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs")
+}
+
+#[tokio::test]
+async fn the_first_signal_waits_for_an_upload_and_the_second_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut node = up(folder.path(), "devnet");
+    let admin = first_line(&mut node).await["admin"].as_str().expect("an address").to_owned();
+    let mut upload = raas(folder.path())
+        .args(["--node", &admin, "upload", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    // An upload that has begun and never ends: its bytes are in the staging folder.
+    let mut stdin = upload.stdin.take().expect("its input");
+    stdin.write_all(&vec![1; 4 << 20]).await.expect("written");
+    stdin.flush().await.expect("written");
+    let staging = folder.path().join("data").join("pieces").join("staging");
+    while std::fs::read_dir(&staging).expect("a folder").count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    signal(&node, "-INT");
+    wait_for(&mut node, "stopping").await;
+    assert!(node.try_wait().expect("its state").is_none(), "the upload is waited for");
+    signal(&node, "-INT");
+    assert_eq!(node.wait().await.expect("its end").code(), Some(1));
+    assert_ne!(upload.wait().await.expect("its end").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_node_whose_store_is_taken_over_ends_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut first = up(folder.path(), "devnet");
+    let rpc = first_line(&mut first).await["rpc"].as_str().expect("an endpoint").to_owned();
+    let mut second = up(folder.path(), &rpc);
+    let line = first_line(&mut second).await;
+    assert!(line["admin"].is_string(), "{line}");
+    wait_for(&mut first, "ended by itself").await;
+    assert_eq!(first.wait().await.expect("its end").code(), Some(1));
+    signal(&second, "-TERM");
+    assert!(second.wait().await.expect("its end").success());
 }

@@ -49,7 +49,8 @@ pub struct Fetched {
     pub source: String,
 }
 
-/// A CID as a new file or directory at `path`.
+/// A CID as a new file or directory at `path`: for the demo, which compares it with what was stored.
+#[cfg(feature = "devnet")]
 pub async fn fetch_to(node: &Client, cid: &str, path: &Path) -> Result<Fetched, Failure> {
     let target = Target::Path { path: path.to_owned(), force: false };
     target.check().map_err(Failure::Usage)?;
