@@ -1,0 +1,14 @@
+//! What the scenarios share: a scene (a devnet, a node, time), its ledger, keys of others, files.
+
+mod bytes;
+mod calls;
+mod foreign;
+mod ledger;
+mod scene;
+mod start;
+
+pub use bytes::{numbered_chunks, sha256_counter, small};
+pub use foreign::Foreign;
+pub use ledger::{Deal, Ledger};
+pub use scene::Scene;
+pub use start::{Setting, causes, start_with};

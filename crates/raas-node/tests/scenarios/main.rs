@@ -1,0 +1,15 @@
+//! Whole nodes on whole devnets, in one process, over HTTP and RPC: what the node promises, each promise a test.
+//!
+//! Time moves by command only: from one event of the world, or one wake of the node, to the next. What happened is
+//! judged by the devnet's ledger and by what everybody can ask, never by the node's own store.
+
+mod harness;
+
+mod follows;
+mod holds;
+mod pays;
+mod refuses;
+mod renews;
+mod repairs;
+mod serves;
+mod stores;

@@ -1,0 +1,78 @@
+//! Money that is short is a wait; a deal that somebody else made is not bought again.
+
+use crate::harness::{Foreign, Setting, small};
+use serde_json::{Value, json};
+
+/// attoFIL of one epoch of 2 KiB (padded) at the asks of f01000, f01002 and f01003, rounded up as providers do; a
+/// term has 518,400 epochs.
+const TWO_COPIES: u128 = (1_908 + 2_099) * 518_400;
+const FIL: u128 = 1_000_000_000_000_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_for_two_of_three_copies_buys_two_and_the_third_follows_a_top_up() {
+    let reserve = 150 * FIL;
+    let setting = Setting::new().config(|config| {
+        config.budget.wallet_reserve_attofil = reserve.to_string();
+    });
+    let mut scene = setting.devnet_only().await;
+    let node = scene.node_account();
+    // More than the least a devnet node starts with, so that it is not filled up.
+    let money = (reserve + TWO_COPIES + 1_000).to_string();
+    scene.rpc("devnet_fund", json!([node, money])).await;
+    scene.advance(2).await;
+    scene.start_node().await;
+    let (cid, piece) = scene.upload(small(70)).await;
+    scene.until_proven(&cid, &piece, 2).await;
+    scene.pass(5 * 2_880).await;
+    assert_eq!(scene.ledger().await.proposals().len(), 2);
+    assert_eq!(scene.standing(&cid).await["proven"], 2);
+    let why = scene.why(&cid).await;
+    let waits = why["holdings"][0]["waits"].as_array().expect("waits").clone();
+    let budget: Vec<&Value> = waits.iter().filter(|wait| wait["for_"]["waiting_for"] == "budget").collect();
+    let [wait] = budget.as_slice() else { panic!("one wait for money: {why}") };
+    let amount = |field: &str| wait["for_"][field].as_str().and_then(|text| text.parse::<u128>().ok());
+    assert!(amount("needed") > amount("available"), "{wait}");
+    assert_eq!(wait["wake"]["wake"], "on_budget");
+
+    scene.rpc("devnet_fund", json!([node, FIL.to_string()])).await;
+    scene.advance(2).await;
+    scene.until_proven(&cid, &piece, 3).await;
+    scene.until_idle().await;
+    assert_eq!(scene.ledger().await.proposals().len(), 3);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deal_that_an_aggregator_completes_by_itself_is_adopted_and_not_bought_again() {
+    let mut scene = Setting::new().devnet_only().await;
+    let aggregator = Foreign::arrive(&scene, 11).await;
+    let (contract, block) = aggregator.deploy(&scene).await;
+    aggregator.grant_aggregator(&scene, contract, scene.node_eth_address()).await;
+    scene.config.contract.address = Some(format!("{contract:#x}"));
+    scene.config.contract.from_block = Some(block);
+    scene.start_node().await;
+    let bytes = small(71);
+    let (cid, piece) = scene.upload_only(bytes).await;
+    let car = scene.car(&cid).await;
+
+    // The aggregator makes a deal for the very piece, a user asks for two copies, the aggregator completes one.
+    let deal = aggregator.makes_deal(&scene, car, 1_000).await;
+    let user = Foreign::arrive(&scene, 12).await;
+    let contract = format!("{contract:#x}");
+    user.submit(&contract, &cid, 2, 2_880, 86_400).await;
+    scene.advance(1).await;
+    aggregator.completes(&contract, 1, &deal).await;
+    // Both are final when the node looks: a node that had seen the request alone would have bought two.
+    scene.advance(50).await;
+    scene.until_proven(&cid, &piece, 2).await;
+    scene.until_idle().await;
+    let ledger = scene.ledger().await;
+    assert_eq!(ledger.deals(&piece).len(), 2, "the aggregator's and one of the node's");
+    let providers: Vec<u64> = ledger.deals(&piece).values().map(|deal| deal.operator).collect();
+    assert_ne!(providers[0], providers[1]);
+    let deals: Vec<(u64, u64)> = ledger.deals(&piece).keys().map(|deal| (1, *deal)).collect();
+    assert_eq!(ledger.completions(&contract), deals, "each attested once, by whoever made it");
+    let why = scene.why(&cid).await;
+    assert_eq!(why["seen_on_contract"].as_array().map(Vec::len), Some(2));
+    scene.end().await;
+}

@@ -1,0 +1,212 @@
+//! What is wrong is refused in words that name it, and nothing of it stays.
+
+use crate::harness::{Scene, Setting, causes, sha256_counter, small, start_with};
+use raas_node::config::{Overrides, load};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const CID: &str = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
+
+async fn nothing_registered(scene: &Scene) {
+    let jobs = scene.get("/v1/jobs").await.expect(200);
+    assert_eq!(jobs["jobs"], json!([]));
+    scene.quiesce().await;
+    scene.pass(100).await;
+    assert_eq!(scene.ledger().await.proposals().len(), 0);
+    assert_eq!(scene.request_count().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_wrong_field_of_a_registration_is_named_and_registers_nothing() {
+    let scene = Setting::new().start().await;
+    let wrong: &[(&str, Value)] = &[
+        ("cid", json!("not a cid")),
+        ("cid", json!("")),
+        ("cid", json!(7)),
+        ("cid", json!("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzd")),
+        ("replicationTarget", json!(0)),
+        ("replicationTarget", json!(-1)),
+        ("replicationTarget", json!("-1")),
+        ("replicationTarget", json!(18_446_744_073_709_551_616_f64)),
+        ("replicationTarget", json!("18446744073709551616")),
+        ("replicationTarget", json!(1.5)),
+        ("replicationTarget", json!("three")),
+        ("replicas", json!(65)),
+        ("epochs", json!(-1)),
+        ("epochs", json!("-5")),
+        ("epochs", json!("9223372036854775808")),
+        ("renewBefore", json!(-1)),
+        ("renewBefore", json!(518_400)),
+        ("repairAfter", json!(-1)),
+        ("duration", json!(1_000)),
+        ("duration", json!(100_000_000)),
+        ("endDate", json!("2001-01-01")),
+        ("endDate", json!("1999-12-31T23:59:59Z")),
+        ("endDate", json!("soon")),
+        ("endDate", json!(-1)),
+        ("jobType", json!("magic")),
+        ("aggregator", json!("nobody")),
+        ("keepLocal", json!("sometimes")),
+        ("onChain", json!("perhaps")),
+        ("replicationTargte", json!(3)),
+        ("price", json!(1)),
+        ("cid", json!(["a"])),
+    ];
+    for path in ["/register_job", "/register_jobs", "/api/register_job", "/api/register_jobs", "/v1/jobs"] {
+        for (field, value) in wrong {
+            let mut job = json!({ "cid": CID });
+            job[*field] = value.clone();
+            for body in [job.clone(), json!({ "job": job })] {
+                let answer = scene.post(path, &body).await;
+                assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
+                assert_eq!(answer.body["field"], *field, "{path} {body}: {}", answer.body);
+                let error = answer.text("error");
+                assert!(error.contains(field) && error.len() > field.len() + 10, "{error}");
+            }
+        }
+        for body in [json!({}), json!({ "job": {} }), json!({ "cid": null })] {
+            let answer = scene.post(path, &body).await;
+            assert_eq!((answer.status, &answer.body["field"]), (400, &json!("cid")), "{}", answer.body);
+        }
+        for text in ["", "[]", "{", "\"cid\"", "{\"cid\":\"a\",\"cid\":"] {
+            let answer = scene.post_bytes(path, text.as_bytes().to_vec()).await;
+            assert_eq!(answer.status, 400, "{path} {text}: {}", answer.body);
+        }
+    }
+    nothing_registered(&scene).await;
+    scene.end().await;
+}
+
+/// Sends head and body by hand and closes; the answer, if there is one.
+async fn raw(scene: &Scene, declared: usize, body: &[u8]) -> String {
+    let address = scene.admin().replace("http://", "");
+    let mut socket = TcpStream::connect(&address).await.expect("the admin listener");
+    let head = format!(
+        "POST /api/uploadFile HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\n\
+         Content-Length: {declared}\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    socket.write_all(body).await.expect("sent");
+    socket.shutdown().await.expect("no more");
+    let mut answer = String::new();
+    // A server may close without an answer; what matters is what it keeps.
+    let _ = socket.read_to_string(&mut answer).await;
+    answer
+}
+
+/// Everything in the folder of pieces, staging included.
+fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| if path.is_dir() { files(&path) } else { 1 })
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_cut_off_or_not_what_it_says_leaves_nothing() {
+    let scene = Setting::new().start().await;
+    let bytes = small(80);
+    let answer = raw(&scene, bytes.len() + 1, &bytes).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let empty = scene.post_bytes("/api/uploadFile", Vec::new()).await;
+    assert_eq!((empty.status, &empty.body["field"]), (400, &json!("file")), "{}", empty.body);
+    let other = scene.post_bytes(&format!("/api/uploadFile?cid={CID}"), bytes.clone()).await;
+    assert_eq!((other.status, &other.body["field"]), (400, &json!("cid")), "{}", other.body);
+    let no_car = scene.post_bytes("/api/uploadFile?format=car", bytes.clone()).await;
+    assert_eq!((no_car.status, &no_car.body["field"]), (400, &json!("file")), "{}", no_car.body);
+    for (query, field) in
+        [("cid=x", "cid"), ("deal=maybe", "deal"), ("format=zip", "format"), ("deals=1", "deals")]
+    {
+        let answer = scene.post_bytes(&format!("/api/uploadFile?{query}"), bytes.clone()).await;
+        assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)), "{}", answer.body);
+    }
+    assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
+    nothing_registered(&scene).await;
+    scene.end().await;
+}
+
+/// A small file system of its own; unmounted when dropped.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    /// `None` where this process may not mount.
+    fn new(at: &Path) -> Option<Self> {
+        std::fs::create_dir_all(at).expect("a folder");
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).output().ok()?;
+        done.status.success().then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_and_the_node_goes_on_when_there_is_room() {
+    let mut scene = Setting::new().devnet_only().await;
+    let Some(_mounted) = Mounted::new(&scene.pieces()) else {
+        println!("SKIPPED: a full disk needs a small file system, and this user may not mount one");
+        scene.end().await;
+        return;
+    };
+    scene.start_node().await;
+    let answer =
+        scene.post_bytes("/api/uploadFile", sha256_counter("more than there is room for", 12 << 20)).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.text("error").contains("disk"), "{}", answer.body);
+    assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
+    nothing_registered(&scene).await;
+    scene.kept(81).await;
+    scene.stop_node().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_is_named_and_nothing_stays_bound() {
+    let scene = Setting::new().devnet_only().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = taken.local_addr().expect("bound");
+    for key in ["listen.admin", "listen.data"] {
+        let mut config = scene.config.clone();
+        match key {
+            "listen.admin" => config.listen.admin = address,
+            _ => config.listen.data = address,
+        }
+        let Err(error) = start_with(&config).await else { panic!("{key} was bound twice") };
+        let error = causes(&error);
+        assert!(error.contains(key) && error.contains(&address.port().to_string()), "{error}");
+        assert!(!config.data_dir.join("raas.sqlite").exists(), "nothing was made before everything is bound");
+    }
+    scene.end().await;
+}
+
+#[test]
+fn an_unknown_or_wrong_configuration_key_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("raas.toml");
+    for (text, named) in [
+        ("netwrok = \"devnet\"", "netwrok"),
+        ("[policy]\nreplicas_traget = 3", "replicas_traget"),
+        ("[policy]\nreplicas_target = 0", "replicas"),
+        ("[policy]\nrenew_before_epochs = -1", "renew_before_epochs"),
+        ("[policy]\nkeep_local = \"sometimes\"", "keep_local"),
+        ("network = \"moon\"", "network"),
+        ("[listen]\nadmin = \"0.0.0.0:1337\"", "listen.admin"),
+        ("[contract]\naddress = \"0x12\"", "contract.address"),
+        ("[deals]\nproviders = [\"nobody\"]", "deals.providers"),
+        ("[budget]\ntotal_attofil = \"1.5\"", "budget.total_attofil"),
+        ("[chain]\nagree = 3", "chain.agree"),
+    ] {
+        std::fs::write(&file, text).expect("a file");
+        let error = load(Some(&file), &Overrides::default()).map(|_| ()).expect_err(text);
+        let error = causes(&error);
+        assert!(error.contains(named), "{text}: {error}");
+    }
+}

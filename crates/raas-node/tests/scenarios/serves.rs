@@ -1,0 +1,122 @@
+//! The bytes come back whatever happened to the node's own copy, and never wrong ones.
+
+use crate::harness::{Scene, Setting, small};
+use serde_json::Value;
+
+/// Files of complete pieces on the node's disk.
+fn pieces(scene: &Scene) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(scene.pieces()).expect("the folder of pieces");
+    entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect()
+}
+
+fn delete_pieces(scene: &Scene) {
+    let files = pieces(scene);
+    assert!(!files.is_empty(), "there is a local copy");
+    files.into_iter().for_each(|file| std::fs::remove_file(file).expect("deleted"));
+}
+
+async fn is_served(scene: &Scene, cid: &str, number: u64) {
+    let (status, bytes) = scene.ipfs(cid).await;
+    assert_eq!((status, bytes == small(number)), (200, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_local_copy_is_fetched_back_from_a_provider() {
+    let scene = Setting::new().start().await;
+    let (cid, _) = scene.kept(60).await;
+    is_served(&scene, &cid, 60).await;
+    delete_pieces(&scene);
+    is_served(&scene, &cid, 60).await;
+    assert_eq!(scene.ledger().await.proposals().len(), 3, "reading orders nothing");
+    scene.end().await;
+}
+
+/// What was tried for the only holding of `cid`: (what, provider, outcome).
+async fn attempts(scene: &Scene, cid: &str) -> Vec<(String, u64, String)> {
+    let why = scene.why(cid).await;
+    let attempts = why["holdings"][0]["attempts"].as_array().expect("attempts").clone();
+    let text = |attempt: &Value, field: &str| attempt[field].as_str().unwrap_or_default().to_owned();
+    attempts
+        .iter()
+        .map(|attempt| {
+            let provider = attempt["provider"].as_u64().unwrap_or_default();
+            (text(attempt, "what"), provider, text(attempt, "outcome"))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_passed_over() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.kept(61).await;
+    let providers: Vec<u64> = scene.ledger().await.deals(&piece).values().map(|deal| deal.provider).collect();
+    let [wrong, sealed, good] = providers.as_slice() else { panic!("three providers: {providers:?}") };
+    scene.set_provider(*wrong, "wrongBytes", None).await;
+    scene.set_provider(*sealed, "noUnsealed", None).await;
+    delete_pieces(&scene);
+    is_served(&scene, &cid, 61).await;
+    let attempts = attempts(&scene, &cid).await;
+    let fetched = |provider: u64, outcome: &str| {
+        attempts.iter().any(|(what, at, came)| what == "fetch" && *at == provider && came == outcome)
+    };
+    assert!(
+        fetched(*wrong, "wrong_bytes") && fetched(*sealed, "failed") && fetched(*good, "done"),
+        "{attempts:?}"
+    );
+
+    // The one that lied gets no order for a long while: the next file goes elsewhere.
+    let (_, next) = scene.kept(62).await;
+    let chosen: Vec<u64> = scene.ledger().await.deals(&next).values().map(|deal| deal.provider).collect();
+    assert!(!chosen.contains(wrong), "{chosen:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_that_nobody_serves_are_an_error_and_not_something_else() {
+    let scene = Setting::new().start().await;
+    let (cid, _) = scene.kept(63).await;
+    for provider in 1_000..1_008 {
+        scene.set_provider(provider, if provider % 2 == 0 { "wrongBytes" } else { "noUnsealed" }, None).await;
+    }
+    delete_pieces(&scene);
+    let (status, body) = scene.ipfs(&cid).await;
+    assert_eq!(status, 503, "{}", String::from_utf8_lossy(&body));
+    assert!(pieces(&scene).is_empty(), "nothing wrong was kept");
+    scene.end().await;
+}
+
+/// The local copy goes when enough copies are proven and one was read back, not before; the bytes stay served.
+async fn evicts(keep_local: &str, number: u64) {
+    let scene =
+        Setting::new().config(|config| config.policy.keep_local = keep_local.to_owned()).start().await;
+    for provider in 1_000..1_008 {
+        scene.set_provider(provider, "noUnsealed", None).await;
+    }
+    let (cid, piece) = scene.kept(number).await;
+    scene.pass(2_880).await;
+    assert!(!pieces(&scene).is_empty(), "no provider was shown to serve it, so the last source stays");
+    assert!(scene.waits(&cid).await.contains(&"local_copy".to_owned()));
+    for provider in 1_000..1_008 {
+        scene.set_provider(provider, "normal", None).await;
+    }
+    scene.until("the local copy is let go", 2_880, async || pieces(&scene).is_empty()).await;
+    is_served(&scene, &cid, number).await;
+    assert!(pieces(&scene).is_empty(), "serving keeps nothing");
+
+    // A repair needs the bytes: they come from a provider.
+    let lost = scene.ledger().await.deals(&piece).into_values().next().expect("a deal");
+    scene.rpc("devnet_terminate", serde_json::json!([lost.provider, [lost.sector]])).await;
+    scene.until("lost", 10, async || scene.ledger().await.proven(&piece) == 2).await;
+    scene.until_proven(&cid, &piece, 3).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keep_local_never_lets_the_copy_go_when_all_are_proven_and_one_is_served() {
+    evicts("never", 64).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keep_local_until_two_are_proven_lets_it_go_then() {
+    evicts("2", 65).await;
+}
