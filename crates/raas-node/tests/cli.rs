@@ -324,8 +324,14 @@ async fn the_first_signal_waits_for_an_upload_and_the_second_does_not() {
 #[tokio::test]
 async fn a_node_whose_store_is_taken_over_ends_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut first = up(folder.path(), "devnet");
-    let rpc = first_line(&mut first).await["rpc"].as_str().expect("an endpoint").to_owned();
+    let mut devnet = raas(folder.path())
+        .args(["--json", "devnet", "--port", "0", "--allow-private"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let rpc = first_line(&mut devnet).await["rpc"].as_str().expect("an endpoint").to_owned();
+    let mut first = up(folder.path(), &rpc);
+    assert!(first_line(&mut first).await["admin"].is_string());
     let mut second = up(folder.path(), &rpc);
     let line = first_line(&mut second).await;
     assert!(line["admin"].is_string(), "{line}");
@@ -333,4 +339,46 @@ async fn a_node_whose_store_is_taken_over_ends_by_itself() {
     assert_eq!(first.wait().await.expect("its end").code(), Some(1));
     signal(&second, "-TERM");
     assert!(second.wait().await.expect("its end").success());
+}
+
+/// Answers every request with these bytes.
+async fn serving(bytes: Vec<u8>) -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = axum::Router::new().fallback(move || async move { bytes });
+    tokio::task::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn what_a_node_serves_is_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = raas_piece::pack::PackOptions::default();
+    let car = |bytes: &[u8]| {
+        let out = std::io::Cursor::new(Vec::new());
+        let (packed, out) = raas_piece::pack::pack_reader(bytes, out, &options).expect("packed");
+        (packed.root.to_string(), out.into_inner())
+    };
+    let contents: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_be_bytes).collect();
+    let (cid, good) = car(&contents);
+    let mut flipped = good.clone();
+    *flipped.last_mut().expect("a byte") ^= 1;
+    let mut cut = good.clone();
+    cut.truncate(good.len() / 2);
+    let cases = [
+        ("good", good, Some(0)),
+        ("flipped", flipped, Some(1)),
+        ("cut", cut, Some(1)),
+        ("other", car(b"something else").1, Some(1)),
+        ("text", b"<html>hello</html>".to_vec(), Some(1)),
+    ];
+    for (name, bytes, code) in cases {
+        let url = serving(bytes).await;
+        let output = run(folder.path(), &["--data-url", &url, "get", &cid, "-o", name]).await;
+        assert_eq!(output.status.code(), code, "{name}: {}", said(&output));
+        assert_eq!(folder.path().join(name).exists(), name == "good", "{name}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("good")).expect("a file"), contents);
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 1, "nothing half-written stays");
 }

@@ -5,6 +5,7 @@ use super::args::Get;
 use super::client::Client;
 use super::failure::Failure;
 use super::output;
+use super::signals::Signals;
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use indicatif::ProgressBar;
@@ -15,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// Fetches, verifies, writes, and says so.
@@ -69,8 +71,16 @@ async fn fetch(node: &Client, wanted: &Wanted, target: Target) -> Result<Fetched
     let chunks = response.bytes_stream().inspect_ok(move |chunk| counted.inc(chunk.len() as u64));
     let reader = SyncIoBridge::new(StreamReader::new(Box::pin(chunks.map_err(io::Error::other))));
     let (cid, path) = (wanted.cid.clone(), wanted.path.clone());
-    let work = tokio::task::spawn_blocking(move || write(reader, &cid, &path, &target, &bar));
-    Ok(Fetched { bytes: work.await??, network, source })
+    let staging = target.staging()?;
+    let staged = staging.as_ref().map(|folder| folder.path().join("entry"));
+    let mut signals = Signals::new()?;
+    let work =
+        tokio::task::spawn_blocking(move || write(reader, &cid, &path, &target, staged.as_deref(), &bar));
+    // The staging folder is dropped here, not by the thread, so that a signal leaves nothing behind.
+    tokio::select! {
+        bytes = work => Ok(Fetched { bytes: bytes??, network, source }),
+        () = signals.next() => Err(Failure::failed("stopped; nothing was written")),
+    }
 }
 
 /// What was asked for: a root and names below it.
@@ -148,6 +158,14 @@ impl Target {
         }
     }
 
+    /// A folder beside the place, so that a half-written file never has the name.
+    fn staging(&self) -> io::Result<Option<TempDir>> {
+        let Self::Path { path, .. } = self else { return Ok(None) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        tempfile::Builder::new().prefix(".raas-get-").tempdir_in(folder).map(Some)
+    }
+
     fn shown(&self) -> String {
         match self {
             Self::Stdout => "stdout".to_owned(),
@@ -161,14 +179,20 @@ fn write(
     cid: &DataCid,
     path: &str,
     target: &Target,
+    staged: Option<&Path>,
     bar: &ProgressBar,
 ) -> anyhow::Result<u64> {
     let blocks = verified(source)?;
     bar.finish_and_clear();
     let resolved = resolve(&blocks, cid.cid(), path).with_context(|| format!("{cid}/{path}"))?;
-    match target {
-        Target::Stdout => to_stdout(FileReader::open(blocks, resolved.cid)?),
-        Target::Path { path, .. } => to_disk(&blocks, &resolved.cid, path, target),
+    match (target, staged) {
+        (Target::Path { path, .. }, Some(staged)) => {
+            let extracted = extract(&blocks, &resolved.cid, staged, ExtractLimits::default())?;
+            target.check().map_err(anyhow::Error::msg)?;
+            fs::rename(staged, path).with_context(|| path.display().to_string())?;
+            Ok(extracted.bytes)
+        }
+        _ => to_stdout(FileReader::open(blocks, resolved.cid)?),
     }
 }
 
@@ -197,22 +221,6 @@ fn to_stdout(mut file: FileReader<CarStore<Arc<File>>>) -> anyhow::Result<u64> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(file.file_bytes()),
     }
-}
-
-/// Written beside its place first, so that a half-written file never has the name.
-fn to_disk(
-    blocks: &CarStore<Arc<File>>,
-    cid: &cid::Cid,
-    path: &Path,
-    target: &Target,
-) -> anyhow::Result<u64> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let staging = tempfile::Builder::new().prefix(".raas-get-").tempdir_in(folder)?;
-    let staged = staging.path().join("entry");
-    let extracted = extract(blocks, cid, &staged, ExtractLimits::default())?;
-    target.check().map_err(anyhow::Error::msg)?;
-    fs::rename(&staged, path).with_context(|| path.display().to_string())?;
-    Ok(extracted.bytes)
 }
 
 #[cfg(test)]

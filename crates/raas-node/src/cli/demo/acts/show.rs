@@ -6,11 +6,12 @@ use crate::cli::demo::report::Report;
 use crate::cli::demo::stage::Stage;
 use crate::cli::demo::{chain, report::ensure};
 use crate::cli::failure::Failure;
+use crate::cli::words;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Most steps to any one thing the demo waits for. A term has some hundred events.
-const STEPS_MAX: u32 = 3_000;
+/// Most steps to any one thing the demo waits for; some dozens are normal.
+const STEPS_MAX: u32 = 500;
 
 /// What `getActiveDeals` returned.
 pub struct Listed {
@@ -69,7 +70,23 @@ impl<'a> Show<'a> {
         waited_for: &str,
         mut holds: impl AsyncFnMut(&Standing) -> Result<Option<T>, Failure>,
     ) -> Result<T, Failure> {
-        self.stage.stepper.until(waited_for, STEPS_MAX, async |_| holds(&self.standing().await?).await).await
+        let mut waits = Vec::new();
+        let found = self
+            .stage
+            .stepper
+            .until(waited_for, STEPS_MAX, async |_| {
+                let standing = self.standing().await?;
+                waits.clone_from(&standing.waits);
+                holds(&standing).await
+            })
+            .await;
+        found.map_err(|failure: Failure| match failure {
+            Failure::Failed(error) => {
+                let waits: Vec<String> = waits.iter().map(words::wait).collect();
+                Failure::Failed(error.context(format!("the node waits: {}", waits.join("; "))))
+            }
+            other => other,
+        })
     }
 
     /// The contract's list now, sorted, and the block it was read at.
