@@ -3,7 +3,7 @@
 //! The signature is the money, so its bytes are stored before they leave and are the same in every repetition.
 //! What the provider answers moves the order; whether there is a deal is for the chain to say.
 
-use super::escrow::{self, Escrow};
+use super::escrow::{Escrow, Purse};
 use super::{again, bytes, next_epoch};
 use crate::engine::{Engine, Error};
 use crate::failpoint;
@@ -29,12 +29,13 @@ pub async fn deliver<W: World>(
     engine: &Engine<W>,
     round: &Round,
     now: Now,
+    purse: &Purse,
     id: OrderId,
     attempts: u32,
 ) -> Result<StepOutcome, Error> {
     let Some(stored) = engine.store.order(id).await? else { return Ok(StepOutcome::Done) };
     match &stored.order.state {
-        OrderState::Planned => match prepare(engine, round, now, &stored, attempts).await? {
+        OrderState::Planned => match prepare(engine, round, now, purse, &stored, attempts).await? {
             Ok(signed) => hand_over(engine, round, now, signed, attempts).await,
             Err(outcome) => Ok(outcome),
         },
@@ -50,6 +51,7 @@ async fn prepare<W: World>(
     engine: &Engine<W>,
     round: &Round,
     now: Now,
+    purse: &Purse,
     stored: &StoredOrder,
     attempts: u32,
 ) -> Result<Result<StoredOrder, StepOutcome>, Error> {
@@ -58,7 +60,7 @@ async fn prepare<W: World>(
     if let Some(why) = bytes::ensure_local(engine, round, now, stored).await? {
         return Ok(Err(again(now, Class::Provider, attempts, &key, why)));
     }
-    match failpoint::around("deliver.escrow", escrow::cover(engine, order.cost())).await? {
+    match failpoint::around("deliver.escrow", purse.cover(engine, order.cost())).await? {
         Escrow::Covered => {}
         Escrow::ToppingUp(_) => return Ok(Err(next_epoch(now, "an escrow top-up is on its way"))),
         Escrow::Unknown => return Ok(Err(next_epoch(now, "the market balance could not be read"))),
@@ -80,7 +82,7 @@ async fn prepare<W: World>(
     };
     let attempt = 1;
     let identity = identity(engine, order.id, attempt);
-    let secret = hex::encode(&identity.1);
+    let secret = hex::encode(identity.1);
     let terms = DealTerms {
         uuid: identity.0,
         piece: order.piece,
@@ -154,18 +156,24 @@ async fn hand_over<W: World>(
     };
     if signed.term.start.before(HANDOVER_MARGIN) < round.head {
         // Too late for this provider; the order stays open until its start has passed at finality.
-        return settle(engine, round, now, &stored, &Event::RejectedByProvider, "rejected", "not reached in time")
-            .await;
+        return settle(
+            engine,
+            round,
+            now,
+            &stored,
+            &Event::RejectedByProvider,
+            "rejected",
+            "not reached in time",
+        )
+        .await;
     }
     let provider = match engine.world.chain().provider(round, stored.order.provider).await {
         Ok(provider) => provider,
         Err(_) => return Ok(next_epoch(now, "the provider's addresses could not be read")),
     };
-    let answer = failpoint::around(
-        "deliver.propose",
-        engine.world.deal_maker().propose(&provider, &proposal.bytes),
-    )
-    .await;
+    let answer =
+        failpoint::around("deliver.propose", engine.world.deal_maker().propose(&provider, &proposal.bytes))
+            .await;
     let key = stored.order.id.0.to_be_bytes();
     match answer {
         Effect::Done(Proposed::Accepted) => {

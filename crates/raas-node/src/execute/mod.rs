@@ -12,6 +12,7 @@ use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Step, StepKind, StepOutcome};
 use crate::world::World;
+use escrow::Purse;
 use futures_util::TryStreamExt;
 use raas_core::observation::Round;
 use raas_core::ports::Now;
@@ -26,9 +27,18 @@ const CRASHES_MAX: u32 = 3;
 pub async fn work<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Result<bool, Error> {
     let steps = engine.store.claim_due(now.unix_seconds, CLAIM_MAX).await?;
     let any = !steps.is_empty();
+    let purse = &Purse::default();
     futures_util::stream::iter(steps.into_iter().map(Ok::<_, Error>))
         .try_for_each_concurrent(engine.settings.concurrency, |step| async move {
-            let outcome = run(engine, round, now, &step).await?;
+            let outcome = match run(engine, round, now, purse, &step).await {
+                Ok(outcome) => outcome,
+                // Without the store nothing can be given back; the next start claims the step again.
+                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(step = ?step.kind, %error, "a step failed");
+                    again(now, Class::Terminal, step.attempts, &step.id.0.to_be_bytes(), error.to_string())
+                }
+            };
             failpoint::around("step.finish", engine.store.finish_step(step.id, &outcome)).await?;
             Ok(())
         })
@@ -40,6 +50,7 @@ async fn run<W: World>(
     engine: &Engine<W>,
     round: &Round,
     now: Now,
+    purse: &Purse,
     step: &Step,
 ) -> Result<StepOutcome, Error> {
     if step.crashes >= CRASHES_MAX {
@@ -47,9 +58,11 @@ async fn run<W: World>(
         return Ok(StepOutcome::Parked { why });
     }
     match &step.kind {
-        StepKind::Deliver { order } => deliver::deliver(engine, round, now, *order, step.attempts).await,
+        StepKind::Deliver { order } => deliver::deliver(engine, round, now, purse, *order, step.attempts).await,
         StepKind::Send { tx } => send::send(engine, round, now, *tx, step.attempts).await,
-        StepKind::Evict { holding, piece } => bytes::evict(engine, now, *holding, *piece, step.attempts).await,
+        StepKind::Evict { holding, piece } => {
+            bytes::evict(engine, now, *holding, *piece, step.attempts).await
+        }
         StepKind::Probe { holding, piece } => {
             bytes::probe(engine, round, now, *holding, *piece, step.attempts).await
         }
@@ -58,7 +71,13 @@ async fn run<W: World>(
 }
 
 /// Again after the back-off of `class`, counted as a failed attempt.
-pub(crate) fn again(now: Now, class: Class, attempts: u32, key: &[u8], why: impl Into<String>) -> StepOutcome {
+pub(crate) fn again(
+    now: Now,
+    class: Class,
+    attempts: u32,
+    key: &[u8],
+    why: impl Into<String>,
+) -> StepOutcome {
     let delay = retry::delay(class, attempts, key);
     let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX).max(1);
     StepOutcome::Again { at_unix: now.unix_seconds.saturating_add(seconds), why: why.into(), failed: true }
