@@ -12,6 +12,7 @@ use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::ids::ProviderId;
 use raas_core::observation::Round;
+use raas_core::order::OrderState;
 use raas_core::ports::{Clock, Now};
 use raas_core::units::{Epoch, Epochs};
 use std::sync::Arc;
@@ -182,11 +183,21 @@ impl<W: World> Engine<W> {
             (Some(due), Some(now)) => Some(epoch_of(due, now)),
             _ => None,
         };
+        let open = self.store.open_orders().await?;
         let on_round = !self.store.open_txs(None).await?.is_empty()
-            || self.store.open_orders().await?.iter().any(|stored| !stored.order.state.is_active());
+            || open.iter().any(|stored| !stored.order.state.is_active());
+        let lapse = status.round.as_ref().and_then(|round| {
+            // Once its start is behind the finalized tipset, an order that is not active has failed.
+            let lag = round.head.since(round.height).plus(Epochs::new(1).unwrap_or(Epochs::ZERO));
+            let starts = open.iter().filter_map(|stored| match &stored.order.state {
+                OrderState::Published(on_chain) => Some(on_chain.term.start),
+                state => state.signed().map(|signed| signed.term.start),
+            });
+            starts.map(|start| start.after(lag)).filter(|at| *at > round.head).min()
+        });
         // A finalized height: the head is further by then, so this is never too late.
         let release = self.store.breaker().await?.next_release();
-        Ok(NextWake { epoch: [planned, due, release].into_iter().flatten().min(), on_round })
+        Ok(NextWake { epoch: [planned, due, release, lapse].into_iter().flatten().min(), on_round })
     }
 }
 

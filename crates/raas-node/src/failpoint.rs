@@ -79,11 +79,8 @@ mod tests {
         let mut text = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
         let compact: String = text.split_whitespace().collect();
-        let used: BTreeSet<&str> = compact
-            .split("failpoint::around(\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
+        let used: BTreeSet<&str> =
+            compact.split("failpoint::around(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(used, ALL.iter().copied().collect::<BTreeSet<_>>());
     }
 

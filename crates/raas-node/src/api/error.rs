@@ -48,9 +48,7 @@ where
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, error, field) = match self {
-            Self::Field { field, why } => {
-                (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field))
-            }
+            Self::Field { field, why } => (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field)),
             Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
             Self::NotFound(why) => (StatusCode::NOT_FOUND, why, None),
             Self::Conflict(why) => (StatusCode::CONFLICT, why, None),

@@ -53,12 +53,10 @@ impl FromStr for Network {
             "devnet" => Ok(Self::Devnet),
             "calibration" => Ok(Self::Calibration),
             "mainnet" => Ok(Self::Mainnet),
-            url if url.starts_with("http://") || url.starts_with("https://") => {
-                match url::Url::parse(url) {
-                    Ok(parsed) if parsed.host_str().is_some() => Ok(Self::Url(url.to_owned())),
-                    _ => Err(UnknownNetwork(url.to_owned())),
-                }
-            }
+            url if url.starts_with("http://") || url.starts_with("https://") => match url::Url::parse(url) {
+                Ok(parsed) if parsed.host_str().is_some() => Ok(Self::Url(url.to_owned())),
+                _ => Err(UnknownNetwork(url.to_owned())),
+            },
             other => Err(UnknownNetwork(other.to_owned())),
         }
     }

@@ -11,7 +11,8 @@ impl Config {
     /// The network, which must be named.
     pub fn network(&self) -> Result<Network, ConfigError> {
         let text = self.network.as_deref().ok_or(ConfigError::NoNetwork)?;
-        text.parse().map_err(|error: super::UnknownNetwork| ConfigError::invalid("network", error.to_string()))
+        text.parse()
+            .map_err(|error: super::UnknownNetwork| ConfigError::invalid("network", error.to_string()))
     }
 
     /// Checks every value. Called by `load`, so a `Config` from there is valid.
@@ -33,9 +34,9 @@ impl Config {
         {
             return Err(ConfigError::invalid("contract.address", "0x and 40 hex digits are needed"));
         }
-        self.default_policy()?.validated(Epoch(0)).map_err(|error| {
-            ConfigError::Invalid { key: "policy", why: error.to_string() }
-        })?;
+        self.default_policy()?
+            .validated(Epoch(0))
+            .map_err(|error| ConfigError::Invalid { key: "policy", why: error.to_string() })?;
         self.providers()?;
         attofil("budget.total_attofil", &self.budget.total_attofil)?;
         attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?;
@@ -75,7 +76,10 @@ impl Config {
             .iter()
             .map(|text| {
                 provider(text).ok_or_else(|| {
-                    ConfigError::invalid("deals.providers", format!("{text:?} is no miner actor such as f01000"))
+                    ConfigError::invalid(
+                        "deals.providers",
+                        format!("{text:?} is no miner actor such as f01000"),
+                    )
                 })
             })
             .collect()

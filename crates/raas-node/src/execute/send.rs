@@ -117,8 +117,7 @@ async fn broadcast<W: World>(
     state: State,
     signed: &SignedTx,
 ) -> Result<StepOutcome, Error> {
-    let answer =
-        failpoint::around("send.broadcast", engine.world.wallet().broadcast(tx.lane, signed)).await;
+    let answer = failpoint::around("send.broadcast", engine.world.wallet().broadcast(tx.lane, signed)).await;
     let (event, why) = match answer {
         Broadcast::Taken => (Event::BroadcastOk, None),
         Broadcast::AlreadyKnown => (Event::AlreadyKnown, None),
@@ -230,11 +229,8 @@ async fn keep<W: World>(
     }
     let Some(current) = engine.store.tx(tx.id).await? else { return Ok(()) };
     let state = json(after)?;
-    failpoint::around(
-        "send.settle",
-        engine.store.set_tx(tx.id, current.version, &state, !after.is_closed()),
-    )
-    .await?;
+    failpoint::around("send.settle", engine.store.set_tx(tx.id, current.version, &state, !after.is_closed()))
+        .await?;
     Ok(())
 }
 

@@ -29,8 +29,8 @@ mod lease;
 mod open;
 mod orders;
 mod pieces;
-mod plans;
 mod places;
+mod plans;
 mod providers;
 mod rounds;
 mod schema;
@@ -44,7 +44,7 @@ pub use error::Error;
 pub use events::{Happened, StoreEvent};
 pub use open::Store;
 pub use types::{
-    Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered, RoundReport,
-    Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece, StoredPlan, StoredProposal,
-    StoredProvider, StoredTx, TxId, TxSubmit, Upload,
+    Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,
+    RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece, StoredPlan,
+    StoredProposal, StoredProvider, StoredTx, TxId, TxSubmit, Upload,
 };

@@ -3,9 +3,7 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::{Ask, Breaker};
 use raas_core::gate::Hold;
-use raas_core::ids::{
-    DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestId, StepId,
-};
+use raas_core::ids::{DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestId, StepId};
 use raas_core::observation::{ProviderOnChain, Round};
 use raas_core::order::{Order, OrderState, Signed, SlotRef};
 use raas_core::plan::Plan;

@@ -150,11 +150,8 @@ fn order_for(
         sector: None,
         health: HealthRecord::pending(round.height),
     });
-    let observed = Event::Observed {
-        deal: DealSeen::Present(Box::new(deal.clone())),
-        sector,
-        round: round.clone(),
-    };
+    let observed =
+        Event::Observed { deal: DealSeen::Present(Box::new(deal.clone())), sector, round: round.clone() };
     let (state, _) = order::next(&published, &observed).ok()?;
     Some(Order {
         id: OrderId(0),

@@ -18,7 +18,11 @@ pub fn count(orders: &[(&StoredOrder, &OrderState)]) -> Census {
             .entry(stored.order.provider)
             .or_insert_with(|| (stored.order.operator, Default::default()));
         entry.1.slots += places;
-        let newly = on_chain.health.health == Health::Suspect
+        let suspect = on_chain.health.health == Health::Suspect;
+        if suspect {
+            entry.1.suspect += places;
+        }
+        let newly = suspect
             && on_chain
                 .health
                 .fault

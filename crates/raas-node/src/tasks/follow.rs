@@ -38,7 +38,8 @@ pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Re
         if state.next_block > round.eth_block {
             return Ok(followed);
         }
-        let (from, to) = (state.next_block, Epoch((state.next_block.0 + WINDOW_BLOCKS - 1).min(round.eth_block.0)));
+        let (from, to) =
+            (state.next_block, Epoch((state.next_block.0 + WINDOW_BLOCKS - 1).min(round.eth_block.0)));
         let read = failpoint::around("follow.window", contract.window(from, to)).await;
         let window = match read {
             Ok(window) => window,
@@ -170,7 +171,8 @@ fn job_of(
             target,
             max: target.saturating_add(margin).min(REPLICAS_MAX),
         };
-        let epochs = |count: u128| Epochs::new(i64::try_from(count).unwrap_or(i64::MAX)).unwrap_or(Epochs::ZERO);
+        let epochs =
+            |count: u128| Epochs::new(i64::try_from(count).unwrap_or(i64::MAX)).unwrap_or(Epochs::ZERO);
         policy.repair_after = epochs(repair);
         let longest = Epochs::new(policy.duration.get() / 2 - 1).unwrap_or(Epochs::ZERO);
         policy.renew_before = epochs(renew).min(longest);

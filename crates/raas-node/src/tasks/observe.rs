@@ -13,9 +13,9 @@ use raas_core::health::Health;
 use raas_core::ids::{OrderId, ProviderId, SectorNumber};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, Round, SectorSeen};
-use raas_core::order::{OnChain, OrderState};
+use raas_core::order::{OnChain, OrderState, SlotRef};
 use raas_core::ports::{Chain, Now};
-use raas_core::units::{Epoch, Epochs};
+use raas_core::units::{AttoFil, Epoch, Epochs};
 use std::collections::BTreeMap;
 
 /// A provider that took an order and let it lapse is passed over for this long: a week, since each such try
@@ -62,27 +62,27 @@ pub async fn observe<W: World>(engine: &Engine<W>, now: Now) -> Result<Seen, Err
 
 async fn read<W: World>(engine: &Engine<W>, round: Round, now: Now) -> Result<Seen, Error> {
     let open = engine.store.open_orders().await?;
-    let found = published::find(engine, &round, &open).await?;
     let mut changes = Changes::default();
-    for (stored, event) in found.events {
-        changes.step(stored, &event)?;
-    }
-    let watched: Vec<(&StoredOrder, OnChain)> = open
-        .iter()
-        .filter_map(|stored| changes.state_of(stored).on_chain().map(|on_chain| (stored, *on_chain)))
-        .collect();
-    let contradiction = watch(engine, &round, &watched, &mut changes).await?;
-    if contradiction {
+    let on_chain = |changes: &Changes, stored: &StoredOrder| changes.state_of(stored).on_chain().copied();
+    let known: Vec<(&StoredOrder, OnChain)> =
+        open.iter().filter_map(|stored| Some((stored, on_chain(&changes, stored)?))).collect();
+    let trust = watch(engine, &round, &known, &mut changes).await?;
+    if trust == Trust::Denies {
         return Ok(Seen { round: Some(round), hold: Some(Hold::Contradiction), changed: false });
     }
+    let found = published::find(engine, &round, &open, trust == Trust::Confirmed).await?;
+    let mut new = Vec::new();
+    for (stored, event) in found.events {
+        changes.step(stored, &event)?;
+        new.extend(on_chain(&changes, stored).map(|on_chain| (stored, on_chain)));
+    }
+    watch(engine, &round, &new, &mut changes).await?;
+    changes.cancel_unsigned_beside_late(&open)?;
     note_lapses(engine, &open, &changes, &round, now).await?;
     let after: Vec<(&StoredOrder, &OrderState)> =
         open.iter().map(|stored| (stored, changes.state_of(stored))).collect();
-    let breaker = raas_core::breaker::next(
-        &engine.store.breaker().await?,
-        &census::count(&after),
-        round.height,
-    );
+    let breaker =
+        raas_core::breaker::next(&engine.store.breaker().await?, &census::count(&after), round.height);
     let report = RoundReport {
         round: round.clone(),
         hold: None,
@@ -117,24 +117,58 @@ impl Changes {
         Ok(())
     }
 
+    /// A rejected proposal that was published all the same takes its slot back, if its successor has not been
+    /// signed yet.
+    fn cancel_unsigned_beside_late(&mut self, open: &[StoredOrder]) -> Result<(), Error> {
+        let late: Vec<SlotRef> = open
+            .iter()
+            .filter(|stored| came_late(stored, self.state_of(stored)))
+            .flat_map(|stored| stored.slots.iter().copied())
+            .collect();
+        for stored in open {
+            let planned = matches!(self.state_of(stored), OrderState::Planned);
+            if planned && !stored.slots.is_empty() && stored.slots.iter().all(|slot| late.contains(slot)) {
+                self.step(stored, &Event::Cancel)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changed orders; those that free their place first, so that the place is free for others in one write.
     fn changed(&self, open: &[StoredOrder]) -> Vec<(OrderId, i64, OrderState)> {
-        open.iter()
+        let mut changed: Vec<_> = open
+            .iter()
             .filter(|stored| *self.state_of(stored) != stored.order.state)
             .map(|stored| (stored.order.id, stored.version, self.state_of(stored).clone()))
-            .collect()
+            .collect();
+        changed.sort_by_key(|(_, _, state)| !state.is_closed());
+        changed
     }
 }
 
-/// Reads every published deal and its sector. True when the endpoint denies a deal that was seen finalized.
+/// Whether an endpoint can be believed about deals, by what it says of those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// It shows at least one of them.
+    Confirmed,
+    /// Nothing known could be asked for.
+    Unproven,
+    /// It denies what was seen finalized, or calls every known deal gone while their sectors live.
+    Denies,
+}
+
+/// Reads every published deal and its sector.
 async fn watch<W: World>(
     engine: &Engine<W>,
     round: &Round,
     watched: &[(&StoredOrder, OnChain)],
     changes: &mut Changes,
-) -> Result<bool, Error> {
+) -> Result<Trust, Error> {
     let chain = engine.world.chain();
+    let mut gone_alive = false;
     let ids: Vec<_> = watched.iter().map(|(_, on_chain)| on_chain.deal).collect();
     let deals = chain.deals(round, &ids).await;
+    let present = deals.iter().any(|seen| matches!(seen, DealSeen::Present(_)));
     let mut by_provider: BTreeMap<ProviderId, Vec<SectorNumber>> = BTreeMap::new();
     for ((stored, on_chain), seen) in watched.iter().zip(&deals) {
         let sector = match seen {
@@ -151,7 +185,7 @@ async fn watch<W: World>(
     }
     for ((stored, on_chain), seen) in watched.iter().zip(deals) {
         if seen == DealSeen::NeverAllocated {
-            return Ok(true);
+            return Ok(Trust::Denies);
         }
         let sector = match (&seen, on_chain.sector) {
             (DealSeen::Present(deal), _) => providers
@@ -159,11 +193,34 @@ async fn watch<W: World>(
                 .map_or(SectorSeen::NotSeen(NotSeen::NotAsked), |view| view.sector(deal.sector)),
             // The second witness is asked singly: a provider whose faults are clear says nothing of the dead.
             (DealSeen::Gone, Some(sector)) => chain.sector(round, stored.order.provider, sector).await,
+            (DealSeen::Gone, None) if round.height > on_chain.term.start => {
+                never_seen_active(engine, present).await
+            }
             _ => SectorSeen::NotSeen(NotSeen::NotAsked),
         };
+        gone_alive |= seen == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
         changes.step(stored, &Event::Observed { deal: seen, sector, round: round.clone() })?;
     }
-    Ok(false)
+    Ok(match (present, gone_alive) {
+        (true, _) => Trust::Confirmed,
+        (false, true) => Trust::Denies,
+        (false, false) => Trust::Unproven,
+    })
+}
+
+/// The second witness for a deal that was published, never seen active, and is gone after its start: it has no
+/// sector to ask. That the endpoint shows other known deals says that it does not forget; so does a market that
+/// holds no money of ours.
+async fn never_seen_active<W: World>(engine: &Engine<W>, others_present: bool) -> SectorSeen {
+    let no_money = || async {
+        let balances = engine.world.chain().balances().await;
+        balances.is_ok_and(|balances| balances.locked == AttoFil::ZERO)
+    };
+    if others_present || no_money().await {
+        SectorSeen::Dead
+    } else {
+        SectorSeen::NotSeen(NotSeen::NotAsked)
+    }
 }
 
 /// A provider that let an order lapse is passed over for a while.
@@ -195,13 +252,18 @@ async fn note_lapses<W: World>(
     Ok(())
 }
 
+/// Whether a rejected proposal is now on chain.
+fn came_late(stored: &StoredOrder, state: &OrderState) -> bool {
+    matches!(stored.order.state, OrderState::RejectedWatched(_))
+        && matches!(state, OrderState::Published(_) | OrderState::Active(_))
+}
+
 /// Late publications whose slot has moved on: they stay as spares.
 fn crowded(after: &[(&StoredOrder, &OrderState)]) -> Vec<OrderId> {
     after
         .iter()
         .filter(|(stored, state)| {
-            matches!(stored.order.state, OrderState::RejectedWatched(_))
-                && matches!(state, OrderState::Published(_) | OrderState::Active(_))
+            came_late(stored, state)
                 && stored.slots.iter().any(|slot| {
                     after.iter().any(|(other, state)| {
                         other.order.id != stored.order.id

@@ -11,7 +11,7 @@ use raas_core::ids::ProviderId;
 use raas_core::observation::Round;
 use raas_core::order::{Cause, OrderState};
 use raas_core::ports::{Chain, DealMaker, Now};
-use raas_core::units::{AttoFil, Epoch, EPOCHS_PER_DAY};
+use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epoch};
 
 /// Owners, addresses and asks are read again after this many epochs.
 const PROVIDER_STALE_AFTER: i64 = EPOCHS_PER_DAY;
@@ -57,7 +57,9 @@ async fn probe_before_evicting<W: World>(
     round: &Round,
 ) -> Result<(), Error> {
     for holding in holdings {
-        let Some(needed) = holding.policy.keep_local.evict_at(holding.policy.replicas.target) else { continue };
+        let Some(needed) = holding.policy.keep_local.evict_at(holding.policy.replicas.target) else {
+            continue;
+        };
         for slots in &holding.pieces {
             if !slots.piece.local || slots.piece.retrievable || slots.proven() < needed {
                 continue;
@@ -122,9 +124,9 @@ async fn fleet<W: World>(engine: &Engine<W>, round: &Round) -> Result<Fleet, Err
     let window = settings.pace_window.get().max(1);
     let window_start = Epoch(round.head.0 - round.head.0.rem_euclid(window));
     let repairs_since = |since: Epoch| {
-        let started = open
-            .iter()
-            .filter(|stored| matches!(stored.order.cause, Cause::Repair { .. }) && stored.order.planned_at >= since);
+        let started = open.iter().filter(|stored| {
+            matches!(stored.order.cause, Cause::Repair { .. }) && stored.order.planned_at >= since
+        });
         u32::try_from(started.count()).unwrap_or(u32::MAX)
     };
     let breaker = engine.store.breaker().await?;

@@ -7,16 +7,16 @@
 use crate::engine::{Engine, Error};
 use crate::store::StoredOrder;
 use crate::world::World;
-use raas_core::ids::{ActorId, DealId};
+use raas_core::ids::{ActorId, DealId, OrderId};
 use raas_core::machine::order::Event;
 use raas_core::observation::{DealSeen, OnChainDeal, Round};
 use raas_core::order::OrderState;
 use raas_core::ports::{Chain, DealPublished};
-use raas_core::units::Epoch;
-use std::collections::BTreeMap;
+use raas_core::units::{AttoFil, Epoch};
+use std::collections::BTreeSet;
 
 /// Deal ids read in one call of the search.
-const SEARCH_PAGE: u64 = 100;
+const SEARCH_PAGE: usize = 100;
 
 /// What the search found.
 pub struct Found<'a> {
@@ -26,11 +26,13 @@ pub struct Found<'a> {
     pub read_to: Epoch,
 }
 
-/// Looks for every open signed order.
+/// Looks for every open signed order. `confirmed` says that the endpoint shows deals that are known: only then is
+/// an id that it calls gone believed to be gone.
 pub async fn find<'a, W: World>(
     engine: &Engine<W>,
     round: &Round,
     open: &'a [StoredOrder],
+    confirmed: bool,
 ) -> Result<Found<'a>, Error> {
     let waiting: Vec<&StoredOrder> = open.iter().filter(|stored| waits_for_chain(stored)).collect();
     // Native state at T is before T's messages, so events up to T - 1 are what that state shows.
@@ -54,7 +56,14 @@ pub async fn find<'a, W: World>(
         .filter(|stored| start_of(stored).is_some_and(|start| round.height > start))
         .filter(|stored| !found.events.iter().any(|(other, _)| other.order.id == stored.order.id))
         .collect();
-    search(engine, round, client, &late, listed.as_deref().unwrap_or_default(), &mut found).await;
+    let foreign: BTreeSet<DealId> = listed
+        .iter()
+        .flatten()
+        .filter(|event| event.client != client)
+        .map(|event| event.deal)
+        .chain(engine.store.deal_ids().await?)
+        .collect();
+    search(engine, round, client, &late, &foreign, confirmed, &mut found).await;
     Ok(found)
 }
 
@@ -92,38 +101,44 @@ async fn settle<'a, W: World>(
     all_read
 }
 
-/// Looks at every id allocated since the oldest signature; an order that is none of them has expired.
+/// Looks at every id allocated since the oldest signature; an order that is none of them has expired. `others` are
+/// ids that are not what is looked for: other clients', and those of orders that are known.
 async fn search<'a, W: World>(
     engine: &Engine<W>,
     round: &Round,
     client: ActorId,
     late: &[&'a StoredOrder],
-    listed: &[DealPublished],
+    others: &BTreeSet<DealId>,
+    confirmed: bool,
     found: &mut Found<'a>,
 ) {
+    let chain = engine.world.chain();
     let first = late.iter().filter_map(|stored| stored.proposal.as_ref()).map(|signed| signed.next_deal.0).min();
-    let (Some(first), Ok(next)) = (first, engine.world.chain().next_deal(round).await) else { return };
-    let foreign: BTreeMap<DealId, bool> =
-        listed.iter().map(|event| (event.deal, event.client != client)).collect();
-    let mut conclusive = true;
-    let mut seen_here: Vec<&StoredOrder> = Vec::new();
-    for page in (first..next.0).step_by(SEARCH_PAGE as usize) {
-        let ids: Vec<DealId> = (page..next.0.min(page + SEARCH_PAGE)).map(DealId).collect();
-        for (deal, seen) in ids.iter().zip(engine.world.chain().deals(round, &ids).await) {
+    let (Some(first), Ok(next)) = (first, chain.next_deal(round).await) else { return };
+    let ids: Vec<DealId> = (first..next.0).map(DealId).filter(|deal| !others.contains(deal)).collect();
+    let (mut unread, mut gone, mut present) = (false, false, confirmed);
+    let mut seen_here: Vec<OrderId> = Vec::new();
+    for page in ids.chunks(SEARCH_PAGE) {
+        for (deal, seen) in page.iter().zip(chain.deals(round, page).await) {
             match seen {
                 DealSeen::Present(on_chain) => {
+                    present = true;
                     if let Some(stored) = owner_of(&on_chain, client, late) {
                         found.events.push((*stored, published(*deal, &on_chain, round)));
-                        seen_here.push(stored);
+                        seen_here.push(stored.order.id);
                     }
                 }
-                DealSeen::Gone if foreign.get(deal) == Some(&true) => {}
-                _ => conclusive = false,
+                DealSeen::Gone => gone = true,
+                DealSeen::NeverAllocated | DealSeen::NotSeen(_) => unread = true,
             }
         }
     }
-    if conclusive {
-        let rest = late.iter().filter(|stored| !seen_here.iter().any(|seen| seen.order.id == stored.order.id));
+    if gone && !present {
+        // Nothing shows that the endpoint does not forget. Money does: what a live deal binds is locked.
+        present = chain.balances().await.is_ok_and(|balances| balances.locked == AttoFil::ZERO);
+    }
+    if !unread && (present || !gone) {
+        let rest = late.iter().filter(|stored| !seen_here.contains(&stored.order.id));
         found.events.extend(rest.map(|stored| (*stored, Event::FinalizedAt(round.height))));
     }
 }

@@ -25,10 +25,8 @@ pub async fn deal_status<W: World>(
     let jobs = store.jobs(Some(&OwnerId::local()), Some(&cid), None, 1_000).await?;
     let open: Vec<_> = jobs.iter().filter(|job| job.state == JobState::Open).collect();
     let duties = open.iter().fold(Duties::default(), |union, job| union.union(job.duties));
-    let policy = open
-        .iter()
-        .map(|job| job.policy.clone())
-        .reduce(|strictest, policy| strictest.strictest(&policy));
+    let policy =
+        open.iter().map(|job| job.policy.clone()).reduce(|strictest, policy| strictest.strictest(&policy));
     let mut deals = Vec::new();
     for holding in store.holdings_of_cid(&cid).await? {
         deals.extend(deals_of(&app, holding).await?);

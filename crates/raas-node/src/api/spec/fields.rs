@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn only_a_cid_is_needed() {
-        let registration = read(&[("cid", CID), ("endDate", ""), ("aggregator", "lighthouse")]).expect("valid");
+        let registration =
+            read(&[("cid", CID), ("endDate", ""), ("aggregator", "lighthouse")]).expect("valid");
         assert_eq!(registration.policy, defaults());
         assert_eq!(registration.duties, Duties::ALL);
     }
@@ -245,7 +246,10 @@ mod tests {
         let named = policy(&[("cid", CID), ("epochs", "7"), ("repairAfter", "9"), ("renewBefore", "11")]);
         assert_eq!((named.repair_after.get(), named.renew_before.get()), (9, 11));
         assert_eq!(policy(&[("cid", CID), ("replicationTarget", "2"), ("replicas", "5")]).replicas.target, 5);
-        assert_eq!(policy(&[("cid", CID), ("replicas", "1")]).replicas, Replicas { min: 1, target: 1, max: 2 });
+        assert_eq!(
+            policy(&[("cid", CID), ("replicas", "1")]).replicas,
+            Replicas { min: 1, target: 1, max: 2 }
+        );
     }
 
     #[test]

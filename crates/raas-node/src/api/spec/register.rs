@@ -15,6 +15,9 @@ use raas_core::ports::Clock;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The contract takes no larger target; a job that wants more copies is registered there with this many.
+const CONTRACT_TARGET_MAX: u32 = 32;
+
 /// The specification's routes: registered on the contract too, where there is one.
 pub async fn register<W: World>(
     State(app): State<Arc<App<W>>>,
@@ -36,7 +39,8 @@ async fn register_as<W: World>(
     request: Request,
     on_chain_by_default: bool,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let key = request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let key =
+        request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let fields = read(request).await?;
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
@@ -67,7 +71,7 @@ pub async fn store_job<W: World>(
         source,
         on_chain: on_chain.then(|| TxSubmit {
             cid: registration.cid.cid().to_bytes(),
-            target: policy.replicas.target,
+            target: policy.replicas.target.min(CONTRACT_TARGET_MAX),
             repair: policy.repair_after.get(),
             renew: policy.renew_before.get(),
         }),
@@ -129,9 +133,7 @@ pub async fn read(request: Request) -> Result<Fields, ApiError> {
             .await
             .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
         let mut fields = Fields::new();
-        while let Some(part) =
-            parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))?
-        {
+        while let Some(part) = parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))? {
             let name = part.name().unwrap_or_default().to_owned();
             let text = part.text().await.map_err(|error| ApiError::field(&name, error.body_text()))?;
             insert(&mut fields, name, text)?;
@@ -164,15 +166,18 @@ fn form(body: &Bytes) -> Result<Fields, ApiError> {
 }
 
 fn json_fields(body: &Bytes) -> Result<Fields, ApiError> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| ApiError::Bad(format!("the body is no JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| ApiError::Bad(format!("the body is no JSON: {error}")))?;
     let mut object = match value {
         Value::Object(object) => object,
         _ => return Err(ApiError::Bad("the body must be a JSON object such as {\"cid\": \"…\"}".to_owned())),
     };
     if let Some(job) = object.remove("job") {
         if let Some(beside) = object.keys().next() {
-            return Err(ApiError::field(beside.clone(), "stands beside \"job\"; put all fields in one place"));
+            return Err(ApiError::field(
+                beside.clone(),
+                "stands beside \"job\"; put all fields in one place",
+            ));
         }
         let Value::Object(inner) = job else {
             return Err(ApiError::field("job", "must be an object with the fields of the job"));

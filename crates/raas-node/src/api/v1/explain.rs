@@ -75,7 +75,9 @@ pub async fn why<W: World>(
         .sightings_of_cid(&cid)
         .await?
         .iter()
-        .map(|sighting| json!({ "deal": sighting.deal, "request": sighting.request, "state": sighting.state }))
+        .map(
+            |sighting| json!({ "deal": sighting.deal, "request": sighting.request, "state": sighting.state }),
+        )
         .collect();
     Ok(Json(json!({
         "network": app.network,

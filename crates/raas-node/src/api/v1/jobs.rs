@@ -66,7 +66,8 @@ pub async fn stop<W: World>(
     let stopped = store.stop_job(job.id).await?;
     app.wake.notify_one();
     let orders = store.orders_of_holding(job.holding).await?;
-    let alive: Vec<Value> = orders.iter().filter(|stored| !stored.order.state.is_closed()).map(order).collect();
+    let alive: Vec<Value> =
+        orders.iter().filter(|stored| !stored.order.state.is_closed()).map(order).collect();
     Ok(Json(json!({ "network": app.network, "job": id, "stopped_now": stopped, "still_alive": alive })))
 }
 

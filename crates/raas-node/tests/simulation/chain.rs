@@ -1,0 +1,234 @@
+//! Chain and clock over the world in memory. Native reads are pinned: state before the round's tipset.
+
+use crate::shared::{Rpc, Shared};
+use raas_core::cid::Commitment;
+use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
+use raas_core::observation::{
+    DealSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+};
+use raas_core::ports::{
+    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealPublished, Now, Pin,
+};
+use raas_core::units::{AttoFil, Epoch, PaddedSize};
+use raas_devnet::codec::{Address, Label};
+use raas_devnet::ledger::Fact;
+use raas_devnet::world::{Deal, FAULT_MAX_AGE, Phase, SectorPhase, StateAt, collateral_bounds};
+use std::sync::Arc;
+
+pub struct SimChain {
+    pub shared: Arc<Shared>,
+    pub client: Address,
+}
+
+impl SimChain {
+    fn at(round: &Round) -> StateAt {
+        StateAt::before(round.height.0)
+    }
+
+    fn deal(&self, round: &Round, id: DealId) -> DealSeen {
+        match self.shared.rpc() {
+            Rpc::Down => return DealSeen::NotSeen(NotSeen::RpcFailed),
+            Rpc::Forget17 => return DealSeen::NeverAllocated,
+            Rpc::Forget32 => return DealSeen::Gone,
+            _ => {}
+        }
+        match self.shared.world().market().deal(id, Self::at(round)) {
+            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(deal, phase))),
+            Err(32) => DealSeen::Gone,
+            Err(_) => DealSeen::NeverAllocated,
+        }
+    }
+}
+
+fn on_chain(deal: &Deal, phase: Phase) -> OnChainDeal {
+    let proposal = &deal.proposal;
+    let (activated, sector) = match phase {
+        Phase::Active { sector, since, .. } => (Some(Epoch(since)), sector),
+        _ => (None, SectorNumber(0)),
+    };
+    let piece = proposal.piece_cid.to_string().parse::<Commitment>().expect("a piece CID");
+    OnChainDeal {
+        piece,
+        size: proposal.piece_size.try_into().expect("a padded size"),
+        verified: proposal.verified,
+        client: deal.client,
+        provider: ProviderId(deal.provider),
+        label: match &proposal.label {
+            Label::Text(text) => text.clone(),
+            Label::Bytes(_) => String::new(),
+        },
+        start: Epoch(proposal.start.0),
+        end: Epoch(proposal.end.0),
+        price_per_epoch: proposal.price_per_epoch,
+        activated,
+        sector,
+    }
+}
+
+fn seen(phase: SectorPhase, early: Option<i64>) -> SectorSeen {
+    match phase {
+        SectorPhase::Faulty { .. } | SectorPhase::Recovering { .. } => {
+            SectorSeen::Faulty { since: early.map(|early| Epoch(early - FAULT_MAX_AGE)) }
+        }
+        SectorPhase::Terminated | SectorPhase::Expired => SectorSeen::Dead,
+        SectorPhase::Unproven | SectorPhase::Active => SectorSeen::Live,
+    }
+}
+
+impl Chain for SimChain {
+    async fn pin(&self) -> Result<Pin, NotSeen> {
+        let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        let world = self.shared.world();
+        let chain = world.chain();
+        let lag = world.config().finality_lag;
+        let height = chain.at_or_before(head - lag);
+        let tipset = chain.tipset(height).map_err(|_| NotSeen::MissingState)?;
+        let key: Vec<String> = tipset.key.iter().map(ToString::to_string).collect();
+        let round = Round {
+            tipset: key.join(","),
+            height: Epoch(height),
+            eth_block: Epoch(chain.parent(height)),
+            head: Epoch(head),
+            agreed: 1,
+            asked: 1,
+        };
+        Ok(Pin { round, wanted: 1 })
+    }
+
+    async fn deals(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+        deals.iter().map(|id| self.deal(round, *id)).collect()
+    }
+
+    async fn provider_seen(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        watched: &[SectorNumber],
+    ) -> ProviderSeen {
+        if self.shared.rpc() == Rpc::Down {
+            return ProviderSeen::NotSeen(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let Some(miner) = world.miner(provider) else { return ProviderSeen::NotSeen(NotSeen::MissingState) };
+        if miner.counts(Self::at(round)).faulty == 0 {
+            return ProviderSeen::Clear;
+        }
+        let rows = watched
+            .iter()
+            .filter_map(|number| {
+                let (sector, phase) = miner.sector(*number, Self::at(round))?;
+                let since = phase.faulty_since()?;
+                let early = raas_devnet::world::Miner::early_expiration(sector, since);
+                Some((*number, seen(phase, early)))
+            })
+            .collect();
+        ProviderSeen::Except(rows)
+    }
+
+    async fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+        if self.shared.rpc() == Rpc::Down {
+            return SectorSeen::NotSeen(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
+        found.map_or(SectorSeen::Dead, |(sector, phase)| {
+            let early = phase
+                .faulty_since()
+                .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
+            seen(phase, early)
+        })
+    }
+
+    async fn published(
+        &self,
+        client: ActorId,
+        from: Epoch,
+        to: Epoch,
+    ) -> Result<Vec<DealPublished>, NotSeen> {
+        match self.shared.rpc() {
+            Rpc::Down => return Err(NotSeen::RpcFailed),
+            Rpc::EmptyLogs => return Ok(Vec::new()),
+            _ => {}
+        }
+        let world = self.shared.world();
+        let published = world.ledger.since(0).iter().filter_map(|entry| match &entry.fact {
+            Fact::Published { deal_id, provider, client: who, .. }
+                if *who == client && (from.0..=to.0).contains(&entry.epoch) =>
+            {
+                Some(DealPublished {
+                    deal: *deal_id,
+                    client: *who,
+                    provider: *provider,
+                    height: Epoch(entry.epoch),
+                })
+            }
+            _ => None,
+        });
+        Ok(published.collect())
+    }
+
+    async fn provider(&self, _round: &Round, provider: ProviderId) -> Result<ProviderOnChain, NotSeen> {
+        if self.shared.rpc() == Rpc::Down {
+            return Err(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let miner = world.miner(provider).ok_or(NotSeen::MissingState)?;
+        Ok(ProviderOnChain {
+            provider,
+            operator: OperatorId(miner.config.operator),
+            sector_bytes: 32 << 30,
+            urls: vec![format!("sim://{provider}")],
+        })
+    }
+
+    async fn collateral(&self, size: PaddedSize) -> Result<CollateralBounds, NotSeen> {
+        let (min, max) = collateral_bounds(size.get());
+        Ok(CollateralBounds { min, max })
+    }
+
+    async fn balances(&self) -> Result<Balances, NotSeen> {
+        let Some(head) = self.shared.head() else { return Err(NotSeen::RpcFailed) };
+        let world = self.shared.world();
+        let at = StateAt::before(head);
+        let Some(id) = world.actors.lookup(&self.client, at) else { return Ok(Balances::default()) };
+        let market = world.market().balance(id, at);
+        let wallet = world.actors.wallet(id, at).map_or(AttoFil::ZERO, |wallet| wallet.balance);
+        Ok(Balances { escrow: market.escrow, locked: market.locked, wallet })
+    }
+
+    async fn next_deal(&self, round: &Round) -> Result<DealId, NotSeen> {
+        match self.shared.rpc() {
+            Rpc::Down => Err(NotSeen::RpcFailed),
+            _ => Ok(self.shared.world().market().next_id(Self::at(round))),
+        }
+    }
+
+    async fn client_id(&self) -> Result<Option<ActorId>, NotSeen> {
+        let world = self.shared.world();
+        Ok(world.actors.lookup(&self.client, world.at_head()))
+    }
+}
+
+pub struct SimClock(pub Arc<Shared>);
+
+impl Clock for SimClock {
+    async fn now(&self) -> Now {
+        let world = self.0.world();
+        let clock = world.chain().clock();
+        let unix = i64::try_from(world.chain().timestamp(clock)).expect("a time before the year 2^63");
+        Now { epoch: Epoch(clock), unix_seconds: unix }
+    }
+}
+
+/// These runs have no contract; `tests/scenarios` have.
+pub enum NoContract {}
+
+impl Contract for NoContract {
+    async fn window(&self, _from: Epoch, _to: Epoch) -> Result<ContractWindow, NotSeen> {
+        match *self {}
+    }
+
+    async fn deals_of(&self, _cid: &[u8], _block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
+        match *self {}
+    }
+}
