@@ -10,11 +10,12 @@ use crate::store::{self, Store};
 use crate::tasks;
 use crate::world::World;
 use raas_core::gate::Hold;
-use raas_core::ids::ProviderId;
+use raas_core::ids::{HoldingId, ProviderId};
 use raas_core::observation::Round;
 use raas_core::order::OrderState;
 use raas_core::ports::{Clock, Now};
 use raas_core::units::{Epoch, Epochs};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -90,6 +91,9 @@ pub struct Engine<W: World> {
     pub(crate) sending: Mutex<()>,
     /// One pass at a time; two would observe the same and plan it twice.
     pass: Mutex<()>,
+    /// Holdings whose list on the contract was read, as the store's notes say: spares a look-up for each in
+    /// every pass.
+    views_read: std::sync::Mutex<BTreeSet<HoldingId>>,
 }
 
 impl<W: World> Engine<W> {
@@ -102,6 +106,7 @@ impl<W: World> Engine<W> {
             status: std::sync::RwLock::default(),
             sending: Mutex::new(()),
             pass: Mutex::new(()),
+            views_read: std::sync::Mutex::default(),
         }
     }
 
@@ -123,6 +128,16 @@ impl<W: World> Engine<W> {
     /// What the last pass saw.
     pub fn status(&self) -> Status {
         self.status.read().map(|status| status.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn has_read_views(&self, holding: HoldingId) -> bool {
+        self.views_read.lock().is_ok_and(|read| read.contains(&holding))
+    }
+
+    pub(crate) fn note_read_views(&self, holding: HoldingId) {
+        if let Ok(mut read) = self.views_read.lock() {
+            read.insert(holding);
+        }
     }
 
     /// Every task once: observe, follow, plan, execute.

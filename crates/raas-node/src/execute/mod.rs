@@ -17,6 +17,7 @@ use futures_util::TryStreamExt;
 use raas_core::observation::Round;
 use raas_core::ports::Now;
 use raas_core::retry::{self, Class};
+use raas_core::units::Epochs;
 
 /// Steps claimed in one pass.
 const CLAIM_MAX: u32 = 256;
@@ -58,7 +59,9 @@ async fn run<W: World>(
         return Ok(StepOutcome::Parked { why });
     }
     match &step.kind {
-        StepKind::Deliver { order } => deliver::deliver(engine, round, now, purse, *order, step.attempts).await,
+        StepKind::Deliver { order } => {
+            deliver::deliver(engine, round, now, purse, *order, step.attempts).await
+        }
         StepKind::Send { tx } => send::send(engine, round, now, *tx, step.attempts).await,
         StepKind::Evict { holding, piece } => {
             bytes::evict(engine, now, *holding, *piece, step.attempts).await
@@ -85,6 +88,12 @@ pub(crate) fn again(
 
 /// Again when the chain has moved: not a failure.
 pub(crate) fn next_epoch(now: Now, why: impl Into<String>) -> StepOutcome {
+    after_epochs(now, Epochs::new(1).unwrap_or(Epochs::ZERO), why)
+}
+
+/// Again when the chain has moved so far, at least by one epoch: not a failure.
+pub(crate) fn after_epochs(now: Now, epochs: Epochs, why: impl Into<String>) -> StepOutcome {
     const BLOCK_DELAY_SECONDS: i64 = 30;
-    StepOutcome::Again { at_unix: now.unix_seconds + BLOCK_DELAY_SECONDS, why: why.into(), failed: false }
+    let seconds = epochs.get().max(1).saturating_mul(BLOCK_DELAY_SECONDS);
+    StepOutcome::Again { at_unix: now.unix_seconds.saturating_add(seconds), why: why.into(), failed: false }
 }

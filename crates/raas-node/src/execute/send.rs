@@ -3,7 +3,7 @@
 //! Nonce and bytes are stored before they leave, one transaction of a lane is signed at a time and in order,
 //! and an uncertain broadcast is settled by looking for its hashes.
 
-use super::{again, next_epoch};
+use super::{after_epochs, again, next_epoch};
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Attempt, StepOutcome, StoredTx, TxId};
@@ -155,12 +155,15 @@ async fn settle<W: World>(
         }
     }
     let Some(receipt) = found else { return missing(engine, now, tx, state, attempts).await };
+    let block = receipt.block;
     let (included, _) = step(&state, &Event::ReceiptSeen(receipt))?;
     // The receipt of a message in T is computed in its child, so T itself counts once T + 1 is finalized.
     let (after, _) = step(&included, &Event::FinalizedAt { block: round.eth_block })?;
     keep(engine, tx, &state, &after).await?;
     if !after.is_closed() {
-        return Ok(next_epoch(now, "included; waiting for finality"));
+        // The finalized block trails the head at a distance: earlier looks would find nothing new.
+        let left = block.since(round.eth_block);
+        return Ok(after_epochs(now, left, "included; waiting for finality"));
     }
     let (outcome, detail) = match &after {
         State::Final { receipt, .. } => ("done", format!("mined at {} as {}", receipt.block, receipt.hash)),

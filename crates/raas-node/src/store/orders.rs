@@ -123,9 +123,8 @@ impl Store {
     /// Every deal that is or was an order, closed ones included.
     pub async fn deal_ids(&self) -> Result<std::collections::BTreeSet<DealId>, Error> {
         let mut tx = self.read().await?;
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT deal FROM orders WHERE deal IS NOT NULL")
-            .fetch_all(&mut *tx)
-            .await?;
+        let rows: Vec<(i64,)> =
+            sqlx::query_as("SELECT deal FROM orders WHERE deal IS NOT NULL").fetch_all(&mut *tx).await?;
         Ok(rows.into_iter().filter_map(|(deal,)| u64::try_from(deal).ok()).map(DealId).collect())
     }
 

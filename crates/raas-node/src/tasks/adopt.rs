@@ -65,12 +65,16 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
     Ok(true)
 }
 
-/// The contract's list of deals, read once for each holding and again when its events say so.
+/// The contract's list of deals, read once for each holding; later ones come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
     let Some(contract) = engine.world.contract() else { return Ok(()) };
     for holding in engine.store.holdings().await? {
+        if engine.has_read_views(holding.id) {
+            continue;
+        }
         let mark = format!("views:{}", holding.id);
         if engine.store.meta(&mark).await?.is_some() {
+            engine.note_read_views(holding.id);
             continue;
         }
         let bytes = holding.cid.cid().to_bytes();
@@ -86,6 +90,7 @@ async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), E
             .collect();
         engine.store.add_sightings(&sightings).await?;
         engine.store.put_meta(&mark, &round.eth_block.to_string()).await?;
+        engine.note_read_views(holding.id);
     }
     Ok(())
 }

@@ -198,7 +198,8 @@ async fn watch<W: World>(
             }
             _ => SectorSeen::NotSeen(NotSeen::NotAsked),
         };
-        gone_alive |= seen == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
+        gone_alive |=
+            seen == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
         changes.step(stored, &Event::Observed { deal: seen, sector, round: round.clone() })?;
     }
     Ok(match (present, gone_alive) {
@@ -216,11 +217,7 @@ async fn never_seen_active<W: World>(engine: &Engine<W>, others_present: bool) -
         let balances = engine.world.chain().balances().await;
         balances.is_ok_and(|balances| balances.locked == AttoFil::ZERO)
     };
-    if others_present || no_money().await {
-        SectorSeen::Dead
-    } else {
-        SectorSeen::NotSeen(NotSeen::NotAsked)
-    }
+    if others_present || no_money().await { SectorSeen::Dead } else { SectorSeen::NotSeen(NotSeen::NotAsked) }
 }
 
 /// A provider that let an order lapse is passed over for a while.

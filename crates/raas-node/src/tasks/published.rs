@@ -113,7 +113,8 @@ async fn search<'a, W: World>(
     found: &mut Found<'a>,
 ) {
     let chain = engine.world.chain();
-    let first = late.iter().filter_map(|stored| stored.proposal.as_ref()).map(|signed| signed.next_deal.0).min();
+    let first =
+        late.iter().filter_map(|stored| stored.proposal.as_ref()).map(|signed| signed.next_deal.0).min();
     let (Some(first), Ok(next)) = (first, chain.next_deal(round).await) else { return };
     let ids: Vec<DealId> = (first..next.0).map(DealId).filter(|deal| !others.contains(deal)).collect();
     let (mut unread, mut gone, mut present) = (false, false, confirmed);

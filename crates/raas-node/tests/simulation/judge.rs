@@ -73,7 +73,8 @@ impl Judge {
         let mut entries = world.ledger.since(self.read).to_vec();
         entries.retain(|entry| entry.epoch < clock);
         // Within an epoch the ledger has no order of time; a refusal may be why another provider was asked.
-        entries.sort_by_key(|entry| (entry.epoch, matches!(entry.fact, Fact::Proposed { accepted: true, .. })));
+        entries
+            .sort_by_key(|entry| (entry.epoch, matches!(entry.fact, Fact::Proposed { accepted: true, .. })));
         for entry in &entries {
             self.fact(world, entry.epoch, &entry.fact)?;
             self.read += 1;

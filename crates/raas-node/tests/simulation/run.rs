@@ -223,7 +223,7 @@ impl Run {
                 if self.below(4) == 0 {
                     self.shared.set_rpc(Rpc::Normal);
                 }
-                self.to_next_wake();
+                self.wait();
             }
         }
         Ok(())
@@ -259,7 +259,7 @@ impl Run {
     }
 
     /// To the node's next wake or the world's next event, whichever is first.
-    fn to_next_wake(&mut self) {
+    fn wait(&mut self) {
         let clock = self.shared.clock().0;
         let event = self.shared.world().next_event();
         let wake = self.wake.epoch.map(|epoch| epoch.0);
@@ -376,7 +376,7 @@ impl Run {
             if last.is_empty() && !self.wake.on_round {
                 return Ok(());
             }
-            self.to_next_wake();
+            self.wait();
         }
         match last.first() {
             None => Ok(()),
