@@ -34,6 +34,8 @@ const RENEW_BEFORE: i64 = 43_200;
 const BUDGET: AttoFil = AttoFil::fil(500);
 /// Epochs in which everything must be well again once the faults have ceased.
 const CALM: i64 = 60 * 2_880;
+/// Steps for which everything must have been well to end a run early.
+const STEPS_WELL: u32 = 60;
 
 struct Run {
     rng: ChaCha8Rng,
@@ -360,7 +362,7 @@ impl Run {
         }
         let until = self.shared.clock().0 + CALM;
         let mut last = Vec::new();
-        let mut steps = 0_u32;
+        let (mut steps, mut well) = (0_u32, 0_u32);
         while self.shared.clock().0 < until {
             self.settle().await?;
             steps += 1;
@@ -371,9 +373,14 @@ impl Run {
                     .map(|stored| (stored.order.id.0, stored.slots.len(), stored.order.state.name()))
                     .collect();
                 self.say(&format!("after {steps} steps {:?} {open:?}", self.wake));
+                for (step, why) in self.engine.store().steps(4).await.map_err(|error| error.to_string())? {
+                    self.say(&format!("{:?}: {why:?}", step.kind));
+                }
             }
             last = self.short();
-            if last.is_empty() && !self.wake.on_round {
+            // What waits on is then an order for bytes that are nowhere any more.
+            well = if last.is_empty() { well + 1 } else { 0 };
+            if last.is_empty() && (!self.wake.on_round || well > STEPS_WELL) {
                 return Ok(());
             }
             self.wait();
