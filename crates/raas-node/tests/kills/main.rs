@@ -1,0 +1,267 @@
+//! The node is killed at every effect, before and after it, and at seeded moments from outside; answers to what it
+//! does are lost, and providers break their word. After it has been started again there are exactly three deals,
+//! nothing is lost, nothing is paid twice: by the devnet's ledger, devnet and node each a process of its own.
+
+mod judge;
+mod ledger;
+mod life;
+
+use judge::{COPIES, Verdict, judge, until_attested};
+use life::{Ask, Life, Moment};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::future::Future;
+
+/// Passed by every life that stores a file.
+const BY_STORING: &[&str] = &[
+    "follow.window",
+    "follow.apply",
+    "observe.apply",
+    "plan.commit",
+    "deliver.escrow",
+    "deliver.sign",
+    "deliver.propose",
+    "deliver.settle",
+    "send.prepare",
+    "send.store",
+    "send.broadcast",
+    "send.settle",
+    "register.store",
+    "upload.record",
+    "step.finish",
+];
+/// Passed by a life that gives its own copy away and needs it again.
+const BY_MOVING: &[&str] = &["evict.delete", "evict.record", "deliver.fetch", "serve.fetch"];
+/// Passed by a life whose bytes come from a gateway.
+const BY_IMPORT: &[&str] = &["fetch.bytes", "fetch.record"];
+/// Moments of the kills from outside.
+const MOMENTS: u64 = 20;
+/// Questions within which a plain life is over, and round trips within which the longest of them is answered.
+const ASKS: u64 = 22;
+const TRIPS: u64 = 60;
+
+/// Bytes that no other life has.
+fn contents(name: &str) -> Vec<u8> {
+    (0..400_u64)
+        .flat_map(|at| Sha256::new().chain_update(name).chain_update(at.to_be_bytes()).finalize())
+        .collect()
+}
+
+/// Uploads; the node registers by itself, and a repetition may register again.
+async fn upload(life: &mut Life, bytes: Vec<u8>) -> (String, Verdict) {
+    let (answer, put) = life.ask(&Ask::post("/api/uploadFile", bytes)).await;
+    let cid = answer.expect(201)["cid"].as_str().expect("a CID").to_owned();
+    (cid, Verdict { repeated: put as usize - 1, ..Verdict::PLAIN })
+}
+
+/// Uploads without a job and registers by the specification's route under a key; a repetition is the same job.
+async fn upload_and_register(life: &mut Life, bytes: Vec<u8>) -> (String, Verdict) {
+    let (answer, _) = life.ask(&Ask::post("/api/uploadFile?deal=false", bytes)).await;
+    let cid = answer.expect(201)["cid"].as_str().expect("a CID").to_owned();
+    register(life, &cid).await;
+    (cid, Verdict::PLAIN)
+}
+
+async fn register(life: &mut Life, cid: &str) {
+    let job = json!({ "cid": cid, "jobType": "all", "replicationTarget": COPIES.to_string() });
+    let (answer, _) = life.ask(&Ask::keyed("/api/register_job", cid, &job)).await;
+    assert!(answer.expect(201)["message"].is_string());
+}
+
+/// Runs lives one after the other and names all that fail.
+async fn each<L: Future<Output = ()> + 'static>(lives: impl IntoIterator<Item = (String, L)>) {
+    let mut failed = Vec::new();
+    for (name, life) in lives {
+        let began = std::time::Instant::now();
+        let here = tokio::task::LocalSet::new();
+        let ended = here.run_until(here.spawn_local(life)).await;
+        println!("{name}: {} ms", began.elapsed().as_millis());
+        if ended.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:#?}");
+}
+
+fn sides(names: &'static [&str]) -> impl Iterator<Item = String> {
+    names.iter().flat_map(|name| [format!("{name}:before"), format!("{name}:after")])
+}
+
+async fn storing(point: String, keyed: bool) {
+    let mut life = Life::begin().await.armed(&point);
+    life.start().await;
+    let bytes = contents(&point);
+    let (_, verdict) =
+        if keyed { upload_and_register(&mut life, bytes).await } else { upload(&mut life, bytes).await };
+    until_attested(&mut life).await;
+    judge(&mut life, verdict).await;
+    assert_eq!(life.aborted, 1, "{point} is passed");
+}
+
+#[test]
+fn every_effect_has_its_life() {
+    let lives: Vec<&str> = [BY_STORING, BY_MOVING, BY_IMPORT].concat();
+    let all: BTreeSet<&str> = raas_node::failpoint::ALL.iter().copied().collect();
+    assert_eq!(lives.iter().copied().collect::<BTreeSet<_>>(), all);
+    assert_eq!(lives.len(), all.len());
+}
+
+#[tokio::test]
+async fn killed_at_each_effect_of_an_upload() {
+    each(sides(BY_STORING).map(|point| (point.clone(), storing(point, false)))).await;
+}
+
+#[tokio::test]
+async fn killed_at_each_effect_of_a_registration() {
+    const ITS_OWN: &[&str] =
+        &["register.store", "upload.record", "follow.apply", "plan.commit", "send.broadcast"];
+    each(sides(ITS_OWN).map(|point| (point.clone(), storing(point, true)))).await;
+}
+
+/// The node gives its copy away once three others are proven; one of these is terminated, so that the piece has to
+/// be fetched back for a new copy, and is given away again; then somebody reads it.
+async fn moving(point: String) {
+    let mut life = Life::begin().await.with("RAAS__POLICY__KEEP_LOCAL", "never").armed(&point);
+    life.start().await;
+    let bytes = contents(&point);
+    let (cid, verdict) = upload(&mut life, bytes.clone()).await;
+    until_attested(&mut life).await;
+    until_given_away(&mut life).await;
+    let ledger = life.ledger().await;
+    let first = ledger.of("published").next().expect("a deal")["provider"].clone();
+    life.rpc("devnet_terminate", json!([first, null])).await;
+    life.until("a fourth deal", async |life| life.ledger().await.deals().len() > COPIES).await;
+    until_attested(&mut life).await;
+    until_given_away(&mut life).await;
+    let (read, _) = life.ask(&Ask::data(format!("/ipfs/{cid}"))).await;
+    assert_eq!((read.status, &read.body), (200, &bytes));
+    assert_ne!(read.headers["raas-source"], "local");
+    judge(&mut life, Verdict { lost: 1, ..verdict }).await;
+    assert_eq!(life.aborted, 1, "{point} is passed");
+}
+
+async fn until_given_away(life: &mut Life) {
+    let pieces = life.node_folder("pieces");
+    life.until("the local copy is given away", async |_| {
+        let kept = std::fs::read_dir(&pieces).expect("a folder").filter_map(Result::ok);
+        kept.filter(|entry| entry.path().extension().is_some()).count() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn killed_where_copies_are_given_away_and_fetched_back() {
+    each(sides(BY_MOVING).map(|point| (point.clone(), moving(point)))).await;
+}
+
+async fn importing(point: String) {
+    let bytes = contents(&point);
+    let options = raas_piece::pack::PackOptions::default();
+    let out = std::io::Cursor::new(Vec::new());
+    let (packed, car) = raas_piece::pack::pack_reader(bytes.as_slice(), out, &options).expect("a CAR");
+    let mut life =
+        Life::begin().await.with("RAAS__SOURCES__GATEWAYS", gateway(car.into_inner()).await).armed(&point);
+    life.start().await;
+    register(&mut life, &packed.root.to_string()).await;
+    until_attested(&mut life).await;
+    judge(&mut life, Verdict::PLAIN).await;
+    assert_eq!(life.aborted, 1, "{point} is passed");
+}
+
+/// A trustless gateway that has one thing.
+async fn gateway(car: Vec<u8>) -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = move || async move { ([("content-type", "application/vnd.ipld.car")], car) };
+    tokio::task::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    url
+}
+
+#[tokio::test]
+async fn killed_while_bytes_come_from_a_gateway() {
+    each(sides(BY_IMPORT).map(|point| (point.clone(), importing(point)))).await;
+}
+
+/// Every seed gives the same moment again; when the life is over before, it comes at the end.
+fn moment(number: u64) -> Moment {
+    let hash = Sha256::new().chain_update("moment").chain_update(number.to_be_bytes()).finalize();
+    let draw = |at: usize, most: u64| {
+        let drawn = u64::from_be_bytes(hash[at..at + 8].try_into().expect("8 bytes"));
+        (drawn % most) as u32
+    };
+    Moment { asks: draw(0, ASKS), trips: draw(8, TRIPS) }
+}
+
+async fn random(number: u64) {
+    let mut life = Life::begin().await.killed_at(moment(number));
+    life.start().await;
+    let bytes = contents(&format!("moment {number}"));
+    let (_, verdict) = upload(&mut life, bytes).await;
+    until_attested(&mut life).await;
+    println!("moment {number}: {:?}, {} questions, killed {}", moment(number), life.asked, life.killed);
+    if life.is_doomed() {
+        life.hasten();
+    }
+    judge(&mut life, verdict).await;
+    assert_eq!(life.killed, 1);
+}
+
+#[tokio::test]
+async fn killed_at_random_moments() {
+    each((0..MOMENTS).map(|number| (format!("moment {number}, {:?}", moment(number)), random(number)))).await;
+}
+
+async fn losing(method: &'static str, count: Option<u32>) {
+    let mut life = Life::begin().await;
+    life.start().await;
+    life.rpc("devnet_setRpc", json!(["dropReply", method, count])).await;
+    let (_, verdict) = upload(&mut life, contents(&format!("{method} {count:?}"))).await;
+    until_attested(&mut life).await;
+    judge(&mut life, verdict).await;
+}
+
+#[tokio::test]
+async fn answers_to_transactions_are_lost() {
+    let methods = ["eth_sendRawTransaction", "Filecoin.MpoolPush"];
+    let cases = methods.into_iter().flat_map(|method| [(method, Some(1)), (method, None)]);
+    each(cases.map(|(method, count)| (format!("{method} {count:?}"), losing(method, count)))).await;
+}
+
+/// Every provider, or only the cheapest ones, which are asked first, behave so for their next proposal.
+async fn misbehaving(mode: &'static str, providers: usize, count: Option<u32>, broken: usize) {
+    let mut life = Life::begin().await;
+    life.start().await;
+    let listed = life.rpc("devnet_providers", json!([])).await;
+    let mut by_price: Vec<(u128, String)> = listed
+        .as_array()
+        .expect("providers")
+        .iter()
+        .filter(|provider| provider["minPieceSize"].as_u64().is_some_and(|least| least < 1 << 30))
+        .map(|provider| {
+            let ask = provider["askPerGibEpoch"].as_str().expect("an ask").parse().expect("a number");
+            (ask, provider["id"].as_str().expect("an id").to_owned())
+        })
+        .collect();
+    by_price.sort();
+    for (_, id) in by_price.iter().take(providers) {
+        life.rpc("devnet_setProvider", json!([id, mode, count])).await;
+    }
+    let (_, verdict) = upload(&mut life, contents(mode)).await;
+    until_attested(&mut life).await;
+    judge(&mut life, Verdict { broken, ..verdict }).await;
+    let ledger = life.ledger().await;
+    println!("{mode}: {} proposals, {} deals", ledger.signed().len(), ledger.deals().len());
+    assert_eq!(ledger.signed().len(), COPIES + broken, "the mode shows");
+}
+
+#[tokio::test]
+async fn providers_lose_answers_and_break_their_word() {
+    each([
+        ("dropReply once".to_owned(), misbehaving("dropReply", 99, Some(1), 0)),
+        ("dropReply always".to_owned(), misbehaving("dropReply", 99, None, 0)),
+        ("rejectThenPublish".to_owned(), misbehaving("rejectThenPublish", 1, Some(1), 1)),
+        ("acceptAndVanish".to_owned(), misbehaving("acceptAndVanish", 1, Some(1), 1)),
+    ])
+    .await;
+}
