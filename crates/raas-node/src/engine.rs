@@ -6,7 +6,7 @@
 
 use crate::execute;
 use crate::settings::Settings;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoredPlan};
 use crate::tasks;
 use crate::world::World;
 use raas_core::gate::Hold;
@@ -94,6 +94,8 @@ pub struct Engine<W: World> {
     /// Holdings whose list on the contract was read, as the store's notes say: spares a look-up for each in
     /// every pass.
     views_read: std::sync::Mutex<BTreeSet<HoldingId>>,
+    /// The plan as stored last: the same one is not written again, nor read back.
+    saved_plan: std::sync::Mutex<Option<Arc<StoredPlan>>>,
 }
 
 impl<W: World> Engine<W> {
@@ -107,6 +109,7 @@ impl<W: World> Engine<W> {
             sending: Mutex::new(()),
             pass: Mutex::new(()),
             views_read: std::sync::Mutex::default(),
+            saved_plan: std::sync::Mutex::default(),
         }
     }
 
@@ -138,6 +141,23 @@ impl<W: World> Engine<W> {
         if let Ok(mut read) = self.views_read.lock() {
             read.insert(holding);
         }
+    }
+
+    /// Stores the plan, unless it is the one that was stored last.
+    pub(crate) async fn save_plan(&self, plan: StoredPlan) -> Result<(), Error> {
+        let plan = Arc::new(plan);
+        if self.saved_plan().is_some_and(|saved| saved == plan) {
+            return Ok(());
+        }
+        self.store.save_plan(&plan).await?;
+        if let Ok(mut saved) = self.saved_plan.lock() {
+            *saved = Some(plan);
+        }
+        Ok(())
+    }
+
+    fn saved_plan(&self) -> Option<Arc<StoredPlan>> {
+        self.saved_plan.lock().ok().and_then(|saved| saved.clone())
     }
 
     /// Every task once: observe, follow, plan, execute.
@@ -192,8 +212,7 @@ impl<W: World> Engine<W> {
 
     async fn next_wake(&self) -> Result<NextWake, Error> {
         let status = self.status();
-        let plan = self.store.last_plan().await?;
-        let planned = plan.as_ref().and_then(|stored| stored.plan.next_wake());
+        let planned = self.saved_plan().and_then(|saved| saved.plan.next_wake());
         let due = match (self.store.next_due().await?, status.now) {
             (Some(due), Some(now)) => Some(epoch_of(due, now)),
             _ => None,

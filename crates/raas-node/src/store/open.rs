@@ -16,6 +16,9 @@ const READERS: u32 = 4;
 /// How long a connection waits for another process's lock, and a task for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Rows handed over from a connection's thread at once: with few, long reads are mostly waking each other up.
+const ROWS_BUFFERED: usize = 1_024;
+
 /// A transaction. Dropped without commit, it is rolled back.
 pub(super) type Tx = Transaction<'static, Sqlite>;
 
@@ -152,7 +155,11 @@ impl Store {
 }
 
 fn options() -> SqliteConnectOptions {
-    SqliteConnectOptions::new().foreign_keys(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE)
+    SqliteConnectOptions::new()
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        .row_buffer_size(ROWS_BUFFERED)
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {

@@ -35,7 +35,7 @@ pub async fn plan<W: World>(
     }
     let plan = raas_core::plan::plan(&holdings, &fleet, round, &engine.settings.rules, hold);
     let actions = plan.actions.clone();
-    engine.store.save_plan(&StoredPlan { plan, round: round.clone() }).await?;
+    engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
     if actions.is_empty() {
         return Ok(false);
     }
