@@ -95,6 +95,17 @@ impl PieceStore {
         self.path(commitment, "car").is_file() && self.path(commitment, "index").is_file()
     }
 
+    /// Every piece that is here and whole.
+    pub fn kept(&self) -> io::Result<Vec<Commitment>> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(self.root.as_path())? {
+            let name = entry?.file_name();
+            let commitment = name.to_str().and_then(|name| name.strip_suffix(".car")?.parse().ok());
+            kept.extend(commitment.filter(|commitment| self.has(*commitment)));
+        }
+        Ok(kept)
+    }
+
     /// Removes a piece. Removing what is not here is done.
     pub fn remove(&self, commitment: Commitment) -> io::Result<()> {
         for extension in ["car", "index"] {

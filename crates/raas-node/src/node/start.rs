@@ -20,7 +20,9 @@ use raas_clients::provider::{Mk12, Mk12Config};
 use raas_clients::rpc::{EndpointConfig, Limits, Pool, PoolError};
 use raas_clients::source::{FetchLimits, Fetcher};
 use raas_clients::wallet::{KeyWallet, WalletConfig};
+use raas_core::cid::Commitment;
 use raas_core::units::{AttoFil, Epoch};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -177,6 +179,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
     store.bind_network(&identity.network_name, &identity.genesis_cid).await?;
     let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
+    note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
     let mut settings = config.settings(public_url)?;
     if options.reproducible.is_some() {
         settings.concurrency = 1;
@@ -213,6 +216,17 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         tasks.spawn(driver::drive(Arc::clone(&app), poll, stop.clone()));
     }
     Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
+}
+
+/// A process that died between a fetch and its note left bytes that count as given away. They are noted now, so that
+/// the rules can give them away once more.
+async fn note_strays(store: &Store, kept: Vec<Commitment>) -> Result<(), store::Error> {
+    let noted: BTreeSet<Commitment> =
+        store.local_pieces().await?.iter().map(|stored| stored.piece.commitment).collect();
+    for stray in kept.into_iter().filter(|piece| !noted.contains(piece)) {
+        store.set_local(stray, true).await?;
+    }
+    Ok(())
 }
 
 async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), engine::Error> {

@@ -16,8 +16,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// Epochs a node that waits for a round, in a world where nothing is about to happen, is left alone.
-const ROUND_EPOCHS: i64 = 25;
+/// Epochs a node that waits for a round, in a world where nothing is about to happen, is left alone; twice as many
+/// each time that nothing came of it.
+const ROUND_EPOCHS: std::ops::RangeInclusive<i64> = 25..=400;
 /// Far more than any life takes.
 const STEPS_MAX: u32 = 600;
 /// A question is repeated at most so often; every repetition follows a death.
@@ -105,6 +106,9 @@ pub struct Life {
     environment: Vec<(&'static str, String)>,
     armed: Option<String>,
     moment: Option<Moment>,
+    /// The ledger at the last step, and the epochs of the next one.
+    happened: Value,
+    round: i64,
     /// Deaths at a failpoint.
     pub aborted: u32,
     /// Deaths from outside.
@@ -141,6 +145,8 @@ impl Life {
             environment: Vec::new(),
             armed: None,
             moment: None,
+            happened: Value::Null,
+            round: *ROUND_EPOCHS.start(),
             aborted: 0,
             killed: 0,
             asked: 0,
@@ -316,7 +322,11 @@ impl Life {
         let rest = rest.expect(200);
         let head = self.now().await;
         let event = self.rpc("devnet_nextEvent", json!([])).await.as_i64();
-        let round = (rest["on_round"] == true).then_some(head + ROUND_EPOCHS);
+        let happened = self.rpc("devnet_ledgerHash", json!([])).await;
+        let twice = (self.round * 2).min(*ROUND_EPOCHS.end());
+        self.round = if happened == self.happened { twice } else { *ROUND_EPOCHS.start() };
+        self.happened = happened;
+        let round = (rest["on_round"] == true).then_some(head + self.round);
         let next = [rest["next_wake"].as_i64(), event, round].into_iter().flatten().filter(|at| *at > head);
         let Some(next) = next.min() else { return false };
         self.rpc("devnet_advance", json!([next - head])).await;
