@@ -113,8 +113,6 @@ pub struct Life {
     pub aborted: u32,
     /// Deaths from outside.
     pub killed: u32,
-    /// Questions put so far.
-    pub asked: u32,
 }
 
 impl Life {
@@ -149,7 +147,6 @@ impl Life {
             round: *ROUND_EPOCHS.start(),
             aborted: 0,
             killed: 0,
-            asked: 0,
         }
     }
 
@@ -235,7 +232,6 @@ impl Life {
 
     /// Counts a question; the round trips to wait if it is the last of this process.
     fn due(&mut self) -> Option<u32> {
-        self.asked += 1;
         let moment = self.moment.as_mut()?;
         if moment.asks > 0 {
             moment.asks -= 1;

@@ -70,6 +70,7 @@ async fn register(life: &mut Life, cid: &str) {
 }
 
 /// Runs lives one after the other and names all that fail.
+#[expect(clippy::print_stdout, reason = "which life took how long")]
 async fn each<L: Future<Output = ()> + 'static>(lives: impl IntoIterator<Item = (String, L)>) {
     let mut failed = Vec::new();
     for (name, life) in lives {
@@ -207,7 +208,6 @@ async fn random(number: u64) {
     let bytes = contents(&format!("moment {number}"));
     let (_, verdict) = upload(&mut life, bytes).await;
     until_attested(&mut life).await;
-    println!("moment {number}: {:?}, {} questions, killed {}", moment(number), life.asked, life.killed);
     if life.is_doomed() {
         life.hasten();
     }
@@ -259,7 +259,6 @@ async fn misbehaving(mode: &'static str, providers: usize, count: Option<u32>, b
     until_attested(&mut life).await;
     judge(&mut life, Verdict { broken, ..verdict }).await;
     let ledger = life.ledger().await;
-    println!("{mode}: {} proposals, {} deals", ledger.signed().len(), ledger.deals().len());
     assert_eq!(ledger.signed().len(), COPIES + broken, "the mode shows");
 }
 
