@@ -70,7 +70,8 @@ async fn forgotten_deals_are_unknown_and_never_lost() {
     // Exit 17 for a deal that was seen finalized: the endpoint contradicts the chain.
     holds(&scene, &cid, "forgetDeals", 10, |why| unknown_copies(why) || held_by("contradiction")(why)).await;
     // Exit 32 for every known deal while the sectors are alive: no round is taken from such an endpoint.
-    holds(&scene, &cid, "forgetDeals32", 10, |why| unknown_copies(why) || held_by("contradiction")(why)).await;
+    holds(&scene, &cid, "forgetDeals32", 10, |why| unknown_copies(why) || held_by("contradiction")(why))
+        .await;
     goes_on(&scene, &cid, &piece, 33).await;
     scene.end().await;
 }

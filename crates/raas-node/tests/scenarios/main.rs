@@ -13,3 +13,4 @@ mod renews;
 mod repairs;
 mod serves;
 mod stores;
+mod storms;

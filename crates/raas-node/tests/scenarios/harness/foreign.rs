@@ -1,6 +1,7 @@
 //! Other people on the devnet: accounts of their own that use the contract and make deals.
 
 use super::scene::Scene;
+use super::start::NODE_KEY;
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address as EthAddress, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, sol};
@@ -54,9 +55,17 @@ sol! {
 impl Foreign {
     /// Somebody new with money on both accounts. `number` makes the key.
     pub async fn arrive(scene: &Scene, number: u8) -> Self {
+        Self::with_key(scene, Key::from_bytes(&[number; 32]).expect("a key")).await
+    }
+
+    /// The node's own account, before the node starts.
+    pub async fn node(scene: &Scene) -> Self {
+        Self::with_key(scene, Key::from_hex(NODE_KEY).expect("a key")).await
+    }
+
+    async fn with_key(scene: &Scene, key: Key) -> Self {
         let endpoint = EndpointConfig::new(scene.devnet.rpc_url().parse().expect("a URL"));
         let pool = Pool::new(&[endpoint], Limits::default(), 1).expect("a pool");
-        let key = Key::from_bytes(&[number; 32]).expect("a key");
         let config = WalletConfig { chain_id: CHAIN_ID, contract: None, max_gas_cost: AttoFil::fil(1) };
         let wallet = KeyWallet::new(key.clone(), pool.clone(), config);
         let eth = format!("{:#x}", wallet.eth_address());
@@ -123,13 +132,17 @@ impl Foreign {
         SignedTx { raw, hash: signed.hash().to_string(), fees: Fees::default() }
     }
 
-    /// Buys storage for `car` at `provider`, all by itself, until the deal is active at finality.
-    pub async fn makes_deal(&self, scene: &Scene, car: Vec<u8>, provider: u64) -> Made {
+    /// Adds to their market balance, until it is final.
+    pub async fn adds_escrow(&self, scene: &Scene, amount: AttoFil) {
         let nonce = self.wallet.chain_nonce(Lane::Native).await.expect("a nonce");
-        let escrow = TxIntent::AddBalance { amount: AttoFil::fil(1) };
-        let signed = done(self.wallet.prepare(&escrow, nonce, None).await);
+        let signed = done(self.wallet.prepare(&TxIntent::AddBalance { amount }, nonce, None).await);
         self.broadcast(Lane::Native, &signed).await;
         scene.advance(30).await;
+    }
+
+    /// Buys storage for `car` at `provider`, all by itself, until the deal is active at finality.
+    pub async fn makes_deal(&self, scene: &Scene, car: Vec<u8>, provider: u64) -> Made {
+        self.adds_escrow(scene, AttoFil::fil(1)).await;
         let chain = LotusChain::new(self.pool.clone(), self.wallet.native_address());
         let round = chain.pin().await.expect("a round").round;
         let provider = chain.provider(&round, ProviderId::new(provider)).await.expect("a provider");

@@ -155,6 +155,15 @@ impl Ledger {
         operators.into_iter().map(|(piece, operators)| (piece, operators.len())).collect()
     }
 
+    /// Active deals at `provider` that are not over.
+    pub fn live_deals_at(&self, provider: u64) -> usize {
+        let mut deals: BTreeMap<u64, Deal> = BTreeMap::new();
+        self.entries.iter().for_each(|entry| self.apply(entry, &mut deals));
+        let live =
+            |deal: &&Deal| deal.provider == provider && deal.activated.is_some() && deal.over.is_none();
+        deals.values().filter(live).count()
+    }
+
     /// On how many distinct operators `piece` is proven now.
     pub fn proven(&self, piece: &str) -> usize {
         self.proven_history(piece).last().map_or(0, |(_, count)| *count)

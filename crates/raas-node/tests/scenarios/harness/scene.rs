@@ -14,6 +14,13 @@ const ROUND_EPOCHS: i64 = 25;
 /// Entries of the ledger and lines of `why` shown when a condition does not come.
 const TAIL: usize = 25;
 
+/// A node at rest: when it wants to be woken, and whether something of it waits for the next round.
+#[derive(Clone, Copy)]
+pub struct Rest {
+    wake: Option<i64>,
+    on_round: bool,
+}
+
 /// A running scene. [`Scene::end`] must be its last call.
 pub struct Scene {
     /// The devnet.
@@ -82,41 +89,42 @@ impl Scene {
         self.rpc("devnet_advance", json!([epochs])).await.as_i64().expect("a height")
     }
 
-    /// Brings the node to rest at this head; when it wants to be woken.
-    pub async fn quiesce(&self) -> (Option<i64>, bool) {
+    /// Brings the node to rest at this head.
+    pub async fn quiesce(&self) -> Rest {
         match self.node().app.engine.quiesce().await {
-            Ok(wake) => (wake.epoch.map(|epoch| epoch.0), wake.on_round),
+            Ok(wake) => Rest { wake: wake.epoch.map(|epoch| epoch.0), on_round: wake.on_round },
             Err(error) => panic!("the node does not come to rest: {}", start::causes(&error)),
         }
     }
 
-    /// One step: rest, then time to whatever comes first, the node's wake or an event of the world, but not past
-    /// `limit`; then rest. The epoch it is then; `None` when nothing will ever happen.
-    pub async fn step_to(&self, limit: i64) -> Option<i64> {
-        let (wake, on_round) = self.quiesce().await;
+    /// One step of a node at rest: time to whatever comes first, its wake or an event of the world, but not past
+    /// `limit`; then rest. `None` when nothing will ever happen.
+    async fn step(&self, rest: Rest, limit: i64) -> Option<Rest> {
         let head = self.now().await;
         let event = self.rpc("devnet_nextEvent", json!([])).await.as_i64();
-        let round = on_round.then_some(head + ROUND_EPOCHS);
-        let next = [wake, event, round].into_iter().flatten().filter(|epoch| *epoch > head).min()?.min(limit);
-        if next <= head {
-            return Some(head);
+        let round = rest.on_round.then_some(head + ROUND_EPOCHS);
+        let next = [rest.wake, event, round].into_iter().flatten().filter(|epoch| *epoch > head).min()?;
+        if limit > head {
+            self.advance(next.min(limit) - head).await;
         }
-        self.advance(next - head).await;
-        self.quiesce().await;
-        Some(next)
+        Some(self.quiesce().await)
     }
 
-    /// Steps to `epoch` and rests there; looks at `holds` after every step.
+    /// Steps to `epoch` and rests there; calls `after_each` after every step.
     pub async fn step_until_epoch(&self, epoch: i64, mut after_each: impl AsyncFnMut(i64)) {
+        let mut rest = self.quiesce().await;
         loop {
             let head = self.now().await;
             if head >= epoch {
                 return;
             }
-            if self.step_to(epoch).await.is_none() {
-                self.advance(epoch - head).await;
-                self.quiesce().await;
-            }
+            rest = match self.step(rest, epoch).await {
+                Some(rest) => rest,
+                None => {
+                    self.advance(epoch - head).await;
+                    self.quiesce().await
+                }
+            };
             after_each(self.now().await).await;
         }
     }
@@ -135,7 +143,7 @@ impl Scene {
         mut holds: impl AsyncFnMut() -> bool,
     ) -> i64 {
         let start = self.now().await;
-        self.quiesce().await;
+        let mut rest = self.quiesce().await;
         loop {
             if holds().await {
                 return self.now().await;
@@ -144,9 +152,10 @@ impl Scene {
             if head >= start + epochs_max {
                 panic!("after {epochs_max} epochs still not: {waited_for}\n{}", self.state().await);
             }
-            if self.step_to(start + epochs_max).await.is_none() {
-                panic!("at rest for ever at {head}, but not: {waited_for}\n{}", self.state().await);
-            }
+            rest = match self.step(rest, start + epochs_max).await {
+                Some(rest) => rest,
+                None => panic!("at rest for ever at {head}, but not: {waited_for}\n{}", self.state().await),
+            };
         }
     }
 
@@ -179,7 +188,7 @@ impl Scene {
 
     /// Steps until the node has nothing on its way any more: no transaction, no order.
     pub async fn until_idle(&self) {
-        self.until("nothing is on its way", 10 * 2_880, async || !self.quiesce().await.1).await;
+        self.until("nothing is on its way", 10 * 2_880, async || !self.quiesce().await.on_round).await;
     }
 
     /// All that happened.
