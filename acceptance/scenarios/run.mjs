@@ -3,9 +3,8 @@
 import { resolve } from 'node:path';
 import { World } from './lib.mjs';
 
-// `late-fields` runs by name only: uploads do not heed fields after the file yet.
 const NAMES = [
-    'providers', 'lies', 'stores-three', 'renews', 'repairs', 'lost-at-once', 'bad-input', 'money', 'comes-back',
+    'providers', 'lies', 'stores-three', 'renews', 'repairs', 'lost-at-once', 'bad-input', 'late-fields', 'money', 'comes-back',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;

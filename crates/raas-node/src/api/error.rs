@@ -19,6 +19,8 @@ pub enum ApiError {
     Bad(String),
     /// There is no such thing.
     NotFound(String),
+    /// It comes from a web page or name that must not act on this node.
+    Forbidden(String),
     /// It contradicts something stored before.
     Conflict(String),
     /// It is larger than allowed.
@@ -51,6 +53,7 @@ impl IntoResponse for ApiError {
             Self::Field { field, why } => (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field)),
             Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
             Self::NotFound(why) => (StatusCode::NOT_FOUND, why, None),
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, why, None),
             Self::Conflict(why) => (StatusCode::CONFLICT, why, None),
             Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),

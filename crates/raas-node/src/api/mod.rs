@@ -3,6 +3,7 @@
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
 pub mod error;
+mod guard;
 pub mod jobs;
 pub mod spec;
 pub mod v1;
@@ -62,6 +63,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+        .layer(axum::middleware::from_fn(guard::own_pages_only))
         .with_state(app)
 }
 

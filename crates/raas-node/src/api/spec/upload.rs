@@ -84,7 +84,10 @@ pub async fn upload<W: World>(
     if content_type != "multipart/form-data" {
         let wishes = Wishes::read(&query, &content_type)?;
         let body = request.into_body().into_data_stream();
-        return take(&app, wishes, body.map(|chunk| chunk.map_err(|error| error.to_string()))).await;
+        let record = begin(&app).await?;
+        let chunks = body.map(|chunk| chunk.map_err(|error| error.to_string()));
+        let received = receive(&app, &wishes, chunks).await;
+        return finish(&app, wishes, record, received).await;
     }
     let mut parts = Multipart::from_request(request, &())
         .await
@@ -96,7 +99,22 @@ pub async fn upload<W: World>(
             let kind = part.content_type().unwrap_or_default().to_owned();
             let wishes = Wishes::read(&fields, &kind)?;
             let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
-            return take(&app, wishes, chunks).await;
+            let record = begin(&app).await?;
+            let received = receive(&app, &wishes, chunks).await;
+            // A parameter behind the bytes came too late to be heeded, and ignoring it could cost money.
+            let received = match (received, parts.next_field().await) {
+                (Ok((piece, _)), Ok(Some(late))) => {
+                    if app.engine.store().piece(piece.commitment).await?.is_none() {
+                        app.pieces.remove(piece.commitment)?;
+                    }
+                    let name = late.name().unwrap_or_default().to_owned();
+                    let why = "stands after the part named file; put every field before it";
+                    Err((None, ApiError::field(name, why)))
+                }
+                (Ok(_), Err(error)) => Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text()))),
+                (received, _) => received,
+            };
+            return finish(&app, wishes, record, received).await;
         }
         let text = part.text().await.map_err(|error| ApiError::field(&name, error.body_text()))?;
         fields.insert(name, text);
@@ -104,24 +122,29 @@ pub async fn upload<W: World>(
     Err(ApiError::field("file", "the multipart body has no part named file"))
 }
 
-/// Drives one upload from its first byte to the stored job.
-async fn take<W: World>(
-    app: &Arc<App<W>>,
-    wishes: Wishes,
-    chunks: impl futures_util::Stream<Item = Result<Bytes, String>>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+/// Notes that an upload has begun.
+async fn begin<W: World>(app: &App<W>) -> Result<Upload, ApiError> {
     #[expect(clippy::disallowed_methods, reason = "the name of an upload, before its CID is known")]
     let id = format!("{:032x}", rand::random::<u128>());
-    let mut record = Upload {
-        id: id.clone(),
+    let record = Upload {
+        id,
         owner: OwnerId::local(),
         state: serde_json::to_value(upload::State::START)?,
         root: None,
         job: None,
     };
     app.engine.store().put_upload(&record).await?;
-    let taken = receive(app, &wishes, chunks).await;
-    let (piece, bytes) = match taken {
+    Ok(record)
+}
+
+/// From the kept bytes to the stored job, or to the noted refusal.
+async fn finish<W: World>(
+    app: &App<W>,
+    wishes: Wishes,
+    mut record: Upload,
+    received: Result<(NewPiece, u64), Refused>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let (piece, bytes) = match received {
         Ok(taken) => taken,
         Err((refusal, answer)) => {
             if let Some(reason) = refusal {
@@ -149,7 +172,7 @@ async fn take<W: World>(
         Json(json!({
             "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
             "network": app.network,
-            "upload": id,
+            "upload": record.id,
             "cid": piece.root,
             "job": record.job,
             "bytes": piece.payload_bytes,
