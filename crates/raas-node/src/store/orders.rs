@@ -270,7 +270,7 @@ async fn claim_deal(
 }
 
 /// Takes an order out of its places.
-pub(super) async fn to_spares(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
+async fn to_spares(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
     let places = places::of_order(connection, order).await?;
     if places::leave(connection, order).await? {
         let holding = places.first().map(|slot| slot.holding);

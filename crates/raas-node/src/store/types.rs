@@ -225,8 +225,6 @@ pub struct RoundReport {
     pub hold: Option<Hold>,
     /// Orders whose state changed: id, version read, new state.
     pub orders: Vec<(OrderId, i64, OrderState)>,
-    /// Orders that leave their slot and become spares, since it has a newer one.
-    pub to_spares: Vec<OrderId>,
     /// Copies found.
     pub adopted: Vec<Adopted>,
     /// Sightings whose state changed: (cid, deal, state).

@@ -86,7 +86,6 @@ async fn read<W: World>(engine: &Engine<W>, round: Round, now: Now) -> Result<Se
     let report = RoundReport {
         round: round.clone(),
         hold: None,
-        to_spares: crowded(&after),
         orders: changes.changed(&open),
         adopted: Vec::new(),
         sightings: Vec::new(),
@@ -117,8 +116,8 @@ impl Changes {
         Ok(())
     }
 
-    /// A rejected proposal that was published all the same takes its slot back, if its successor has not been
-    /// signed yet.
+    /// A rejected or hedged proposal that was published all the same takes its slot back, if what was ordered in
+    /// its stead has not been signed yet.
     fn cancel_unsigned_beside_late(&mut self, open: &[StoredOrder]) -> Result<(), Error> {
         let late: Vec<SlotRef> = open
             .iter()
@@ -249,26 +248,7 @@ async fn note_lapses<W: World>(
     Ok(())
 }
 
-/// Whether a rejected proposal is now on chain.
+/// Whether a proposal whose place may have moved on is now on chain.
 fn came_late(stored: &StoredOrder, state: &OrderState) -> bool {
-    matches!(stored.order.state, OrderState::RejectedWatched(_))
-        && matches!(state, OrderState::Published(_) | OrderState::Active(_))
-}
-
-/// Late publications whose slot has moved on: they stay as spares.
-fn crowded(after: &[(&StoredOrder, &OrderState)]) -> Vec<OrderId> {
-    after
-        .iter()
-        .filter(|(stored, state)| {
-            came_late(stored, state)
-                && stored.slots.iter().any(|slot| {
-                    after.iter().any(|(other, state)| {
-                        other.order.id != stored.order.id
-                            && other.slots.contains(slot)
-                            && (state.occupies() || state.is_active())
-                    })
-                })
-        })
-        .map(|(stored, _)| stored.order.id)
-        .collect()
+    stored.order.state.is_watched() && matches!(state, OrderState::Published(_) | OrderState::Active(_))
 }

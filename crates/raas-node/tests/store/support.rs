@@ -204,7 +204,6 @@ pub fn report(height: i64) -> RoundReport {
         round: round(height),
         hold: None,
         orders: vec![],
-        to_spares: vec![],
         adopted: vec![],
         sightings: vec![],
         breaker: Breaker::default(),
