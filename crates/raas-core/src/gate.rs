@@ -37,6 +37,12 @@ pub enum Hold {
     },
     /// An endpoint denies what was seen finalized: forgotten deals, a head that went back.
     Contradiction,
+    /// The store is an older copy: what was signed after it was made is unknown, and can be published until its start.
+    /// The node only looks until then.
+    Restored {
+        /// Nothing signed before can be published any more once this is finalized.
+        until: Epoch,
+    },
 }
 
 /// Judges head and agreement against the clock. `None` means open.

@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod amount;
 pub mod breaker;
 pub mod cid;
 pub mod fleet;
+pub mod forecast;
 pub mod gate;
 mod hash;
 pub mod health;
@@ -21,5 +23,6 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod select;
+pub mod spend;
 pub mod units;
 pub mod want;
