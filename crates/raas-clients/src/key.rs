@@ -5,10 +5,10 @@
 
 use crate::address::Address;
 use alloy_primitives::{Address as EthAddress, B256, Signature as EthSignature};
-use blake2::digest::consts::U32;
-use blake2::{Blake2b, Digest as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Digest as _};
 use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,7 +39,9 @@ pub enum KeyError {
     )]
     NotLotus,
     /// A BLS key: this node signs with secp256k1 only.
-    #[error("the key is a BLS key (f3); the node signs with secp256k1 (f1 and 0x) only: export an f1 or f410 key")]
+    #[error(
+        "the key is a BLS key (f3); the node signs with secp256k1 (f1 and 0x) only: export an f1 or f410 key"
+    )]
     Bls,
     /// A type that Lotus does not have.
     #[error("keys of this type are not known; use secp256k1 or delegated")]
@@ -109,7 +111,8 @@ impl Key {
         lotus.private_key.zeroize();
         match lotus.r#type.as_str() {
             "secp256k1" | "delegated" => {
-                let bytes = Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).map_err(|_| KeyError::NotLotus)?);
+                let bytes =
+                    Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).map_err(|_| KeyError::NotLotus)?);
                 Self::from_bytes(&bytes)
             }
             "bls" => Err(KeyError::Bls),
@@ -125,6 +128,12 @@ impl Key {
         let json = Zeroizing::new(serde_json::to_vec(&lotus).expect("texts are JSON"));
         lotus.private_key.zeroize();
         Zeroizing::new(hex::encode(json.as_slice()))
+    }
+
+    /// The secret in 64 hex digits, for a devnet's plain file.
+    #[must_use]
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.secret_bytes().as_slice()))
     }
 
     /// The secret, big-endian.

@@ -71,8 +71,18 @@ mod tests {
         for (text, amount) in table {
             assert_eq!(parse(text), Ok(AttoFil(amount)), "{text}");
         }
-        for bad in ["", "1", "FIL", "-1 FIL", "1.FIL", ".5 FIL", "1e3 FIL", "1 ETH", "0.0000000000000000001 FIL", "1,5 FIL"]
-        {
+        for bad in [
+            "",
+            "1",
+            "FIL",
+            "-1 FIL",
+            "1.FIL",
+            ".5 FIL",
+            "1e3 FIL",
+            "1 ETH",
+            "0.0000000000000000001 FIL",
+            "1,5 FIL",
+        ] {
             assert_eq!(parse(bad), Err(NoAmount(bad.to_owned())), "{bad}");
         }
         assert!(parse("340282366920938463463374607431768211456 attoFIL").is_err(), "2^128");

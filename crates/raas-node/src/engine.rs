@@ -79,6 +79,8 @@ pub struct Status {
     pub now: Option<Now>,
     /// Why the contract's events are not read further, if so.
     pub follow: Option<String>,
+    /// How long the money lasts, by the last look.
+    pub outlook: Option<tasks::money::Outlook>,
 }
 
 /// The engine over one store and one world.
@@ -176,14 +178,20 @@ impl<W: World> Engine<W> {
             }
             follow = followed.waits;
         }
+        let mut hold = seen.hold;
+        let mut outlook = self.status().outlook;
         if let Some(round) = &seen.round {
-            changed |= tasks::plan::plan(self, round, seen.hold, now).await?;
-            if seen.hold.is_none() {
+            if hold.is_none() {
+                hold = tasks::restored::look(self, round).await?;
+            }
+            changed |= tasks::plan::plan(self, round, hold, now).await?;
+            if hold.is_none() {
                 changed |= execute::work(self, round, now).await?;
+                outlook = tasks::money::look(self, round, outlook).await?;
             }
         }
         if let Ok(mut status) = self.status.write() {
-            *status = Status { round: seen.round, hold: seen.hold, now: Some(now), follow };
+            *status = Status { round: seen.round, hold, now: Some(now), follow, outlook };
         }
         Ok(Progress { changed })
     }

@@ -99,11 +99,11 @@ impl Eip1559 {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use alloy_primitives::keccak256;
-    use raas_core::ports::Fees;
     use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
     use alloy_eips::eip2718::Decodable2718 as _;
+    use alloy_primitives::keccak256;
     use raas_core::ids::{DealId, ProviderId, RequestId};
+    use raas_core::ports::Fees;
     use raas_core::units::PaddedSize;
 
     #[test]

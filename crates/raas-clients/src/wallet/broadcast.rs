@@ -60,7 +60,8 @@ async fn same_network(wallet: &KeyWallet, at: usize) -> Result<(), String> {
         return Err(format!("the endpoint serves chain id {chain_id}, not {wanted}: nothing was sent to it"));
     }
     let Some(genesis) = &wallet.config.genesis else { return Ok(()) };
-    let answer = wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetGenesis", vec![])).await.map_err(unknown)?;
+    let answer =
+        wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetGenesis", vec![])).await.map_err(unknown)?;
     let tipset: TipSet =
         serde_json::from_value(answer).map_err(|error| unknown(CallError::malformed(error)))?;
     if tipset.cids.first().is_none_or(|link| link.cid != *genesis) {

@@ -49,8 +49,7 @@ enum Unsigned {
     Evm(Eip1559),
 }
 
-const NO_QUOTE: Quote =
-    Quote { gas_limit: 0, fees: Fees { fee_cap: AttoFil::ZERO, premium: AttoFil::ZERO } };
+const NO_QUOTE: Quote = Quote { gas_limit: 0, fees: Fees { fee_cap: AttoFil::ZERO, premium: AttoFil::ZERO } };
 
 impl KeyWallet {
     /// The wallet of a key or of an external signer.
@@ -86,7 +85,9 @@ impl KeyWallet {
     /// Quotes and signs at once, for those who keep no lane of their own.
     pub async fn prepare(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<SignedTx> {
         match self.quote(intent, nonce, bump).await {
-            Effect::Done(quote) => self.sign(intent, nonce, quote).await.map_or_else(Effect::Failed, Effect::Done),
+            Effect::Done(quote) => {
+                self.sign(intent, nonce, quote).await.map_or_else(Effect::Failed, Effect::Done)
+            }
             Effect::Failed(why) => Effect::Failed(why),
             Effect::Uncertain(why) => Effect::Uncertain(why),
         }
@@ -94,8 +95,7 @@ impl KeyWallet {
 
     /// The request that asks a provider how the deal with `uuid` stands, for [`crate::provider::Mk12::status`].
     pub async fn sign_status_request(&self, uuid: [u8; 16]) -> Result<Vec<u8>, String> {
-        let signature =
-            self.signer.sign(Kind::Status, &uuid).await.map_err(|error| error.to_string())?;
+        let signature = self.signer.sign(Kind::Status, &uuid).await.map_err(|error| error.to_string())?;
         Ok(deal::status_request(uuid, native_signature(signature)))
     }
 
@@ -130,9 +130,9 @@ impl KeyWallet {
                 Message::transfer(from.clone(), from, nonce, AttoFil::ZERO)
             }
             TxIntent::Transfer { from: Lane::Evm, to, amount } => {
-                let to = recipient(to)?.to_eth().ok_or_else(|| {
-                    format!("{to} has no 0x form; send to it from the f1 account")
-                })?;
+                let to = recipient(to)?
+                    .to_eth()
+                    .ok_or_else(|| format!("{to} has no 0x form; send to it from the f1 account"))?;
                 return Ok(Unsigned::Evm(self.evm(Some(to), Bytes::new(), *amount, nonce)));
             }
             TxIntent::Cancel { lane: Lane::Evm } => {
@@ -219,7 +219,10 @@ impl KeyWallet {
             }
             Unsigned::Evm(transaction) => {
                 let transaction = Eip1559 { quote, ..transaction };
-                self.signer.sign(Kind::Transaction, &transaction.payload()).await.map(|by| transaction.signed(by))
+                self.signer
+                    .sign(Kind::Transaction, &transaction.payload())
+                    .await
+                    .map(|by| transaction.signed(by))
             }
         };
         signed.map_err(|error| error.to_string())

@@ -173,14 +173,24 @@ pub fn is_keystore(text: &str) -> bool {
     text.trim_start().starts_with('{')
 }
 
-/// The 0x address that a key file names, without its secret.
-pub fn address_of(text: &str) -> Result<Option<String>, KeystoreError> {
-    Ok(parse(text)?.address.map(|address| format!("0x{}", address.trim_start_matches("0x"))))
+/// The addresses that a key file names, without its secret. They are not proven by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// f1, in files of this program.
+    pub native: Option<String>,
+    /// 0x.
+    pub eth: Option<String>,
+}
+
+/// What a key file says of its addresses.
+pub fn addresses_of(text: &str) -> Result<Named, KeystoreError> {
+    let file = parse(text)?;
+    let eth = file.address.map(|address| format!("0x{}", address.trim_start_matches("0x")));
+    Ok(Named { native: file.filecoin_address, eth })
 }
 
 fn parse(text: &str) -> Result<File, KeystoreError> {
-    let file: File =
-        serde_json::from_str(text).map_err(|error| KeystoreError::NotJson(error.to_string()))?;
+    let file: File = serde_json::from_str(text).map_err(|error| KeystoreError::NotJson(error.to_string()))?;
     if file.version != 3 {
         return Err(KeystoreError::Unsupported(format!("version {}", file.version)));
     }
@@ -193,7 +203,8 @@ fn parse(text: &str) -> Result<File, KeystoreError> {
 fn derive(params: &KdfParams, passphrase: &Passphrase) -> Result<Zeroizing<[u8; DERIVED]>, KeystoreError> {
     let mut derived = Zeroizing::new([0; DERIVED]);
     let secret = passphrase.0.as_bytes();
-    let salt = |text: &str| hex::decode(text).map_err(|_| KeystoreError::NotJson("salt is no hex".to_owned()));
+    let salt =
+        |text: &str| hex::decode(text).map_err(|_| KeystoreError::NotJson("salt is no hex".to_owned()));
     let length = |dklen: &u32| match dklen {
         32 => Ok(()),
         other => Err(KeystoreError::Unsupported(format!("a derived key of {other} bytes"))),
@@ -288,8 +299,9 @@ mod tests {
         assert!(is_keystore(&text) && !text.contains(SECRET));
         assert_eq!(decrypt(&text, &word("päss wörd")).expect("open").addresses(), key.addresses());
         assert_eq!(decrypt(&text, &word("pass word")).err(), Some(KeystoreError::WrongPassphrase));
-        let address = address_of(&text).expect("a file").expect("an address");
-        assert_eq!(address, "0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b");
+        let named = addresses_of(&text).expect("a file");
+        assert_eq!(named.eth.as_deref(), Some("0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b"));
+        assert_eq!(named.native, Some(key.native_address().to_string()));
         assert_ne!(text, encrypt(&key, &word("päss wörd"), 10, &[8; 64]), "salted");
         assert!(!is_keystore(SECRET));
         assert_eq!(format!("{:?}", word("x")), "Passphrase(redacted)");

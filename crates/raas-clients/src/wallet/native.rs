@@ -209,12 +209,15 @@ mod tests {
     /// The devnet reads bit fields with code of its own.
     #[test]
     fn deals_to_settle_are_a_bit_field() {
-        for numbers in [vec![], vec![0], vec![5], vec![0, 1, 2], vec![3, 4, 90, 91, 92, 1_000_000], (10..60).collect()] {
+        for numbers in
+            [vec![], vec![0], vec![5], vec![0, 1, 2], vec![3, 4, 90, 91, 92, 1_000_000], (10..60).collect()]
+        {
             let field = raas_devnet::codec::Bitfield::from_bytes(&rle(&numbers)).expect("a bit field");
             assert_eq!(field.iter().collect::<Vec<u64>>(), numbers);
         }
         let message = Message::settle(Address::Id(ActorId(7)), 0, &[DealId(9), DealId(9), DealId(2)]);
-        let field: raas_devnet::codec::Bitfield = raas_devnet::codec::from_cbor(&message.params).expect("CBOR");
+        let field: raas_devnet::codec::Bitfield =
+            raas_devnet::codec::from_cbor(&message.params).expect("CBOR");
         assert_eq!(field.iter().collect::<Vec<u64>>(), [2, 9]);
     }
 

@@ -99,9 +99,7 @@ impl Search<'_> {
                     self.read("eth_getBlockByNumber", vec![json!("finalized"), json!(false)]).await?;
                 i64::try_from(quantity(&block.number)?).map_err(CallError::malformed)
             }
-            Lane::Native => {
-                Ok(self.read::<TipSet>("Filecoin.ChainGetFinalizedTipSet", vec![]).await?.height)
-            }
+            Lane::Native => Ok(self.read::<TipSet>("Filecoin.ChainGetFinalizedTipSet", vec![]).await?.height),
         }
     }
 
@@ -126,8 +124,7 @@ impl Search<'_> {
     }
 
     async fn in_block(&self, height: i64) -> Result<Taker, CallError> {
-        let block: Block =
-            self.read("eth_getBlockByNumber", vec![hex_number(height), json!(true)]).await?;
+        let block: Block = self.read("eth_getBlockByNumber", vec![hex_number(height), json!(true)]).await?;
         let us = self.wallet.eth_address();
         let mut hash = None;
         for transaction in block.transactions {
@@ -157,7 +154,8 @@ impl Search<'_> {
         let parent: TipSet = self.read("Filecoin.ChainGetTipSet", vec![key_value(tipset.parents())]).await?;
         let us = self.wallet.native_address();
         let found = messages.iter().zip(&receipts).find(|(message, _)| {
-            message.message.nonce == self.nonce && message.message.from.parse::<Address>().ok().as_ref() == Some(&us)
+            message.message.nonce == self.nonce
+                && message.message.from.parse::<Address>().ok().as_ref() == Some(&us)
         });
         let (message, receipt) = found.ok_or_else(not_there)?;
         let inclusion = Inclusion { block: Epoch(parent.height), success: receipt.exit_code == 0 };

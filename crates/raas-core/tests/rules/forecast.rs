@@ -24,7 +24,14 @@ fn fault_26_money_that_runs_out_is_told_thirty_seven_and_one_days_before() {
         ("a renewal that cannot be paid", 99, 0, &[due(40, 100, 540)], Some(40), Urgency::Calm),
         ("its successor neither", 150, 0, &[due(5, 100, 20)], Some(25), Urgency::Month),
         ("all that is due once is paid", 100, 0, &[due(5, 60, 0), due(6, 40, 0)], None, Urgency::Calm),
-        ("what is overdue is due now", 5, 0, &[Due { at: Epoch(0), amount: AttoFil(6), every: Epochs::ZERO }], Some(0), Urgency::Day),
+        (
+            "what is overdue is due now",
+            5,
+            0,
+            &[Due { at: Epoch(0), amount: AttoFil(6), every: Epochs::ZERO }],
+            Some(0),
+            Urgency::Day,
+        ),
         ("gas eats what the renewal needs", 100, 5, &[due(4, 90, 0)], Some(4), Urgency::Week),
     ];
     for (why, funds, per_day, due, days, urgency) in table {

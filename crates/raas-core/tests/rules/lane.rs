@@ -36,7 +36,12 @@ fn fault_35_the_next_nonce_is_the_highest_of_store_and_endpoints_and_never_lower
         ("a new store starts where the chain is", at(None, 0), chain(12, 10), NextNonce::Take(12)),
         ("a lagging node does not pull it back", at(Some(4), 0), chain(3, 2), NextNonce::Take(5)),
         ("store and chain agree", at(Some(4), 0), chain(5, 5), NextNonce::Take(5)),
-        ("a head ahead is not final yet", at(Some(4), 0), chain(6, 5), NextNonce::Settling { head: 6, expected: 5 }),
+        (
+            "a head ahead is not final yet",
+            at(Some(4), 0),
+            chain(6, 5),
+            NextNonce::Settling { head: 6, expected: 5 },
+        ),
         ("at finality it is foreign", at(Some(4), 0), chain(6, 6), foreign(6, 5)),
         ("what the admin accepted is the floor", at(Some(4), 6), chain(6, 6), NextNonce::Take(6)),
         ("and once more", at(Some(4), 6), chain(7, 7), foreign(7, 6)),

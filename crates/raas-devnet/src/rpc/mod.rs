@@ -15,6 +15,7 @@ mod messages;
 mod miner;
 mod native;
 mod params;
+mod parents;
 mod server;
 mod view;
 

@@ -4,9 +4,10 @@
 
 pub mod bootstrap;
 mod driver;
-mod key;
+pub mod key;
 mod real;
 mod start;
+mod token;
 
 pub use real::RealWorld;
 pub use start::{Handle, Options, StartError, start};

@@ -19,13 +19,16 @@
 mod apply_window;
 mod assemble;
 mod attempts;
+mod budget;
 mod cursor;
 mod error;
 mod events;
 mod holdings;
 mod intents;
 mod jobs;
+mod lanes;
 mod lease;
+mod mark;
 mod open;
 mod orders;
 mod pieces;
@@ -42,6 +45,8 @@ mod uploads;
 
 pub use error::Error;
 pub use events::{Happened, StoreEvent};
+pub use lanes::{GasDay, Halt};
+pub use mark::Restored;
 pub use open::Store;
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,

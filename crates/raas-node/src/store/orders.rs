@@ -128,6 +128,17 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(deal,)| u64::try_from(deal).ok()).map(DealId).collect())
     }
 
+    /// Deals whose term was seen over, newest first: the market may still hold what they locked.
+    pub async fn ended_deals(&self, limit: u32) -> Result<Vec<DealId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT deal FROM orders WHERE state_name = 'ended' AND deal IS NOT NULL ORDER BY id DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        rows.into_iter().map(|(deal,)| uint("deal", deal).map(DealId)).collect()
+    }
+
     /// What was committed since `epoch`: the cost of all orders planned from there on that were neither
     /// cancelled nor let expire. Adopted copies cost nothing.
     pub async fn spent_since(&self, epoch: Epoch) -> Result<AttoFil, Error> {
@@ -142,7 +153,7 @@ impl Store {
     }
 }
 
-fn sum(costs: &[String]) -> Result<AttoFil, Error> {
+pub(super) fn sum(costs: &[String]) -> Result<AttoFil, Error> {
     costs.iter().try_fold(AttoFil::ZERO, |sum, cost| Ok(sum.plus(parse("cost", cost)?)))
 }
 

@@ -13,13 +13,13 @@ use super::error::Error;
 
 /// All migrations, oldest first. A released one is never changed: its checksum is compared at each start.
 pub(super) fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        Cow::Borrowed("first"),
-        MigrationType::Simple,
-        include_str!("migrations/0001_first.sql").into_sql_str(),
-        false,
-    )])
+    let migration = |version, name, sql: sqlx::SqlStr| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "first", include_str!("migrations/0001_first.sql").into_sql_str()),
+        migration(3, "spending", include_str!("migrations/0003_spending.sql").into_sql_str()),
+    ])
 }
 
 /// One JSON format with the version written now. Older versions stay readable for ever.
@@ -76,6 +76,8 @@ pub(super) const SOURCE: Format = Format::v1("job source");
 pub(super) const ON_CHAIN: Format = Format::v1("job registration");
 pub(super) const CAUSE: Format = Format::v1("order cause");
 pub(super) const ORDER_STATE: Format = Format::v1("order state");
+pub(super) const HALT: Format = Format::v1("account's halt");
+pub(super) const RESTORED: Format = Format::v1("note of a restored store");
 pub(super) const TX_INTENT: Format = Format::v1("transaction intent");
 pub(super) const TX_STATE: Format = Format::v1("transaction state");
 pub(super) const CURSOR: Format = Format::v1("event cursor");

@@ -3,6 +3,8 @@
 pub mod adopt;
 pub mod census;
 pub mod follow;
+pub mod money;
 pub mod observe;
 pub mod plan;
 pub mod published;
+pub mod restored;

@@ -52,7 +52,9 @@ pub async fn observe<W: World>(engine: &Engine<W>, now: Now) -> Result<Seen, Err
         return Ok(Seen { round: Some(pin.round), hold, changed: false });
     }
     let same_round = last.as_ref().is_some_and(|(before, _)| before.height == pin.round.height);
-    if same_round && engine.status().hold.is_none() && engine.status().round.is_some() {
+    // A restored store holds the plan back, not the looking.
+    let was_open = matches!(engine.status().hold, None | Some(Hold::Restored { .. }));
+    if same_round && was_open && engine.status().round.is_some() {
         // Everything at this tipset was read; only adoption can bring something new.
         let adopted = adopt::adopt(engine, &pin.round).await?;
         return Ok(Seen { round: Some(pin.round), hold: None, changed: adopted });

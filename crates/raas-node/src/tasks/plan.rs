@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{Committed, StepKind, StoredPlan};
+use crate::store::{Committed, Refusal, StepKind, StoredPlan};
 use crate::world::World;
 use raas_core::fleet::{Fleet, Money, Pace, Provider};
 use raas_core::gate::Hold;
@@ -10,7 +10,9 @@ use raas_core::holding::Holding;
 use raas_core::ids::ProviderId;
 use raas_core::observation::Round;
 use raas_core::order::{Cause, OrderState};
+use raas_core::plan::{Action, Plan, Wait, WaitFor, Wake};
 use raas_core::ports::{Chain, DealMaker, Now};
+use raas_core::spend::{DAY, Limit, Limits, Spending, Spent};
 use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epoch};
 
 /// Owners, addresses and asks are read again after this many epochs.
@@ -33,21 +35,64 @@ pub async fn plan<W: World>(
     if hold.is_none() {
         probe_before_evicting(engine, &holdings, round).await?;
     }
-    let plan = raas_core::plan::plan(&holdings, &fleet, round, &engine.settings.rules, hold);
+    let mut plan = raas_core::plan::plan(&holdings, &fleet, round, &engine.settings.rules, hold);
     let actions = plan.actions.clone();
-    engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
     if actions.is_empty() {
+        wake_when_day_frees(engine, round, &mut plan).await?;
+        engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
         return Ok(false);
     }
+    let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
     let committed = failpoint::around(
         "plan.commit",
-        engine.store.commit_intents(&actions, round.head, now.unix_seconds, fleet.money.available),
+        engine.store.commit_intents(&actions, round.head, now.unix_seconds, spending),
     )
     .await?;
     for (action, outcome) in actions.iter().zip(&committed) {
         tracing::info!(?action, ?outcome, "intent");
     }
+    // What the store refused is a wait like any other; the decision is stored with it.
+    plan.waits.extend(short(&actions, &committed));
+    wake_when_day_frees(engine, round, &mut plan).await?;
+    engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
     Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
+}
+
+/// What the store refused for money, as waits that name the limit.
+fn short(actions: &[Action], committed: &[Committed]) -> Vec<Wait> {
+    let refused = actions.iter().zip(committed).filter_map(|(action, outcome)| match (action, outcome) {
+        (Action::Order { slots, .. }, Committed::Refused(Refusal::Budget { needed, available, limit })) => {
+            Some((slots, WaitFor::Budget { needed: *needed, available: *available, limit: *limit }))
+        }
+        _ => None,
+    });
+    refused
+        .flat_map(|(slots, for_)| {
+            slots.iter().map(move |slot| Wait {
+                holding: Some(slot.holding),
+                slot: Some(*slot),
+                for_: for_.clone(),
+                wake: Wake::OnBudget,
+            })
+        })
+        .collect()
+}
+
+/// What waits for the daily limit wakes when a part of it is free again.
+async fn wake_when_day_frees<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    let for_day = |wait: &Wait| matches!(wait.for_, WaitFor::Budget { limit: Limit::Day, .. });
+    if !plan.waits.iter().any(for_day) {
+        return Ok(());
+    }
+    let Some(first) = engine.store.first_order_since(round.head.before(DAY)).await? else { return Ok(()) };
+    for wait in plan.waits.iter_mut().filter(|wait| for_day(wait)) {
+        wait.wake = Wake::At(first.after(DAY));
+    }
+    Ok(())
 }
 
 /// Where a policy lets the local copy go, a provider first has to show that it serves the bytes.
@@ -132,7 +177,7 @@ async fn fleet<W: World>(engine: &Engine<W>, round: &Round) -> Result<Fleet, Err
     let breaker = engine.store.breaker().await?;
     Ok(Fleet {
         providers,
-        money: Money { available: available(engine).await? },
+        money: available(engine, round).await?,
         breaker,
         pace: Pace {
             started: repairs_since(window_start),
@@ -143,16 +188,22 @@ async fn fleet<W: World>(engine: &Engine<W>, round: &Round) -> Result<Fleet, Err
     })
 }
 
-/// Free escrow plus what wallet and budget allow to add, less what signed proposals may still take.
-async fn available<W: World>(engine: &Engine<W>) -> Result<AttoFil, Error> {
-    let Ok(balances) = engine.world.chain().balances().await else { return Ok(AttoFil::ZERO) };
+/// Free escrow plus what wallet and budget allow to add, less what signed proposals may still take; and what binds.
+async fn available<W: World>(engine: &Engine<W>, round: &Round) -> Result<Money, Error> {
+    let Ok(balances) = engine.world.chain().balances().await else { return Ok(Money::default()) };
     let settings = &engine.settings;
-    let spent = engine.store.spent_since(Epoch(i64::MIN)).await?;
-    let budget_left = settings.budget_total.minus(spent);
     let free = balances.escrow.minus(balances.locked);
     let addable = balances.wallet.minus(settings.wallet_reserve);
     let unreserved = free.plus(addable).minus(engine.store.reserved().await?);
-    Ok(unreserved.min(budget_left))
+    let total = engine.store.spent_since(Epoch(i64::MIN)).await?;
+    let day = match settings.spending.per_day {
+        // Orders planned at the first epoch of the window count no more.
+        Some(_) => engine.store.spent_since(Epoch(round.head.before(DAY).0.saturating_add(1))).await?,
+        None => AttoFil::ZERO,
+    };
+    let node = Limits { per_tenant: None, per_holding: None, ..settings.limits() };
+    let (limit, available) = node.tightest(&Spent { total, day, ..Spent::default() }, unreserved);
+    Ok(Money { available, limit })
 }
 
 async fn refresh_providers<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {

@@ -23,6 +23,7 @@ const BY_STORING: &[&str] = &[
     "deliver.sign",
     "deliver.propose",
     "deliver.settle",
+    "send.quote",
     "send.prepare",
     "send.store",
     "send.broadcast",

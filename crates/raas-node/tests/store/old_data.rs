@@ -18,10 +18,11 @@ use raas_core::plan::{Action, Plan, Reason, Wait, WaitFor, Wake};
 use raas_core::policy::{Duties, KeepLocal};
 use raas_core::ports::{CompletionSeen, Fees, Lane, SignedTx, TxIntent};
 use raas_core::select::Unfit;
+use raas_core::spend::Limit;
 use raas_core::units::{AttoFil, Epoch, Epochs};
 use raas_node::store::{
-    Adopted, Attempt, Committed, NewJob, Sighting, SightingState, StepKind, StepOutcome, Store, StoredPlan,
-    TxSubmit, Upload,
+    Adopted, Attempt, Committed, GasDay, NewJob, Sighting, SightingState, StepKind, StepOutcome, Store,
+    StoredPlan, TxSubmit, Upload,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -135,7 +136,7 @@ async fn rounds(store: &Store, holding: HoldingId) {
     let waits = [
         WaitFor::Gate(Hold::Disagreement { agreed: 1, wanted: 2 }),
         WaitFor::Provider { rejected: vec![(ProviderId::new(1_000), Unfit::TooDear { price: AttoFil(9) })] },
-        WaitFor::Budget { needed: AttoFil(2), available: AttoFil(1) },
+        WaitFor::Budget { needed: AttoFil(2), available: AttoFil(1), limit: Limit::Funds },
     ];
     let waits = waits.map(|for_| Wait {
         holding: Some(holding),
@@ -162,8 +163,11 @@ async fn wallet(store: &Store) {
         raw: vec![0, 1, 255],
         hash: "0xfeed".to_owned(),
         fees: Fees { fee_cap: AttoFil(u128::MAX), premium: AttoFil(1) },
+        gas_max: AttoFil::ZERO,
+        cancels: false,
     };
-    store.store_signed_tx(complete, 1, 12, &form, &json!({"state": "stored"})).await.unwrap();
+    let gas = GasDay::unlimited(Epoch(0));
+    store.store_signed_tx(complete, 1, 12, &form, &json!({"state": "stored"}), gas).await.unwrap();
     store.set_tx(escrow, 1, &json!({"state": "replaced"}), false).await.unwrap();
 }
 

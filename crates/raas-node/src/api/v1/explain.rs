@@ -85,6 +85,7 @@ pub async fn why<W: World>(
         "round": status.round,
         "hold": status.hold,
         "contract_waits": status.follow,
+        "alarms": super::wallet::alarms(&app).await?,
         "seen_on_contract": sightings,
         "holdings": parts,
     })))

@@ -24,6 +24,7 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
         "round": status.round,
         "hold": status.hold,
         "contract_waits": status.follow,
+        "alarms": super::wallet::alarms(&app).await?,
         "now": status.now.map(|now| json!({ "epoch": now.epoch, "time": time(now.unix_seconds) })),
         "contract": settings.contract.as_ref().map(|contract| &contract.address),
         "providers": settings.providers.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -1,0 +1,90 @@
+//! A store that was put back from a backup: the node only looks until what it lacks has shown or cannot happen.
+//!
+//! What was signed after the backup can be published until its start epoch. Until the last of these is behind the
+//! finalized tipset nothing is bought or sent; deals of the node's own account that the store does not know are
+//! looked for and adopted where their piece is known. Then the accounts go on from the chain's nonces.
+
+use crate::engine::{Engine, Error};
+use crate::store::{Restored, Sighting, SightingState};
+use crate::world::World;
+use raas_core::gate::Hold;
+use raas_core::observation::{DealSeen, Round};
+use raas_core::ports::{Chain, Lane, Wallet};
+use raas_core::units::{Epoch, Epochs};
+
+/// Why nothing may be started, while the store is behind; `None` for any other store.
+pub async fn look<W: World>(engine: &Engine<W>, round: &Round) -> Result<Option<Hold>, Error> {
+    let store = &engine.store;
+    let restored = match store.restored().await? {
+        Some(restored) => restored,
+        None if store.is_older_copy() => begin(engine, round).await?,
+        None => return Ok(None),
+    };
+    let read_all = find_deals(engine, round, restored).await?;
+    if round.height > restored.until && read_all && accept_nonces(engine).await? {
+        store.end_restored().await?;
+        tracing::warn!("the restored store has caught up with the chain; the node acts again");
+        return Ok(None);
+    }
+    Ok(Some(Hold::Restored { until: restored.until }))
+}
+
+async fn begin<W: World>(engine: &Engine<W>, round: &Round) -> Result<Restored, Error> {
+    let mut delay = engine.settings.default_policy.start_delay;
+    for holding in engine.store.holdings().await? {
+        delay = delay.max(holding.policy.start_delay);
+    }
+    // The head of the backup's last round: what came before, it knows.
+    let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
+    let restored = Restored { read_to, until: round.head.after(delay) };
+    engine.store.set_restored(restored).await?;
+    tracing::error!(
+        until = restored.until.0,
+        "the store was put back from a backup: the node only looks until nothing signed meanwhile can be published"
+    );
+    Ok(restored)
+}
+
+/// Deals of our account published since the backup, as sightings of the payload they hold. False when the chain could
+/// not be read up to the round.
+async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Restored) -> Result<bool, Error> {
+    let chain = engine.world.chain();
+    let to = Epoch(round.height.0 - 1);
+    if to <= restored.read_to {
+        return Ok(true);
+    }
+    let client = match chain.client_id().await {
+        Ok(Some(client)) => client,
+        Ok(None) => return Ok(true),
+        Err(_) => return Ok(false),
+    };
+    let one = Epochs::new(1).unwrap_or(Epochs::ZERO);
+    let Ok(listed) = chain.published(client, restored.read_to.after(one), to).await else { return Ok(false) };
+    let ids: Vec<_> = listed.iter().filter(|event| event.client == client).map(|event| event.deal).collect();
+    let mut sightings = Vec::new();
+    for (deal, seen) in ids.iter().zip(chain.deals(round, &ids).await) {
+        let on_chain = match seen {
+            DealSeen::Present(on_chain) => on_chain,
+            DealSeen::Gone => continue,
+            DealSeen::NeverAllocated | DealSeen::NotSeen(_) => return Ok(false),
+        };
+        if let Some(piece) = engine.store.piece(on_chain.piece).await? {
+            let cid = piece.piece.root;
+            sightings.push(Sighting { cid, request: None, deal: *deal, state: SightingState::New });
+        }
+    }
+    engine.store.add_sightings(&sightings).await?;
+    engine.store.set_restored(Restored { read_to: to, ..restored }).await?;
+    Ok(true)
+}
+
+/// What used the accounts' nonces meanwhile was this node. False when they cannot be read.
+async fn accept_nonces<W: World>(engine: &Engine<W>) -> Result<bool, Error> {
+    for lane in [Lane::Native, Lane::Evm] {
+        let Ok(nonces) = engine.world.wallet().nonces(lane).await else { return Ok(false) };
+        if engine.store.floor(lane).await?.next() < nonces.finalized {
+            engine.store.release_lane(lane, nonces.finalized).await?;
+        }
+    }
+    Ok(true)
+}
