@@ -237,9 +237,17 @@ impl<W: World> Engine<W> {
             });
             starts.map(|start| start.after(lag)).filter(|at| *at > round.head).min()
         });
+        let whole = match (status.hold, &status.round) {
+            // The first finalized height after it.
+            (Some(Hold::Restored { until }), Some(round)) => {
+                let lag = round.head.since(round.height).plus(Epochs::new(1).unwrap_or(Epochs::ZERO));
+                Some(until.after(lag).max(Epoch(round.head.0 + 1)))
+            }
+            _ => None,
+        };
         // A finalized height: the head is further by then, so this is never too late.
         let release = self.store.breaker().await?.next_release();
-        Ok(NextWake { epoch: [planned, due, release, lapse].into_iter().flatten().min(), on_round })
+        Ok(NextWake { epoch: [planned, due, release, lapse, whole].into_iter().flatten().min(), on_round })
     }
 }
 

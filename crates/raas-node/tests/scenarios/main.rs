@@ -12,5 +12,6 @@ mod refuses;
 mod renews;
 mod repairs;
 mod serves;
+mod spends;
 mod stores;
 mod storms;

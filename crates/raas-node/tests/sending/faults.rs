@@ -48,8 +48,12 @@ async fn fault_21_a_foreign_transaction_halts_the_account_until_it_is_released()
     scene.pass(LAG + 6).await;
     assert_eq!(scene.state(first).await, "final");
     // Somebody takes the next nonce before us, and one more.
-    scene.script.chain().foreign(1);
-    scene.script.chain().foreign(2);
+    {
+        let mut chain = scene.script.chain();
+        chain.foreign(1);
+        chain.foreign(2);
+        chain.advance();
+    }
     let second = scene.plan(2).await;
     scene.pass(5).await;
     assert!(scene.waits(second).await.contains("waiting for finality"), "not blamed before it is final");
@@ -69,8 +73,9 @@ async fn fault_21_a_foreign_transaction_halts_the_account_until_it_is_released()
 #[tokio::test]
 async fn fault_21_a_nonce_taken_under_our_own_transaction_closes_it_and_halts() {
     let scene = Scene::new().await;
-    scene.script.chain().base_fee = 1_000_000;
     let id = scene.plan(1).await;
+    scene.work().await;
+    scene.script.chain().base_fee = 1_000_000;
     scene.pass(2).await;
     // Replaced in the mempool by somebody who pays more, with the same key.
     scene.script.chain().foreign(0);
@@ -133,7 +138,7 @@ async fn fault_29_what_cannot_be_made_dearer_gives_its_nonce_up() {
 
 #[tokio::test]
 async fn fault_30_dear_gas_is_met_up_to_the_cap_and_then_waited_out() {
-    let limits = SpendingLimits { gas_max: Some(AttoFil(2_000_000)), ..SpendingLimits::default() };
+    let limits = SpendingLimits { gas_max: Some(AttoFil(3_000_000)), ..SpendingLimits::default() };
     let scene = Scene::with(limits).await;
     let id = scene.plan(1).await;
     scene.work().await;
@@ -188,6 +193,7 @@ async fn fault_31_the_original_is_mined_after_its_replacement_was_sent() {
         let mut chain = scene.script.chain();
         chain.pool.insert(0, original.clone());
         chain.base_fee = 100;
+        chain.advance();
     }
     scene.pass(LAG + 6).await;
     assert_eq!(scene.state(id).await, "final");

@@ -226,7 +226,7 @@ async fn everything(store: &Store) -> String {
         store.open_txs(None),
         store.tx(raas_node::store::TxId(1)),
         store.tx(raas_node::store::TxId(3)),
-        store.highest_nonce(Lane::Evm),
+        store.floor(Lane::Evm),
         store.cursor(CONTRACT),
         store.last_round(),
         store.breaker(),
