@@ -6,7 +6,7 @@
 
 use crate::execute;
 use crate::settings::Settings;
-use crate::store::{self, Store, StoredPlan};
+use crate::store::{self, Store, StoredPlan, TxId};
 use crate::tasks;
 use crate::world::World;
 use raas_core::gate::Hold;
@@ -15,7 +15,7 @@ use raas_core::observation::Round;
 use raas_core::order::OrderState;
 use raas_core::ports::{Clock, Now};
 use raas_core::units::{Epoch, Epochs};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -96,6 +96,8 @@ pub struct Engine<W: World> {
     /// Holdings whose list on the contract was read, as the store's notes say: spares a look-up for each in
     /// every pass.
     views_read: std::sync::Mutex<BTreeSet<HoldingId>>,
+    /// Transactions that wait because their gas is too dear, with why.
+    dear: std::sync::Mutex<BTreeMap<TxId, String>>,
     /// The plan as stored last: the same one is not written again, nor read back.
     saved_plan: std::sync::Mutex<Option<Arc<StoredPlan>>>,
 }
@@ -111,6 +113,7 @@ impl<W: World> Engine<W> {
             sending: Mutex::new(()),
             pass: Mutex::new(()),
             views_read: std::sync::Mutex::default(),
+            dear: std::sync::Mutex::default(),
             saved_plan: std::sync::Mutex::default(),
         }
     }
@@ -145,6 +148,23 @@ impl<W: World> Engine<W> {
         }
     }
 
+    /// Notes that a transaction waits for cheaper gas, or, with `None`, that it waits no more.
+    pub(crate) fn note_dear(&self, tx: TxId, why: Option<&str>) {
+        let Ok(mut dear) = self.dear.lock() else { return };
+        let before = match why {
+            Some(why) => dear.insert(tx, why.to_owned()),
+            None => dear.remove(&tx),
+        };
+        if let (Some(why), None) = (why, before) {
+            tracing::warn!(tx = tx.0, "{why}");
+        }
+    }
+
+    /// The transactions that wait because their gas is too dear, with why.
+    pub fn dear(&self) -> BTreeMap<TxId, String> {
+        self.dear.lock().map(|dear| dear.clone()).unwrap_or_default()
+    }
+
     /// Stores the plan, unless it is the one that was stored last.
     pub(crate) async fn save_plan(&self, plan: StoredPlan) -> Result<(), Error> {
         let plan = Arc::new(plan);
@@ -160,6 +180,13 @@ impl<W: World> Engine<W> {
 
     fn saved_plan(&self) -> Option<Arc<StoredPlan>> {
         self.saved_plan.lock().ok().and_then(|saved| saved.clone())
+    }
+
+    /// How long the money lasts, by a fresh look; by the last one where a balance cannot be read now.
+    pub async fn outlook(&self) -> Result<Option<tasks::money::Outlook>, Error> {
+        let status = self.status();
+        let Some(round) = &status.round else { return Ok(None) };
+        Ok(tasks::money::make(self, round).await?.or(status.outlook))
     }
 
     /// Every task once: observe, follow, plan, execute.

@@ -167,9 +167,8 @@ async fn keys_go_in_and_out_of_files_and_are_never_shown() {
     let refused = run(at, &["wallet", "signer", "--key-file", "open.key", "--socket", "s"]).await;
     assert!(text(&refused).contains("chmod 600"), "{}", text(&refused));
     // A passphrase from the environment, as documented.
-    let new = raas(at)
-        .args(["wallet", "new", "--to", "env.json", "--json"])
-        .env("RAAS_WALLET_PASSPHRASE", PASSPHRASE);
+    let mut new = raas(at);
+    new.args(["wallet", "new", "--to", "env.json", "--json"]).env("RAAS_WALLET_PASSPHRASE", PASSPHRASE);
     let new = new.output().await.expect("it runs");
     assert!(json(&new)["native"].as_str().is_some_and(|address| address.starts_with("f1")));
     no_canary(&text(&new));

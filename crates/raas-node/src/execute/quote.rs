@@ -50,7 +50,7 @@ pub(super) async fn quote<W: World>(
                 fil(cost),
                 fil(max)
             );
-            tracing::warn!(tx = sending.tx.id.0, "{why}");
+            sending.engine.note_dear(sending.tx.id, Some(&why));
             Ok(Err(after_epochs(sending.now, DEAR_LOOK, why)))
         }
         _ => Ok(Ok((intent, quote))),

@@ -135,10 +135,11 @@ impl<W: World> Sending<'_, W> {
         )
         .await;
         match stored {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => self.engine.note_dear(self.tx.id, None),
             Ok(None) => return Ok(next_epoch(self.now, "the transaction changed meanwhile")),
             Err(short @ store::Error::GasSpent { .. }) => {
                 let why = short.to_string();
+                self.engine.note_dear(self.tx.id, Some(&why));
                 self.record("sign", "failed", &why).await?;
                 return Ok(after_epochs(self.now, HALTED_LOOK, why));
             }
@@ -213,6 +214,7 @@ impl<W: World> Sending<'_, W> {
             State::Failed { receipt, .. } => ("failed", format!("without success at {}", receipt.block)),
             _ => ("failed", "its nonce was taken".to_owned()),
         };
+        self.engine.note_dear(self.tx.id, None);
         self.record("transaction", outcome, &detail).await?;
         Ok(StepOutcome::Done)
     }

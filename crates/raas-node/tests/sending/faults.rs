@@ -157,10 +157,12 @@ async fn fault_30_dear_gas_is_met_up_to_the_cap_and_then_waited_out() {
     assert_eq!(scene.tx(id).await.signed.len(), 1);
     let waits = scene.waits(id).await;
     assert!(waits.contains("wallet.gas_max_attofil"), "{waits}");
+    assert_eq!(scene.engine.dear().into_values().collect::<Vec<_>>(), [waits], "the alarm");
     scene.script.chain().base_fee = 100;
     scene.pass(LAG + 30).await;
     assert_eq!(scene.mined(), [(0, adds(1))]);
     assert_eq!(scene.state(id).await, "final");
+    assert!(scene.engine.dear().is_empty());
 }
 
 #[tokio::test]
@@ -186,8 +188,12 @@ async fn fault_31_the_original_is_mined_after_its_replacement_was_sent() {
     scene.work().await;
     let original = scene.script.chain().pool[&0].clone();
     scene.script.chain().base_fee = 1_000;
-    scene.pass(22).await;
-    assert_eq!(scene.tx(id).await.signed.len(), 2);
+    scene.pass(19).await;
+    while scene.tx(id).await.signed.len() < 2 {
+        scene.script.chain().advance();
+        scene.work().await;
+    }
+    assert_ne!(scene.script.chain().pool[&0], original, "the replacement waits");
     // A miner had the first one all along.
     {
         let mut chain = scene.script.chain();

@@ -3,7 +3,6 @@
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::store::StoredTx;
-use crate::tasks::money;
 use crate::world::World;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -68,12 +67,8 @@ pub async fn show<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
             "halted": halts.get(&lane),
         }));
     }
-    let status = engine.status();
-    let round = status.round.clone();
-    let outlook = match &round {
-        Some(round) => money::make(engine, round).await?.or(status.outlook),
-        None => status.outlook,
-    };
+    let round = engine.status().round;
+    let outlook = engine.outlook().await?;
     let head = round.as_ref().map_or(Epoch(0), |round| round.head);
     let day = head.before(DAY);
     let gas = store.gas_since(day).await?.into_values().fold(AttoFil::ZERO, AttoFil::plus);
@@ -102,7 +97,7 @@ pub async fn show<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
     })))
 }
 
-/// What needs the admin: accounts halted, a store put back, money that ends.
+/// What needs the admin: accounts halted, a store put back, gas that is too dear, money that ends.
 pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiError> {
     let store = app.engine.store();
     let mut alarms = Vec::new();
@@ -112,6 +107,9 @@ pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiErro
     if let Some(restored) = store.restored().await? {
         let why = "the store was put back from a backup; the node only looks until the epoch named is final";
         alarms.push(json!({ "alarm": "store_restored", "why": why, "until": restored.until }));
+    }
+    for (tx, why) in app.engine.dear() {
+        alarms.push(json!({ "alarm": "gas_too_dear", "transaction": tx, "why": why }));
     }
     if let Some(outlook) = app.engine.status().outlook {
         let kinds = [
