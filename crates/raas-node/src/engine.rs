@@ -193,6 +193,7 @@ impl<W: World> Engine<W> {
     pub async fn tick(&self) -> Result<Progress, Error> {
         let _pass = self.pass.lock().await;
         let now = self.world.clock().now().await;
+        tasks::restored::notice(self, now).await?;
         let seen = tasks::observe::observe(self, now).await?;
         let mut changed = seen.changed;
         let mut follow = None;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// The secret of these tests, and what it is in other clothes.
@@ -174,31 +174,36 @@ async fn keys_go_in_and_out_of_files_and_are_never_shown() {
     no_canary(&text(&new));
 }
 
-/// The first line a command prints, as JSON, and the command.
-async fn started(mut command: Command) -> (Value, Child) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let Some(line) = lines.next_line().await.expect("readable") else {
-        let output = child.wait_with_output().await.expect("it ended");
-        panic!("it ended: {}", text(&output));
-    };
-    (serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}")), child)
+/// A command that runs; what it says is read all the time, since a full pipe would stop it.
+struct Running {
+    child: Child,
+    said: tokio::task::JoinHandle<String>,
 }
 
-async fn stopped(mut child: Child) -> String {
-    let id = child.id().expect("running").to_string();
+/// The first line a command prints, as JSON, and the command.
+async fn started(mut command: Command) -> (Value, Running) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = child.stderr.take().expect("stderr");
+    let said = tokio::spawn(async move {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).await.expect("text");
+        said
+    });
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let Some(line) = lines.next_line().await.expect("readable") else {
+        panic!("it ended: {}", said.await.expect("read"));
+    };
+    let told = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    (told, Running { child, said })
+}
+
+/// Everything it said until it ended in good order.
+async fn stopped(mut running: Running) -> String {
+    let id = running.child.id().expect("running").to_string();
     let killed = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
     assert!(killed.success());
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            said.push_str(&line);
-            said.push('\n');
-        }
-    }
-    child.wait().await.expect("it ends");
-    said
+    running.child.wait().await.expect("it ends");
+    running.said.await.expect("read")
 }
 
 #[tokio::test]

@@ -9,40 +9,48 @@ use crate::store::{Restored, Sighting, SightingState};
 use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::observation::{DealSeen, Round};
-use raas_core::ports::{Chain, Lane, Wallet};
+use raas_core::ports::{Chain, Lane, Now, Wallet};
 use raas_core::units::{Epoch, Epochs};
+
+/// Where nothing is known of the backup's age, deals are looked for in so many days.
+const SEARCH_DAYS: u32 = 30;
+
+/// Notes that the store is an older copy, before a round of now goes over what it knows.
+pub async fn notice<W: World>(engine: &Engine<W>, now: Now) -> Result<(), Error> {
+    let store = &engine.store;
+    if !store.is_older_copy() || store.restored().await?.is_some() {
+        return Ok(());
+    }
+    let mut delay = engine.settings.default_policy.start_delay;
+    for holding in store.holdings().await? {
+        delay = delay.max(holding.policy.start_delay);
+    }
+    let read_to = match store.events_read_to().await? {
+        Some(read_to) => read_to,
+        None => now.epoch.before(Epochs::days(SEARCH_DAYS)),
+    };
+    let restored = Restored { read_to, until: now.epoch.after(delay) };
+    store.set_restored(restored).await?;
+    tracing::error!(
+        until = restored.until.0,
+        "the store was put back from a backup: the node only looks until nothing signed meanwhile can be published"
+    );
+    Ok(())
+}
 
 /// Why nothing may be started, while the store is behind; `None` for any other store.
 pub async fn look<W: World>(engine: &Engine<W>, round: &Round) -> Result<Option<Hold>, Error> {
     let store = &engine.store;
-    let restored = match store.restored().await? {
-        Some(restored) => restored,
-        None if store.is_older_copy() => begin(engine, round).await?,
-        None => return Ok(None),
-    };
+    let Some(restored) = store.restored().await? else { return Ok(None) };
     let read_all = find_deals(engine, round, restored).await?;
-    if round.height > restored.until && read_all && accept_nonces(engine).await? {
+    // What was found is adopted first.
+    let settled = store.sightings(SightingState::New).await?.is_empty();
+    if round.height > restored.until && read_all && settled && accept_nonces(engine).await? {
         store.end_restored().await?;
         tracing::warn!("the restored store has caught up with the chain; the node acts again");
         return Ok(None);
     }
     Ok(Some(Hold::Restored { until: restored.until }))
-}
-
-async fn begin<W: World>(engine: &Engine<W>, round: &Round) -> Result<Restored, Error> {
-    let mut delay = engine.settings.default_policy.start_delay;
-    for holding in engine.store.holdings().await? {
-        delay = delay.max(holding.policy.start_delay);
-    }
-    // The head of the backup's last round: what came before, it knows.
-    let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
-    let restored = Restored { read_to, until: round.head.after(delay) };
-    engine.store.set_restored(restored).await?;
-    tracing::error!(
-        until = restored.until.0,
-        "the store was put back from a backup: the node only looks until nothing signed meanwhile can be published"
-    );
-    Ok(restored)
 }
 
 /// Deals of our account published since the backup, as sightings of the payload they hold. False when the chain could
