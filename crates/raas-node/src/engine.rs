@@ -8,6 +8,7 @@ use crate::execute;
 use crate::settings::Settings;
 use crate::store::{self, Store, StoredPlan};
 use crate::tasks;
+use crate::tasks::follow::Stuck;
 use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::ids::{HoldingId, ProviderId};
@@ -78,7 +79,7 @@ pub struct Status {
     /// Time of the last pass.
     pub now: Option<Now>,
     /// Why the contract's events are not read further, if so.
-    pub follow: Option<String>,
+    pub follow: Option<Stuck>,
 }
 
 /// The engine over one store and one world.
@@ -137,6 +138,13 @@ impl<W: World> Engine<W> {
         self.views_read.lock().is_ok_and(|read| read.contains(&holding))
     }
 
+    /// The lists are to be read anew.
+    pub(crate) fn forget_read_views(&self) {
+        if let Ok(mut read) = self.views_read.lock() {
+            read.clear();
+        }
+    }
+
     pub(crate) fn note_read_views(&self, holding: HoldingId) {
         if let Ok(mut read) = self.views_read.lock() {
             read.insert(holding);
@@ -174,7 +182,7 @@ impl<W: World> Engine<W> {
                 // A deal completed in the same window is adopted before anything is ordered in its place.
                 changed |= tasks::adopt::adopt(self, round).await?;
             }
-            follow = followed.waits;
+            follow = followed.stuck;
         }
         if let Some(round) = &seen.round {
             changed |= tasks::plan::plan(self, round, seen.hold, now).await?;

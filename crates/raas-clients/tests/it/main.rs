@@ -3,6 +3,7 @@
 mod chain;
 mod contract;
 mod endpoints;
+mod faults;
 mod fetch;
 mod mk12;
 mod money;
