@@ -187,3 +187,55 @@ fn insert(events: &mut Events, id: U256, request: Request) -> Result<(), CallErr
 pub(super) fn request_id(id: U256) -> Result<RequestId, CallError> {
     u64::try_from(id).map(RequestId).map_err(CallError::malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn log(transaction: u8, block: u64, index: u64, data: &str) -> Value {
+        json!({
+            "address": "0x1111111111111111111111111111111111111111",
+            "topics": [TOPICS[0]], "data": data,
+            "blockNumber": format!("0x{block:x}"), "logIndex": format!("0x{index:x}"),
+            "transactionHash": B256::repeat_byte(transaction), "removed": false,
+        })
+    }
+
+    fn identities(logs: Vec<Value>) -> Vec<LogIdentity> {
+        let contract = EthAddress::repeat_byte(0x11);
+        read(Value::Array(logs), contract, 0, 1_000).expect("logs").into_keys().collect()
+    }
+
+    /// Fault 10.
+    #[test]
+    fn a_transaction_that_is_mined_again_elsewhere_tells_the_same_event() {
+        let (before, after) =
+            (identities(vec![log(1, 7, 3, "0x01")]), identities(vec![log(1, 9, 0, "0x01")]));
+        assert_eq!(before, after);
+        assert_ne!(before, identities(vec![log(2, 7, 3, "0x01")]), "another transaction");
+        assert_ne!(before, identities(vec![log(1, 7, 3, "0x02")]), "other words");
+    }
+
+    #[test]
+    fn what_one_transaction_says_twice_is_two_events_and_an_answer_that_repeats_itself_is_one() {
+        let twice = identities(vec![log(1, 7, 4, "0x01"), log(1, 7, 3, "0x01")]);
+        assert_eq!(twice.len(), 2);
+        assert_eq!(
+            twice,
+            identities(vec![log(1, 9, 8, "0x01"), log(1, 9, 11, "0x01")]),
+            "wherever it is mined"
+        );
+        assert_eq!(identities(vec![log(1, 7, 3, "0x01"), log(1, 7, 3, "0x01")]).len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_back_or_not_asked_for_does_not_count() {
+        let mut removed = log(1, 7, 3, "0x01");
+        removed["removed"] = json!(true);
+        let mut foreign = log(1, 7, 3, "0x01");
+        foreign["address"] = json!("0x2222222222222222222222222222222222222222");
+        assert_eq!(identities(vec![removed, foreign, log(1, 1_001, 0, "0x01")]), []);
+        assert!(read(Value::Null, EthAddress::ZERO, 0, 1).expect("no logs").is_empty());
+    }
+}

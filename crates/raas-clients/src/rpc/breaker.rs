@@ -91,7 +91,6 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
     fn start() -> Instant {
         Instant::now()
     }

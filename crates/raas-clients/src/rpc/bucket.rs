@@ -99,7 +99,6 @@ fn burst(rate: f64) -> f64 {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
     fn start() -> Instant {
         Instant::now()
     }

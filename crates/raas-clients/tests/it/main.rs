@@ -8,4 +8,5 @@ mod fetch;
 mod mk12;
 mod money;
 mod server;
+mod sockets;
 mod support;
