@@ -8,6 +8,7 @@ pub mod admit;
 pub mod amount;
 pub mod breaker;
 pub mod cid;
+pub mod endpoint;
 pub mod fleet;
 pub mod forecast;
 pub mod gate;

@@ -8,6 +8,7 @@ use crate::execute;
 use crate::settings::Settings;
 use crate::store::{self, Store, StoredPlan, TxId};
 use crate::tasks;
+use crate::tasks::follow::Stuck;
 use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::ids::{HoldingId, ProviderId};
@@ -78,7 +79,7 @@ pub struct Status {
     /// Time of the last pass.
     pub now: Option<Now>,
     /// Why the contract's events are not read further, if so.
-    pub follow: Option<String>,
+    pub follow: Option<Stuck>,
     /// How long the money lasts, by the last look.
     pub outlook: Option<tasks::money::Outlook>,
 }
@@ -140,6 +141,13 @@ impl<W: World> Engine<W> {
 
     pub(crate) fn has_read_views(&self, holding: HoldingId) -> bool {
         self.views_read.lock().is_ok_and(|read| read.contains(&holding))
+    }
+
+    /// The lists are to be read anew.
+    pub(crate) fn forget_read_views(&self) {
+        if let Ok(mut read) = self.views_read.lock() {
+            read.clear();
+        }
     }
 
     pub(crate) fn note_read_views(&self, holding: HoldingId) {
@@ -204,7 +212,7 @@ impl<W: World> Engine<W> {
                 // A deal completed in the same window is adopted before anything is ordered in its place.
                 changed |= tasks::adopt::adopt(self, round).await?;
             }
-            follow = followed.waits;
+            follow = followed.stuck;
         }
         let mut hold = seen.hold;
         let mut outlook = self.status().outlook;

@@ -9,11 +9,14 @@ mod events;
 mod identity;
 mod multiaddr;
 mod pin;
+mod probe;
 mod sectors;
+mod sight;
 mod wire;
 
 pub use chain::LotusChain;
-pub use identity::{Identity, IdentityError, identify};
+pub use identity::{Identity, IdentityError, identify, identify_one};
 pub use multiaddr::http_url;
 
-pub(crate) use wire::{Link, TipSet, key_value};
+pub(crate) use identity::{identity_calls, identity_of};
+pub(crate) use wire::{Link, TipSet, key_of_text, key_value};

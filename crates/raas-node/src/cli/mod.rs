@@ -7,6 +7,7 @@ mod args;
 mod args_wallet;
 mod beside;
 mod client;
+mod doctor;
 mod explain;
 mod failure;
 mod get;

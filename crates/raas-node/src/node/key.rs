@@ -137,6 +137,11 @@ fn typed(prompt: &str) -> Result<Passphrase, KeyFileError> {
     rpassword::prompt_password(prompt).map(Passphrase::new).map_err(terminal)
 }
 
+/// A secret in a file that only its owner can read, without blanks around it.
+pub fn secret(path: &Path) -> Result<String, KeyFileError> {
+    Ok(read_private(path)?.trim().to_owned())
+}
+
 /// A file that only its owner can read.
 pub fn read_private(path: &Path) -> Result<String, KeyFileError> {
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };

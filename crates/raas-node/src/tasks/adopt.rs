@@ -6,6 +6,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Adopted, RoundReport, Sighting, SightingState};
+use crate::tasks::follow::LISTS_SINCE;
 use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
@@ -67,12 +68,20 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
 /// The contract's list of deals, read once for each holding; later ones come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
     let Some(contract) = engine.world.contract() else { return Ok(()) };
+    let mut since: Option<i64> = None;
     for holding in engine.store.holdings().await? {
         if engine.has_read_views(holding.id) {
             continue;
         }
         let mark = format!("views:{}", holding.id);
-        if engine.store.meta(&mark).await?.is_some() {
+        if since.is_none() {
+            let told = engine.store.meta(LISTS_SINCE).await?;
+            since = Some(told.and_then(|block| block.parse().ok()).unwrap_or(i64::MIN));
+        }
+        let read = engine.store.meta(&mark).await?;
+        // A list that was read before a gap in the events may lack what was completed in it.
+        let stands = |block: &str| block.parse::<i64>().is_ok_and(|block| Some(block) >= since);
+        if read.as_deref().is_some_and(stands) {
             engine.note_read_views(holding.id);
             continue;
         }

@@ -14,8 +14,9 @@ use raas_core::ids::{OrderId, ProviderId, SectorNumber};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, Round, SectorSeen};
 use raas_core::order::{OnChain, OrderState, SlotRef};
-use raas_core::ports::{Chain, Now};
+use raas_core::ports::{Chain, Look, Now};
 use raas_core::units::{AttoFil, Epoch, Epochs};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A provider that took an order and let it lapse is passed over for this long: a week, since each such try
@@ -35,19 +36,25 @@ pub struct Seen {
 /// Pins, reads, judges and stores one round.
 pub async fn observe<W: World>(engine: &Engine<W>, now: Now) -> Result<Seen, Error> {
     let last = engine.store.last_round().await?;
-    let Ok(pin) = engine.world.chain().pin().await else {
-        return Ok(Seen {
-            round: last.map(|(round, _)| round),
-            hold: Some(Hold::NoEndpoint),
-            changed: false,
-        });
+    let look = Look {
+        expected: Some(now.epoch),
+        last: last.as_ref().map(|(round, _)| (round.tipset.clone(), round.height)),
     };
-    let went_back = last.as_ref().is_some_and(|(before, _)| {
-        pin.round.height < before.height
-            || (pin.round.height == before.height && pin.round.tipset != before.tipset)
+    let pin = match engine.world.chain().pin(&look).await {
+        Ok(pin) => pin,
+        Err(hold) => {
+            return Ok(Seen { round: last.map(|(round, _)| round), hold: Some(hold), changed: false });
+        }
+    };
+    let went_back = last.as_ref().and_then(|(before, _)| match pin.round.height.cmp(&before.height) {
+        Ordering::Less => Some(Hold::Behind { finalized: pin.round.height, seen: before.height }),
+        Ordering::Equal => {
+            (pin.round.tipset != before.tipset).then_some(Hold::Rewritten { height: before.height })
+        }
+        Ordering::Greater => None,
     });
-    let hold = gate::judge(pin.round.head, now.epoch, pin.round.agreed, pin.wanted)
-        .or_else(|| went_back.then_some(Hold::Contradiction));
+    let round = &pin.round;
+    let hold = gate::judge(round.head, round.height, now.epoch, round.agreed, pin.wanted).or(went_back);
     if hold.is_some() {
         return Ok(Seen { round: Some(pin.round), hold, changed: false });
     }

@@ -7,9 +7,11 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::{Path, State};
 use raas_core::cid::DataCid;
+use raas_core::endpoint::alarms;
 use raas_core::holding::Holding;
 use raas_core::ids::HoldingId;
 use raas_core::plan::{Action, Plan};
+use raas_core::ports::Chain;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -54,6 +56,7 @@ pub async fn why<W: World>(
     let store = app.engine.store();
     let stored = store.last_plan().await?;
     let status = app.engine.status();
+    let chain = app.engine.world().chain();
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
         let orders = store.orders_of_holding(holding.id).await?;
@@ -84,8 +87,8 @@ pub async fn why<W: World>(
         "cid": cid,
         "round": status.round,
         "hold": status.hold,
-        "contract_waits": status.follow,
-        "alarms": super::wallet::alarms(&app).await?,
+        "contract_waits": status.follow.as_ref().map(ToString::to_string),
+        "alarms": super::wallet::with_ours(&app, &alarms(&chain.endpoints(), chain.wanted())).await?,
         "seen_on_contract": sightings,
         "holdings": parts,
     })))

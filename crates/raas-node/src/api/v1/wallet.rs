@@ -129,6 +129,16 @@ pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiErro
     Ok(alarms)
 }
 
+/// These alarms, and others behind them.
+pub(super) async fn with_ours<W: World>(
+    app: &App<W>,
+    others: &[impl serde::Serialize],
+) -> Result<Vec<Value>, ApiError> {
+    let mut all = alarms(app).await?;
+    all.extend(others.iter().map(|alarm| json!(alarm)));
+    Ok(all)
+}
+
 /// Which transactions to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
