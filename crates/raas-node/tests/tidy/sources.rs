@@ -23,8 +23,6 @@ const BANS: &[Ban] = &[
         instead: "ask the Clock port; only rates and time-outs of connections are measured",
         but: &[
             ("crates/raas-clients/src/source/download.rs", "minimum rate of a transfer"),
-            ("crates/raas-clients/src/rpc/bucket.rs", "a moment to count from, in its tests"),
-            ("crates/raas-clients/src/rpc/breaker.rs", "a moment to count from, in its tests"),
             ("crates/raas-clients/src/rpc/endpoint.rs", "rates and time-outs of an endpoint"),
             ("crates/raas-devnet/src/provider/fleet.rs", "how long a caller waits for providers to rest"),
             ("crates/raas-devnet/src/spawn.rs", "epochs by wall time"),
