@@ -8,6 +8,7 @@ mod deals;
 mod events;
 mod identity;
 mod multiaddr;
+mod partitions;
 mod pin;
 mod sectors;
 mod wire;

@@ -388,8 +388,12 @@ impl Run {
         match last.first() {
             None => Ok(()),
             Some(piece) => {
-                let plan = self.engine.store().last_plan().await.map_err(|error| error.to_string())?;
-                let waits = plan.map(|plan| format!("{:#?}", plan.plan.waits)).unwrap_or_default();
+                let mut waits = String::new();
+                let holdings = self.engine.store().holdings().await.map_err(|error| error.to_string())?;
+                for holding in &holdings {
+                    let plan = self.engine.explain(holding).await.map_err(|error| error.to_string())?;
+                    waits.push_str(&format!("{plan:#?}\n"));
+                }
                 Err(format!(
                     "L1: {piece} has too few proven copies {CALM} epochs after the last fault\n{}\n{waits}",
                     self.judge.tell(&piece.to_string())
