@@ -6,9 +6,9 @@
 
 use crate::execute;
 use crate::settings::Settings;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoredOrder};
 use crate::tasks;
-use crate::tasks::plan::{Admitted, Memory, see_through};
+use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
 use crate::watch::{self, FleetIndex};
 use crate::world::World;
 use raas_core::gate::Hold;
@@ -185,6 +185,19 @@ impl<W: World> Engine<W> {
         Ok(Plan { actions, waits })
     }
 
+    /// Every order ever made for a holding, active ones as of the last looks at their providers.
+    pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
+        let mut orders = self.store.orders_of_holding(holding).await?;
+        let views = self.views.read().map(|views| Arc::clone(&views)).unwrap_or_default();
+        if let Some(round) = self.status().round {
+            for stored in &mut orders {
+                let view = views.get(&stored.order.provider).copied().unwrap_or_default();
+                as_of(&mut stored.order, &view, &round);
+            }
+        }
+        Ok(orders)
+    }
+
     /// Plans every holding in the next pass, whatever touched it: the answer must be the same.
     pub async fn plan_all(&self) {
         if let Some(watching) = self.pass.lock().await.as_mut() {
@@ -198,7 +211,11 @@ impl<W: World> Engine<W> {
         // What a failed pass leaves in memory may be ahead of the store: it is dropped and loaded again.
         let mut watching = match pass.take() {
             Some(watching) => watching,
-            None => Watching { index: FleetIndex::load(&self.store).await?, memory: Memory::default() },
+            None => {
+                let index = FleetIndex::load(&self.store).await?;
+                self.note_views(index.views());
+                Watching { index, memory: Memory::default() }
+            }
         };
         let progress = self.run(&mut watching).await?;
         *pass = Some(watching);

@@ -1,5 +1,6 @@
 //! [`LotusChain`]: the port's methods, each handed to the file that knows it.
 
+use super::walk::Walker;
 use super::wire::{actor_id, amount, key_of_text, or_default};
 use super::{deals, events, multiaddr, partitions, pin, sectors};
 use crate::address::Address;
@@ -14,12 +15,14 @@ use raas_core::ports::{Balances, Chain, CollateralBounds, DealEvent, Pin};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The chain through a pool of Lotus or Forest endpoints, for one wallet.
 #[derive(Clone, Debug)]
 pub struct LotusChain {
     pub(super) pool: Pool,
     client: Address,
+    walker: Arc<Walker>,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +51,8 @@ struct Bounds {
 impl LotusChain {
     /// Reads through `pool`; `client` is the wallet's f1 address, whose money and id are asked for.
     #[must_use]
-    pub const fn new(pool: Pool, client: Address) -> Self {
-        Self { pool, client }
+    pub fn new(pool: Pool, client: Address) -> Self {
+        Self { pool, client, walker: Arc::default() }
     }
 
     /// The endpoints.
@@ -111,11 +114,11 @@ impl Chain for LotusChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
-        sectors::provider_seen(&self.pool, round, provider, watched, known).await
+        sectors::provider_seen(&self.pool, &self.walker, round, provider, watched, known).await
     }
 
     async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {
-        partitions::lives(&self.pool, round, provider, watched).await
+        partitions::lives(&self.pool, &self.walker, round, provider, watched).await
     }
 
     async fn sectors(
@@ -124,7 +127,7 @@ impl Chain for LotusChain {
         provider: ProviderId,
         sectors: &[SectorNumber],
     ) -> Vec<SectorSeen> {
-        sectors::sectors(&self.pool, round, provider, sectors).await
+        sectors::sectors(&self.pool, &self.walker, round, provider, sectors).await
     }
 
     async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {

@@ -10,7 +10,9 @@ mod identity;
 mod multiaddr;
 mod partitions;
 mod pin;
+mod rle;
 mod sectors;
+mod walk;
 mod wire;
 
 pub use chain::LotusChain;

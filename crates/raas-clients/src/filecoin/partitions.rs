@@ -3,10 +3,11 @@
 //! Good news (all that were asked for live, none is faulty) may come from one endpoint; an exception needs as many
 //! voices as must agree. An answer that lacks a deadline is no answer.
 
+use super::walk::Walker;
 use super::wire::{key_of_text, or_default};
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use raas_core::ids::{ProviderId, SectorNumber};
-use raas_core::observation::{LivesSeen, Round};
+use raas_core::observation::{LivesSeen, NotSeen, Round};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    fn join(parts: Vec<Self>) -> Self {
+    pub(super) fn join(parts: Vec<Self>) -> Self {
         let mut joined = Self::default();
         for part in parts {
             joined.all.extend(part.all);
@@ -51,17 +52,18 @@ impl Listed {
 /// Which of `watched`, in order, do not live.
 pub(super) async fn lives(
     pool: &Pool,
+    walker: &Walker,
     round: &Round,
     provider: ProviderId,
     watched: &[SectorNumber],
 ) -> LivesSeen {
     let key = key_of_text(&round.tipset);
-    match read(pool, &key, provider, watched, Voices::One).await {
+    match locate(pool, walker, &key, provider, watched, Voices::One).await {
         Ok(listed) if listed.missing(watched).is_empty() => return LivesSeen::All,
         Ok(_) => {}
         Err(error) => return LivesSeen::NotSeen(error.not_seen()),
     }
-    match read(pool, &key, provider, watched, Voices::Agreed).await {
+    match locate(pool, walker, &key, provider, watched, Voices::Agreed).await {
         Ok(listed) => match listed.missing(watched) {
             missing if missing.is_empty() => LivesSeen::All,
             missing => LivesSeen::Except(missing),
@@ -79,8 +81,25 @@ pub(super) enum Voices {
     Agreed,
 }
 
+/// Where `wanted`, in order, stand: by the partitions, or by a walk where these are not offered.
+pub(super) async fn locate(
+    pool: &Pool,
+    walker: &Walker,
+    key: &Value,
+    provider: ProviderId,
+    wanted: &[SectorNumber],
+    voices: Voices,
+) -> Result<Listed, CallError> {
+    match read(pool, key, provider, wanted, voices).await {
+        Err(error) if error.not_seen() == NotSeen::NotOffered => {
+            walker.read(pool, key, provider, wanted).await
+        }
+        listed => listed,
+    }
+}
+
 /// Where `wanted`, in order, stand.
-pub(super) async fn read(
+async fn read(
     pool: &Pool,
     key: &Value,
     provider: ProviderId,

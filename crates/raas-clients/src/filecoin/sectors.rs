@@ -4,6 +4,7 @@
 //! the partitions, else sector by sector through the actor's own methods (FIP-0112), which public gateways pass on too.
 
 use super::partitions::{self, Voices, members};
+use super::walk::Walker;
 use super::wire::{key_of_text, receipt, state_call};
 use crate::cbor;
 use crate::rpc::{Call, CallError, Evidence, Pool};
@@ -32,6 +33,7 @@ enum Count {
 /// since when.
 pub(super) async fn provider_seen(
     pool: &Pool,
+    walker: &Walker,
     round: &Round,
     provider: ProviderId,
     watched: &[SectorNumber],
@@ -46,7 +48,7 @@ pub(super) async fn provider_seen(
         }
         Err(error) => return ProviderSeen::NotSeen(error.not_seen()),
     }
-    match faults(pool, &key, provider, watched).await {
+    match faults(pool, walker, &key, provider, watched).await {
         Ok(faulty) => {
             let new: Vec<SectorNumber> =
                 faulty.iter().filter(|at| known.binary_search(at).is_err()).copied().collect();
@@ -69,6 +71,7 @@ pub(super) async fn provider_seen(
 /// Sectors singly, one answer each.
 pub(super) async fn sectors(
     pool: &Pool,
+    walker: &Walker,
     round: &Round,
     provider: ProviderId,
     sectors: &[SectorNumber],
@@ -80,7 +83,7 @@ pub(super) async fn sectors(
     }
     let not_offered = SectorSeen::NotSeen(NotSeen::NotOffered);
     if seen.contains(&not_offered) {
-        let listed = listed(pool, &key, provider, sectors).await;
+        let listed = listed(pool, walker, &key, provider, sectors).await;
         seen = seen
             .into_iter()
             .zip(listed)
@@ -110,6 +113,7 @@ async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, 
 /// Which of `watched` are faulty, by the faults bitfield or the partitions.
 async fn faults(
     pool: &Pool,
+    walker: &Walker,
     key: &Value,
     provider: ProviderId,
     watched: &[SectorNumber],
@@ -122,7 +126,7 @@ async fn faults(
     };
     match one(pool.votes(&[call], read, |_| false).await) {
         Err(error) if error.not_seen() == NotSeen::NotOffered => {
-            let listed = partitions::read(pool, key, provider, watched, Voices::Agreed).await?;
+            let listed = partitions::locate(pool, walker, key, provider, watched, Voices::Agreed).await?;
             Ok(listed.faulty)
         }
         faulty => faulty,
@@ -221,10 +225,16 @@ fn status(value: Value) -> Result<Status, CallError> {
 }
 
 /// Through the partitions, for networks and nodes without the actor's methods.
-async fn listed(pool: &Pool, key: &Value, provider: ProviderId, wanted: &[SectorNumber]) -> Vec<SectorSeen> {
+async fn listed(
+    pool: &Pool,
+    walker: &Walker,
+    key: &Value,
+    provider: ProviderId,
+    wanted: &[SectorNumber],
+) -> Vec<SectorSeen> {
     let mut sorted = wanted.to_vec();
     sorted.sort_unstable();
-    let listed = match partitions::read(pool, key, provider, &sorted, Voices::Agreed).await {
+    let listed = match partitions::locate(pool, walker, key, provider, &sorted, Voices::Agreed).await {
         Ok(listed) => listed,
         Err(error) => return vec![SectorSeen::NotSeen(error.not_seen()); wanted.len()],
     };

@@ -230,7 +230,7 @@ fn troubles(index: &FleetIndex, before: &Before, changes: &Changes) -> Vec<Troub
         }
         let unseen = shelf.is_some_and(|shelf| shelf.view.unseen.is_some());
         if unseen != before.views.get(&provider).is_some_and(|view| view.unseen.is_some()) {
-            let replicas = shelf.filter(|_| unseen).map_or(0, |shelf| count(shelf.len().max(1)));
+            let replicas = shelf.filter(|_| unseen).map_or(0, |shelf| count(shelf.active().max(1)));
             troubles.push(Trouble { provider, kind: TroubleKind::Unseen, replicas });
         }
     }

@@ -16,7 +16,7 @@ use raas_core::gate::Hold;
 use raas_core::holding::Holding;
 use raas_core::ids::{HoldingId, OrderId, ProviderId};
 use raas_core::observation::{ProviderView, Round};
-use raas_core::order::OrderState;
+use raas_core::order::{Order, OrderState};
 use raas_core::plan::{Action, Wait, WaitFor, Wake, Want};
 use raas_core::ports::Now;
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
@@ -207,11 +207,15 @@ pub fn see_through(holding: &mut Holding, view: impl Fn(ProviderId) -> Option<Pr
     for pieces in &mut holding.pieces {
         let placed = pieces.slots.iter_mut().flat_map(|slot| &mut slot.generations);
         for order in placed.chain(&mut pieces.spares) {
-            if let OrderState::Active(on_chain) = &mut order.state {
-                let view = view(order.provider).unwrap_or_default();
-                on_chain.health = on_chain.health.as_of(&view, round.height);
-            }
+            as_of(order, &view(order.provider).unwrap_or_default(), round);
         }
+    }
+}
+
+/// The order as of the last looks at its provider.
+pub fn as_of(order: &mut Order, view: &ProviderView, round: &Round) {
+    if let OrderState::Active(on_chain) = &mut order.state {
+        on_chain.health = on_chain.health.as_of(view, round.height);
     }
 }
 

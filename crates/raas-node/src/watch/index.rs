@@ -110,7 +110,7 @@ impl FleetIndex {
     /// Slots by provider, for the storm breaker.
     #[must_use]
     pub fn census(&self, height: Epoch) -> Census {
-        let rows = self.shelves.iter().filter(|(_, shelf)| shelf.len() > 0);
+        let rows = self.shelves.iter().filter(|(_, shelf)| shelf.active() > 0);
         Census {
             providers: rows
                 .map(|(provider, shelf)| (*provider, (shelf.operator, shelf.census(height))))
@@ -121,7 +121,7 @@ impl FleetIndex {
     /// Active replicas.
     #[must_use]
     pub fn replicas(&self) -> usize {
-        self.shelves.values().map(Shelf::len).sum()
+        self.shelves.values().map(Shelf::active).sum()
     }
 
     /// Whether any replica waits for its activation.
@@ -138,11 +138,11 @@ impl FleetIndex {
             // A stride that is prime to most sizes goes over the whole fleet, not along one provider.
             let mut at = (self.sampled + step).wrapping_mul(7_919) % all;
             for (provider, shelf) in &self.shelves {
-                if at < shelf.len() {
+                if at < shelf.active() {
                     found.extend(shelf.row(at).map(|row| (*provider, row)));
                     break;
                 }
-                at -= shelf.len();
+                at -= shelf.active();
             }
         }
         self.sampled = (self.sampled + count) % all.max(1);

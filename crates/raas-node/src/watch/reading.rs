@@ -59,7 +59,7 @@ pub fn reading(
         Reading { faults: sweep::due(&faults(index, height), FAULTS, height, elapsed), ..Reading::default() };
     for provider in sweep::due(&lives(index), LIVES, height, elapsed) {
         let Some(shelf) = index.shelves.get(&provider) else { continue };
-        if shelf.len() > PARTITION_CALLS {
+        if shelf.active() > PARTITION_CALLS {
             reading.lives.push(provider);
         } else {
             reading.lives_by_deals.push(provider);
@@ -109,7 +109,7 @@ pub fn next_look(index: &FleetIndex) -> Option<Epoch> {
 }
 
 fn faults(index: &FleetIndex, height: Epoch) -> Vec<Candidate<ProviderId>> {
-    let shelves = index.shelves.iter().filter(|(_, shelf)| shelf.len() > 0);
+    let shelves = index.shelves.iter().filter(|(_, shelf)| shelf.active() > 0);
     shelves
         .map(|(provider, shelf)| Candidate {
             key: *provider,
@@ -122,11 +122,11 @@ fn faults(index: &FleetIndex, height: Epoch) -> Vec<Candidate<ProviderId>> {
 }
 
 fn lives(index: &FleetIndex) -> Vec<Candidate<ProviderId>> {
-    let shelves = index.shelves.iter().filter(|(_, shelf)| shelf.len() > 0);
+    let shelves = index.shelves.iter().filter(|(_, shelf)| shelf.active() > 0);
     shelves
         .map(|(provider, shelf)| Candidate {
             key: *provider,
-            cost: shelf.len().min(PARTITION_CALLS) as u64,
+            cost: shelf.active().min(PARTITION_CALLS) as u64,
             read_at: shelf.view.lives_at,
             urgent: shelf.lives_due,
             lot: sweep::lot(*provider),

@@ -78,7 +78,7 @@ impl Shelf {
 
     /// Active replicas.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn active(&self) -> usize {
         self.orders.len()
     }
 
@@ -115,7 +115,7 @@ impl Shelf {
 
     /// Active replicas in order of their sectors.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
-        (0..self.len()).filter_map(|at| self.row(at))
+        (0..self.active()).filter_map(|at| self.row(at))
     }
 
     /// How an active replica stands.
@@ -150,7 +150,9 @@ impl Shelf {
         let mut found = Vec::new();
         for sector in sectors {
             let from = self.sectors.partition_point(|other| other < sector);
-            found.extend((from..self.len()).map_while(|at| self.row(at).filter(|row| row.sector == *sector)));
+            found.extend(
+                (from..self.active()).map_while(|at| self.row(at).filter(|row| row.sector == *sector)),
+            );
         }
         found
     }

@@ -287,6 +287,7 @@ impl Run {
                 break;
             }
         }
+        self.full_plan_agrees().await?;
         let broken = std::mem::take(&mut *self.shared.broken.lock().expect("not poisoned"));
         if let Some(first) = broken.into_iter().next() {
             return Err(first);
@@ -296,6 +297,37 @@ impl Run {
             Ok(()) => Ok(()),
             Err(why) => Err(format!("{why}\n{}", self.orders().await?)),
         }
+    }
+
+    /// Planning every holding anew, whatever touched it, reaches what planning by change has reached.
+    async fn full_plan_agrees(&self) -> Result<(), String> {
+        if self.engine.status().hold.is_some() {
+            return Ok(());
+        }
+        let before = self.decided().await?;
+        self.engine.plan_all().await;
+        let progress = tokio::select! {
+            biased;
+            () = self.shared.crashed.notified() => return Err("a full plan acted where none was due".to_owned()),
+            progress = self.engine.tick() => progress.map_err(|error| format!("{error:?}"))?,
+        };
+        if progress.changed {
+            return Err(format!("a full plan acts where changes led to rest: {:#?}", self.decided().await?));
+        }
+        let after = self.decided().await?;
+        if before != after {
+            return Err(format!("by change: {before:#?}\nin full: {after:#?}"));
+        }
+        Ok(())
+    }
+
+    /// What is decided of every holding.
+    async fn decided(&self) -> Result<Vec<raas_core::plan::Plan>, String> {
+        let mut plans = Vec::new();
+        for holding in self.engine.store().holdings().await.map_err(|error| error.to_string())? {
+            plans.push(self.engine.explain(&holding).await.map_err(|error| error.to_string())?);
+        }
+        Ok(plans)
     }
 
     /// The node's own view, for a failing seed.

@@ -50,7 +50,7 @@ pub async fn why<W: World>(
     let status = app.engine.status();
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
-        let orders = store.orders_of_holding(holding.id).await?;
+        let orders = app.engine.orders_of_holding(holding.id).await?;
         let plan = app.engine.explain(&holding).await?;
         parts.push(json!({
             "holding": holding.id,
