@@ -64,7 +64,7 @@ struct DevnetNow {
 impl DevnetClock {
     /// The clock of the devnet at `endpoint`, which must answer now.
     pub async fn connect(endpoint: EndpointConfig) -> Result<Self, DevnetClockError> {
-        let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
+        let limits = Limits { deadline: Duration::from_secs(10), breaker: false, ..Limits::default() };
         let pool = Pool::new(&[endpoint], limits, 1)?;
         let now = ask(&pool).await?;
         Ok(Self { pool, last: Mutex::new(now) })

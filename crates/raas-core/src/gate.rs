@@ -1,4 +1,7 @@
 //! Rule 6: whether this round may start anything at all.
+//!
+//! An endpoint that cannot be right by the clock is left out before anybody agrees on anything; what remains must be
+//! enough. Each way not to be enough has a name of its own, since each has another remedy.
 
 use crate::units::Epoch;
 use serde::{Deserialize, Serialize};
@@ -7,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub const HEAD_AGE_MAX: i64 = 5;
 /// A head further ahead of the clock than this closes the gate.
 pub const HEAD_AHEAD_MAX: i64 = 2;
+/// Finality never lags further by the rules of consensus (900 epochs); some null rounds are allowed for.
+pub const FINALITY_LAG_MAX: i64 = 960;
+/// A finality that lags further is slow, which is an alarm and no reason to stop.
+pub const FINALITY_LAG_ALARM: i64 = 60;
 
 /// Why the node only observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +21,8 @@ pub const HEAD_AHEAD_MAX: i64 = 2;
 pub enum Hold {
     /// No endpoint answered.
     NoEndpoint,
+    /// Endpoints answer, but those that do serve another network.
+    OtherNetwork,
     /// The head lags behind the clock.
     HeadOld {
         /// The newest head any endpoint has.
@@ -28,6 +37,25 @@ pub enum Hold {
         /// The epoch it should be.
         expected: Epoch,
     },
+    /// Several endpoints name one and the same old head: the chain itself stands still.
+    ChainStalled {
+        /// Where it stands.
+        head: Epoch,
+        /// The epoch it should be.
+        expected: Epoch,
+    },
+    /// The head moves, but nothing becomes final any more.
+    FinalityStalled {
+        /// The finalized height.
+        finalized: Epoch,
+        /// The head.
+        head: Epoch,
+    },
+    /// The state at this tipset is being upgraded, so that endpoints refuse calls on it. The next one will do.
+    Upgrade {
+        /// Its height.
+        epoch: Epoch,
+    },
     /// Too few endpoints agree on one finalized tipset.
     Disagreement {
         /// How many agree.
@@ -35,23 +63,63 @@ pub enum Hold {
         /// How many are wanted.
         wanted: u32,
     },
-    /// An endpoint denies what was seen finalized: forgotten deals, a head that went back.
+    /// Those that answer have not come to what was seen finalized before.
+    Behind {
+        /// What they call finalized.
+        finalized: Epoch,
+        /// What was.
+        seen: Epoch,
+    },
+    /// The chain that is final now does not hold the tipset that was seen final before.
+    Rewritten {
+        /// Height of the tipset that is gone.
+        height: Epoch,
+    },
+    /// An endpoint denies what was seen finalized: forgotten deals.
     Contradiction,
 }
 
-/// Judges head and agreement against the clock. `None` means open.
+/// Why a head at `head` cannot be that of a healthy node when the clock says `expected`. `None` means it can.
 #[must_use]
-pub fn judge(head: Epoch, expected: Epoch, agreed: u32, wanted: u32) -> Option<Hold> {
+pub fn implausible(head: Epoch, expected: Epoch) -> Option<Hold> {
     if expected.0.saturating_sub(head.0) > HEAD_AGE_MAX {
         return Some(Hold::HeadOld { head, expected });
     }
     if head.0.saturating_sub(expected.0) > HEAD_AHEAD_MAX {
         return Some(Hold::HeadAhead { head, expected });
     }
+    None
+}
+
+/// The hold when no head is plausible. `heads` are heights and keys, one for each endpoint that answered.
+#[must_use]
+pub fn none_plausible(heads: &[(Epoch, &str)], expected: Epoch) -> Hold {
+    let Some((head, key)) = heads.iter().max_by_key(|(head, _)| *head).copied() else {
+        return Hold::NoEndpoint;
+    };
+    let same = heads.iter().filter(|(_, other)| *other == key).count();
+    match implausible(head, expected) {
+        // One alone cannot tell its own failure from the chain's.
+        Some(Hold::HeadOld { .. }) if same >= 2 && same == heads.len() => {
+            Hold::ChainStalled { head, expected }
+        }
+        Some(hold) => hold,
+        // One is plausible after all, which the caller has seen otherwise.
+        None => Hold::HeadOld { head, expected },
+    }
+}
+
+/// Judges head, finality and agreement against the clock. `None` means open.
+#[must_use]
+pub fn judge(head: Epoch, finalized: Epoch, expected: Epoch, agreed: u32, wanted: u32) -> Option<Hold> {
+    if let Some(hold) = implausible(head, expected) {
+        return Some(hold);
+    }
     if agreed < wanted {
         return Some(Hold::Disagreement { agreed, wanted });
     }
-    None
+    (head.0.saturating_sub(finalized.0) > FINALITY_LAG_MAX)
+        .then_some(Hold::FinalityStalled { finalized, head })
 }
 
 #[cfg(test)]
@@ -60,14 +128,36 @@ mod tests {
 
     #[test]
     fn the_edges_of_the_gate() {
-        let at = |head| judge(Epoch(head), Epoch(100), 2, 2);
-        assert_eq!(at(95), None);
-        assert!(matches!(at(94), Some(Hold::HeadOld { .. })));
-        assert_eq!(at(102), None);
-        assert!(matches!(at(103), Some(Hold::HeadAhead { .. })));
-        assert!(matches!(
-            judge(Epoch(100), Epoch(100), 1, 2),
-            Some(Hold::Disagreement { agreed: 1, wanted: 2 })
-        ));
+        let at = |head| judge(Epoch(head), Epoch(head - 10), Epoch(2_000), 2, 2);
+        assert_eq!(at(1_995), None);
+        assert!(matches!(at(1_994), Some(Hold::HeadOld { .. })));
+        assert_eq!(at(2_002), None);
+        assert!(matches!(at(2_003), Some(Hold::HeadAhead { .. })));
+        let few = judge(Epoch(2_000), Epoch(1_990), Epoch(2_000), 1, 2);
+        assert_eq!(few, Some(Hold::Disagreement { agreed: 1, wanted: 2 }));
+    }
+
+    #[test]
+    fn finality_may_lag_as_far_as_consensus_lets_it() {
+        let lag = |lag| judge(Epoch(2_000), Epoch(2_000 - lag), Epoch(2_000), 1, 1);
+        assert_eq!(lag(900), None);
+        assert_eq!(lag(FINALITY_LAG_MAX), None);
+        assert!(matches!(lag(FINALITY_LAG_MAX + 1), Some(Hold::FinalityStalled { .. })));
+    }
+
+    #[test]
+    fn a_chain_that_stands_still_is_told_from_an_endpoint_that_does() {
+        let (old, older, expected) = (Epoch(60), Epoch(50), Epoch(100));
+        assert_eq!(none_plausible(&[], expected), Hold::NoEndpoint);
+        let one = none_plausible(&[(old, "a")], expected);
+        assert_eq!(one, Hold::HeadOld { head: old, expected });
+        let all = none_plausible(&[(old, "a"), (old, "a")], expected);
+        assert_eq!(all, Hold::ChainStalled { head: old, expected });
+        let apart = none_plausible(&[(old, "a"), (older, "b")], expected);
+        assert_eq!(apart, Hold::HeadOld { head: old, expected });
+        let forks = none_plausible(&[(old, "a"), (old, "b")], expected);
+        assert_eq!(forks, Hold::HeadOld { head: old, expected });
+        let ahead = none_plausible(&[(Epoch(200), "a"), (Epoch(200), "a")], expected);
+        assert!(matches!(ahead, Hold::HeadAhead { .. }));
     }
 }

@@ -99,8 +99,7 @@ impl Slot {
     }
 
     /// Generations that stand for a copy: the occupying ones, and active ones that are neither suspect nor
-    /// superseded by a later proven one. Never more than two by an order of ours: the old and its successor,
-    /// and a third only while a hedge runs.
+    /// superseded by a later proven one. Never more than two by an order of ours: the old and its successor.
     #[must_use]
     pub fn live(&self) -> usize {
         let newest_proven = self

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod breaker;
 pub mod cid;
+pub mod endpoint;
 pub mod fleet;
 pub mod gate;
 mod hash;

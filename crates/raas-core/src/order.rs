@@ -21,6 +21,9 @@ pub enum OrderState {
     /// The provider said no. It can still publish what it holds, so the escrow stays reserved and the chain
     /// is watched.
     RejectedWatched(Signed),
+    /// The provider said yes and nothing came of it for so long that another order took its place. It can
+    /// still be published, so it is watched like a rejected one.
+    Hedged(Signed),
     /// Seen published in a finalized tipset.
     Published(OnChain),
     /// Seen active in a finalized tipset.
@@ -96,7 +99,15 @@ impl OrderState {
                 | Self::Delivered(_)
                 | Self::Accepted(_)
                 | Self::RejectedWatched(_)
+                | Self::Hedged(_)
         )
+    }
+
+    /// Whether the place has moved on while a signature can still be published: what is published late comes
+    /// back if the place is still free for it, else it is a spare.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        matches!(self, Self::RejectedWatched(_) | Self::Hedged(_))
     }
 
     /// The deal on chain, when there is or was one.
@@ -118,7 +129,8 @@ impl OrderState {
             Self::Signed(signed)
             | Self::Delivered(signed)
             | Self::Accepted(signed)
-            | Self::RejectedWatched(signed) => Some(signed),
+            | Self::RejectedWatched(signed)
+            | Self::Hedged(signed) => Some(signed),
             _ => None,
         }
     }
@@ -132,6 +144,7 @@ impl OrderState {
             Self::Delivered(_) => "delivered",
             Self::Accepted(_) => "accepted",
             Self::RejectedWatched(_) => "rejected_watched",
+            Self::Hedged(_) => "hedged",
             Self::Published(_) => "published",
             Self::Active(_) => "active",
             Self::Expired => "expired",
@@ -153,6 +166,13 @@ pub enum Cause {
         /// The generation that is renewed.
         of: OrderId,
     },
+    /// The term of `of`, a last copy, ends soon, and its renewal by `silent` is accepted and not published.
+    Hedge {
+        /// The generation that is renewed.
+        of: OrderId,
+        /// The order that is not waited for alone any more.
+        silent: OrderId,
+    },
     /// `of` is lost, or suspect for too long.
     Repair {
         /// The generation that is repaired.
@@ -160,6 +180,26 @@ pub enum Cause {
     },
     /// Not ordered by this node: found on the contract or on chain and verified.
     Adopt,
+}
+
+impl Cause {
+    /// The generation whose term this order follows.
+    #[must_use]
+    pub const fn renews(&self) -> Option<OrderId> {
+        match self {
+            Self::Renew { of } | Self::Hedge { of, .. } => Some(*of),
+            Self::Replicate | Self::Repair { .. } | Self::Adopt => None,
+        }
+    }
+
+    /// The generation whose place this order takes.
+    #[must_use]
+    pub const fn succeeds(&self) -> Option<OrderId> {
+        match self {
+            Self::Renew { of } | Self::Hedge { of, .. } | Self::Repair { of } => Some(*of),
+            Self::Replicate | Self::Adopt => None,
+        }
+    }
 }
 
 /// One purchase with its place in the holding.

@@ -5,7 +5,9 @@
 //! or [`Effect::Uncertain`], and uncertain is settled by looking, never by repeating with other bytes.
 
 use crate::cid::Commitment;
+use crate::endpoint::EndpointSeen;
 use crate::fleet::Ask;
+use crate::gate::Hold;
 use crate::ids::{ActorId, DealId, JobId, OwnerId, ProviderId, RequestId, SectorNumber};
 use crate::observation::{DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
 use crate::units::{AttoFil, Epoch, PaddedSize};
@@ -30,6 +32,15 @@ pub struct Pin {
     pub round: Round,
     /// How many endpoints must agree, by configuration.
     pub wanted: u32,
+}
+
+/// What a look at the chain starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The epoch by the clock: an endpoint whose head cannot be right is left out. `None` believes every head.
+    pub expected: Option<Epoch>,
+    /// The tipset that was pinned last, key and height. What is final now must hold it.
+    pub last: Option<(String, Epoch)>,
 }
 
 /// Collateral a provider must offer for a deal.
@@ -80,8 +91,18 @@ pub struct DealEvent {
 
 /// The chain, natively. All reads of a round are pinned to its tipset.
 pub trait Chain: Send + Sync {
-    /// Head and finalized tipset, agreed between endpoints.
-    fn pin(&self) -> impl Future<Output = Result<Pin, NotSeen>> + Send;
+    /// Head and finalized tipset, agreed between endpoints; else why nothing can be pinned.
+    fn pin(&self, look: &Look) -> impl Future<Output = Result<Pin, Hold>> + Send;
+
+    /// The endpoints as they were last seen.
+    fn endpoints(&self) -> Vec<EndpointSeen> {
+        Vec::new()
+    }
+
+    /// How many endpoints must agree, by configuration.
+    fn wanted(&self) -> u32 {
+        1
+    }
 
     /// The given deals, one answer each, in the same order.
     fn deals(&self, round: &Round, deals: &[DealId]) -> impl Future<Output = Vec<DealSeen>> + Send;
@@ -154,10 +175,19 @@ pub struct RequestSeen {
     pub owner: OwnerId,
     /// Replication target, repair and renew thresholds; `None` for a plain `submit`.
     pub raas: Option<[u128; 3]>,
-    /// Transaction that submitted it, 0x hex.
+    /// Transaction that submitted it, 0x hex; empty where a view told the request, which does not know it.
     pub transaction: String,
-    /// Block of the event.
+    /// Block of the event, or at which the view was read.
     pub block: Epoch,
+}
+
+impl RequestSeen {
+    /// What makes this event this one and no other, wherever it is mined: transaction and content, but neither block
+    /// nor place in it, which a reorganisation changes.
+    #[must_use]
+    pub fn identity(&self) -> (&str, &[u8], Option<[u128; 3]>) {
+        (&self.transaction, &self.cid, self.raas)
+    }
 }
 
 /// A completion as the contract's event tells it.
@@ -171,21 +201,57 @@ pub struct CompletionSeen {
     pub block: Epoch,
 }
 
-/// The contract's events in one window, with the dense count that proves them complete.
+/// What vouches for a window's logs besides the answer itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Witness {
+    /// So many endpoints gave the same logs.
+    Endpoints(u32),
+    /// The contract's state changed in no other block, and the receipts of those blocks have these logs.
+    State,
+    /// The receipts of every block of the window.
+    Receipts,
+    /// Nothing does.
+    #[default]
+    None,
+}
+
+/// The contract's events in one window, with what proves them complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContractWindow {
     /// Requests, by id.
     pub requests: Vec<RequestSeen>,
     /// Completions, in order.
     pub completions: Vec<CompletionSeen>,
-    /// `requestCount()` at the window's last block.
-    pub request_count: u64,
+    /// `requestCount()` at the window's last block; `None` where the contract does not count.
+    pub request_count: Option<u64>,
+    /// What vouches for the logs.
+    pub witness: Witness,
+    /// Blocks in which the contract's state changed without any log of it: told, since a log may be hidden.
+    pub unexplained: Vec<Epoch>,
 }
 
 /// The DealStatus contract.
 pub trait Contract: Send + Sync {
-    /// Events in `from..=to` and the request count at `to`.
-    fn window(&self, from: Epoch, to: Epoch) -> impl Future<Output = Result<ContractWindow, NotSeen>> + Send;
+    /// Events in `from..=to` and the request count at `to`, which is at most the round's `eth_block`.
+    /// [`NotSeen::MissingState`] says that no endpoint keeps blocks so old.
+    fn window(
+        &self,
+        round: &Round,
+        from: Epoch,
+        to: Epoch,
+    ) -> impl Future<Output = Result<ContractWindow, NotSeen>> + Send;
+
+    /// Requests `from..=to` by the contract's own views at `block`; `None` for a contract without such views.
+    fn requests_by_view(
+        &self,
+        from: RequestId,
+        to: RequestId,
+        block: Epoch,
+    ) -> impl Future<Output = Result<Option<Vec<RequestSeen>>, NotSeen>> + Send;
+
+    /// `requestCount()` at `block`; `None` for a contract that does not count.
+    fn request_count(&self, block: Epoch) -> impl Future<Output = Result<Option<u64>, NotSeen>> + Send;
 
     /// `getAllDeals(cid)` at `block`, as (deal, provider).
     fn deals_of(

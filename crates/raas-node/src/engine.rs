@@ -8,6 +8,7 @@ use crate::execute;
 use crate::settings::Settings;
 use crate::store::{self, Store, StoredOrder};
 use crate::tasks;
+use crate::tasks::follow::Stuck;
 use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
 use crate::watch::{self, FleetIndex};
 use crate::world::World;
@@ -82,7 +83,7 @@ pub struct Status {
     /// Time of the last pass.
     pub now: Option<Now>,
     /// Why the contract's events are not read further, if so.
-    pub follow: Option<String>,
+    pub follow: Option<Stuck>,
 }
 
 /// The engine over one store and one world.
@@ -236,7 +237,7 @@ impl<W: World> Engine<W> {
                 // A deal completed in the same window is adopted before anything is ordered in its place.
                 changed |= tasks::adopt::adopt(self, round).await?;
             }
-            follow = followed.waits;
+            follow = followed.stuck;
         }
         if let Some(round) = &seen.round {
             changed |= tasks::plan::plan(self, index, memory, round, seen.hold, now).await?;

@@ -39,4 +39,6 @@ pub struct ContractAt {
     pub address: String,
     /// Block of its deployment.
     pub from_block: Epoch,
+    /// After which block to go on where nothing keeps what came before; by the admin's decision.
+    pub skip_to: Option<Epoch>,
 }

@@ -1,23 +1,28 @@
-//! The contract's events in a window of blocks.
+//! The contract's logs, and the events they are.
 
 use super::abi::DealStatusAbi as Abi;
-use super::quantity::{de_quantity, hex_number};
-use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
+use super::quantity::de_quantity;
+use crate::rpc::{CallError, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, Log, U256};
 use alloy_sol_types::SolEvent;
 use raas_core::ids::{DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, RequestSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Most blocks in one query: fits the caps of known providers.
-const WINDOW: i64 = 2_000;
+/// The events that are followed.
+pub(super) const TOPICS: [B256; 4] = [
+    Abi::SubmitAggregatorRequest::SIGNATURE_HASH,
+    Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH,
+    Abi::CompleteAggregatorRequest::SIGNATURE_HASH,
+    Abi::RequestRegistered::SIGNATURE_HASH,
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireLog {
+pub(super) struct WireLog {
     address: EthAddress,
     topics: Vec<B256>,
     data: Bytes,
@@ -28,6 +33,66 @@ struct WireLog {
     transaction_hash: B256,
     #[serde(default)]
     removed: bool,
+}
+
+/// What makes a log this one and no other: its transaction and its content, with a number where a transaction says
+/// the same twice. Block and index are left out, since a reorganisation changes them, and nodes count indexes
+/// differently.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LogIdentity {
+    transaction: B256,
+    topics: Vec<B256>,
+    data: Bytes,
+    nth: usize,
+}
+
+impl WireLog {
+    /// The height of its block.
+    pub(super) fn block(&self) -> i64 {
+        i64::try_from(self.block_number).unwrap_or(i64::MAX)
+    }
+
+    /// Where it stands in the history.
+    pub(super) const fn order(&self) -> (u64, u64) {
+        (self.block_number, self.log_index)
+    }
+
+    /// Whether it is one of the events that are followed.
+    pub(super) fn is_followed(&self) -> bool {
+        self.topics.first().is_some_and(|topic| TOPICS.contains(topic))
+    }
+}
+
+/// The logs of `contract` in an answer that lie in `from..=to` and were not taken back, each with its identity.
+pub(super) fn read(
+    value: Value,
+    contract: EthAddress,
+    from: i64,
+    to: i64,
+) -> Result<BTreeMap<LogIdentity, WireLog>, CallError> {
+    let logs: Option<Vec<WireLog>> = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let mut logs: Vec<WireLog> = logs.unwrap_or_default();
+    logs.retain(|log| !log.removed && log.address == contract && (from..=to).contains(&log.block()));
+    logs.sort_by_key(WireLog::order);
+    Ok(identified(logs))
+}
+
+/// Each log by its identity; `logs` in their order.
+pub(super) fn identified(logs: Vec<WireLog>) -> BTreeMap<LogIdentity, WireLog> {
+    let mut identified = BTreeMap::new();
+    for log in logs {
+        let mut identity = LogIdentity {
+            transaction: log.transaction_hash,
+            topics: log.topics.clone(),
+            data: log.data.clone(),
+            nth: 0,
+        };
+        while identified.get(&identity).is_some_and(|other: &WireLog| other.log_index != log.log_index) {
+            identity.nth += 1;
+        }
+        identified.insert(identity, log);
+    }
+    identified
 }
 
 /// Events of a span, decoded.
@@ -62,99 +127,16 @@ impl Request {
 }
 
 /// The owner's name for an address: 0x and 40 lower-case digits.
-fn owner_id(address: EthAddress) -> OwnerId {
+pub(super) fn owner_id(address: EthAddress) -> OwnerId {
     OwnerId(format!("0x{}", hex::encode(address)))
 }
 
-/// Events of `contract` in `from..=to`. A window that is too wide for an endpoint is halved.
-pub(super) async fn events(
-    pool: &Pool,
-    contract: EthAddress,
-    from: Epoch,
-    to: Epoch,
-) -> Result<Events, CallError> {
-    let mut logs = BTreeMap::new();
-    let mut width = WINDOW;
-    let mut next = from.0.max(0);
-    while next <= to.0 {
-        let end = next.saturating_add(width - 1).min(to.0);
-        match window(pool, contract, next, end).await {
-            Ok(found) => {
-                for log in found {
-                    add(&mut logs, log)?;
-                }
-                next = end.saturating_add(1);
-            }
-            Err(CallError::Evidence(Evidence::RangeTooWide(_))) if end > next => width = (end - next + 1) / 2,
-            Err(error) => return Err(error),
-        }
-    }
-    decode(logs.into_values())
-}
-
-type Logs = BTreeMap<(u64, u64, B256), WireLog>;
-
-/// Two endpoints that tell one log differently contradict each other.
-fn add(logs: &mut Logs, log: WireLog) -> Result<(), CallError> {
-    let key = (log.block_number, log.log_index, log.transaction_hash);
-    match logs.get(&key) {
-        Some(known) if *known != log => Err(CallError::Unknown(Unknown::Contradiction)),
-        _ => {
-            logs.insert(key, log);
-            Ok(())
-        }
-    }
-}
-
-/// One window, joined over all endpoints, since one whose index has a hole leaves logs out without an error.
-async fn window(pool: &Pool, contract: EthAddress, from: i64, to: i64) -> Result<Vec<WireLog>, CallError> {
-    let topics = [
-        Abi::SubmitAggregatorRequest::SIGNATURE_HASH,
-        Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH,
-        Abi::CompleteAggregatorRequest::SIGNATURE_HASH,
-        Abi::RequestRegistered::SIGNATURE_HASH,
-    ];
-    let filter = json!({
-        "fromBlock": hex_number(from), "toBlock": hex_number(to), "address": contract, "topics": [topics],
-    });
-    let mut joined = Vec::new();
-    let mut answered = 0;
-    let mut failed = None;
-    for answer in pool.ask_all(&Call::new("eth_getLogs", vec![filter])).await {
-        match answer.and_then(|value| read(value, contract, from, to)) {
-            Ok(logs) => {
-                answered += 1;
-                joined.extend(logs);
-            }
-            Err(error) => {
-                let wide = matches!(error, CallError::Evidence(Evidence::RangeTooWide(_)));
-                if wide || failed.is_none() {
-                    failed = Some(error);
-                }
-            }
-        }
-    }
-    match failed {
-        Some(error) if answered < pool.wanted() => Err(error),
-        _ => Ok(joined),
-    }
-}
-
-fn read(value: Value, contract: EthAddress, from: i64, to: i64) -> Result<Vec<WireLog>, CallError> {
-    let logs: Option<Vec<WireLog>> = serde_json::from_value(value).map_err(CallError::malformed)?;
-    let within = |log: &WireLog| {
-        !log.removed
-            && log.address == contract
-            && i64::try_from(log.block_number).is_ok_and(|block| (from..=to).contains(&block))
-    };
-    Ok(logs.unwrap_or_default().into_iter().filter(within).collect())
-}
-
-fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, CallError> {
+/// The events that `logs`, in their order, are.
+pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, CallError> {
     let mut events = Events::default();
     let mut owners = BTreeMap::new();
     for log in logs {
-        let block = Epoch(i64::try_from(log.block_number).map_err(CallError::malformed)?);
+        let block = Epoch(log.block());
         let transaction = log.transaction_hash;
         let Some(inner) = Log::new(log.address, log.topics, log.data) else {
             return Err(CallError::malformed("a log with more than four topics"));
@@ -204,4 +186,56 @@ fn insert(events: &mut Events, id: U256, request: Request) -> Result<(), CallErr
 
 pub(super) fn request_id(id: U256) -> Result<RequestId, CallError> {
     u64::try_from(id).map(RequestId).map_err(CallError::malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn log(transaction: u8, block: u64, index: u64, data: &str) -> Value {
+        json!({
+            "address": "0x1111111111111111111111111111111111111111",
+            "topics": [TOPICS[0]], "data": data,
+            "blockNumber": format!("0x{block:x}"), "logIndex": format!("0x{index:x}"),
+            "transactionHash": B256::repeat_byte(transaction), "removed": false,
+        })
+    }
+
+    fn identities(logs: Vec<Value>) -> Vec<LogIdentity> {
+        let contract = EthAddress::repeat_byte(0x11);
+        read(Value::Array(logs), contract, 0, 1_000).expect("logs").into_keys().collect()
+    }
+
+    /// Fault 10.
+    #[test]
+    fn a_transaction_that_is_mined_again_elsewhere_tells_the_same_event() {
+        let (before, after) =
+            (identities(vec![log(1, 7, 3, "0x01")]), identities(vec![log(1, 9, 0, "0x01")]));
+        assert_eq!(before, after);
+        assert_ne!(before, identities(vec![log(2, 7, 3, "0x01")]), "another transaction");
+        assert_ne!(before, identities(vec![log(1, 7, 3, "0x02")]), "other words");
+    }
+
+    #[test]
+    fn what_one_transaction_says_twice_is_two_events_and_an_answer_that_repeats_itself_is_one() {
+        let twice = identities(vec![log(1, 7, 4, "0x01"), log(1, 7, 3, "0x01")]);
+        assert_eq!(twice.len(), 2);
+        assert_eq!(
+            twice,
+            identities(vec![log(1, 9, 8, "0x01"), log(1, 9, 11, "0x01")]),
+            "wherever it is mined"
+        );
+        assert_eq!(identities(vec![log(1, 7, 3, "0x01"), log(1, 7, 3, "0x01")]).len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_back_or_not_asked_for_does_not_count() {
+        let mut removed = log(1, 7, 3, "0x01");
+        removed["removed"] = json!(true);
+        let mut foreign = log(1, 7, 3, "0x01");
+        foreign["address"] = json!("0x2222222222222222222222222222222222222222");
+        assert_eq!(identities(vec![removed, foreign, log(1, 1_001, 0, "0x01")]), []);
+        assert!(read(Value::Null, EthAddress::ZERO, 0, 1).expect("no logs").is_empty());
+    }
 }

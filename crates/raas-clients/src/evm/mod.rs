@@ -7,6 +7,9 @@ mod logs;
 mod quantity;
 mod status;
 mod transaction;
+mod views;
+mod window;
+mod witness;
 
 pub use abi::DealStatusAbi;
 pub use status::DealStatus;

@@ -3,12 +3,15 @@
 use super::abi::{Deal, DealStatusAbi as Abi};
 use super::logs::{self, request_id};
 use super::quantity::hex_number;
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use super::views;
+use super::window::{Scope, certified};
+use super::witness::sender_by_receipts;
+use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, keccak256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::{DealId, ProviderId, RequestId};
-use raas_core::observation::NotSeen;
-use raas_core::ports::{Contract, ContractWindow};
+use raas_core::observation::{NotSeen, Round};
+use raas_core::ports::{Contract, ContractWindow, RequestSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -59,11 +62,6 @@ impl DealStatus {
         Ok(pairs(self.view(call, At::Latest).await?))
     }
 
-    /// `requestCount()` at `block`; reference deployments do not have it.
-    pub async fn request_count(&self, block: Epoch) -> Result<u64, NotSeen> {
-        Ok(self.count(block).await?)
-    }
-
     /// keccak-256 of the code at the contract's address, as enough endpoints have it; `None` when there is none.
     pub async fn code_hash(&self) -> Result<Option<B256>, NotSeen> {
         let code: Bytes =
@@ -71,9 +69,14 @@ impl DealStatus {
         Ok((!code.is_empty()).then(|| keccak256(&code)))
     }
 
-    async fn count(&self, block: Epoch) -> Result<u64, CallError> {
+    /// `requestCount()` at `block`; `None` for a contract that refuses the question, as reference deployments do.
+    async fn count(&self, block: Epoch) -> Result<Option<u64>, CallError> {
         match self.view(Abi::requestCountCall {}, At::Block(block)).await {
-            Ok(count) => request_id(count).map(|RequestId(count)| count),
+            Ok(count) => request_id(count).map(|RequestId(count)| Some(count)),
+            Err(
+                CallError::Evidence(Evidence::Reverted(_))
+                | CallError::Unknown(Unknown::Other { code: 3, .. }),
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -90,6 +93,10 @@ impl DealStatus {
                 At::Block(block) => hex_number(block.0),
             };
             match self.pool.agreed::<Bytes>(Call::new("eth_call", vec![message.clone(), block])).await {
+                // No code at this block, or none that knows the question.
+                Ok(answer) if answer.is_empty() => {
+                    return Err(CallError::Evidence(Evidence::Reverted(Vec::new())));
+                }
                 Ok(answer) => return C::abi_decode_returns(&answer).map_err(CallError::malformed),
                 Err(CallError::Evidence(Evidence::NullRound(_))) if steps < NULL_ROUNDS_MAX => {
                     let At::Block(block) = at else {
@@ -103,22 +110,35 @@ impl DealStatus {
         }
     }
 
-    async fn read_window(&self, from: Epoch, to: Epoch) -> Result<ContractWindow, CallError> {
-        let events = logs::events(&self.pool, self.contract, from, to).await?;
+    async fn read_window(&self, round: &Round, from: Epoch, to: Epoch) -> Result<ContractWindow, CallError> {
+        let scope = Scope { pool: &self.pool, contract: self.contract, round };
+        let found = certified(scope, from, to).await?;
+        let events = logs::decode(found.logs.into_iter())?;
         let mut requests = Vec::with_capacity(events.requests.len());
         for (id, request) in events.requests {
             let owner = match request.owner {
                 Some(owner) => owner,
-                None => self.sender(request.transaction).await?,
+                None => self.sender(request.transaction, request.block).await?,
             };
             requests.push(request.seen(id, owner));
         }
-        let request_count = self.count(to).await?;
-        Ok(ContractWindow { requests, completions: events.completions, request_count })
+        // State of long ago is kept less far back than logs: the other witness has to do then.
+        let request_count = match self.count(to).await {
+            Err(CallError::Unknown(Unknown::MissingState(_))) => None,
+            count => count?,
+        };
+        Ok(ContractWindow {
+            requests,
+            completions: events.completions,
+            request_count,
+            witness: found.witness,
+            unexplained: found.unexplained,
+        })
     }
 
-    /// Who sent a transaction: the owner of a request of a contract that does not tell owners.
-    async fn sender(&self, transaction: B256) -> Result<EthAddress, CallError> {
+    /// Who sent a transaction: the owner of a request of a contract that does not tell owners. Gateways find a
+    /// transaction by its hash for a few epochs only, and by its block for as long as they keep that.
+    async fn sender(&self, transaction: B256, block: Epoch) -> Result<EthAddress, CallError> {
         #[derive(Deserialize)]
         struct Transaction {
             from: EthAddress,
@@ -129,13 +149,32 @@ impl DealStatus {
         };
         let call = Call::new("eth_getTransactionByHash", vec![json!(transaction)]);
         let mut answers = self.pool.votes(&[call], read, |_| true).await;
-        answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
+        match answers.pop() {
+            Some(Ok(sender)) => Ok(sender),
+            failed => match sender_by_receipts(&self.pool, block, transaction).await? {
+                Some(sender) => Ok(sender),
+                None => failed.unwrap_or_else(|| Err(CallError::malformed("no answer"))),
+            },
+        }
     }
 }
 
 impl Contract for DealStatus {
-    async fn window(&self, from: Epoch, to: Epoch) -> Result<ContractWindow, NotSeen> {
-        Ok(self.read_window(from, to).await?)
+    async fn window(&self, round: &Round, from: Epoch, to: Epoch) -> Result<ContractWindow, NotSeen> {
+        Ok(self.read_window(round, from, to).await?)
+    }
+
+    async fn requests_by_view(
+        &self,
+        from: RequestId,
+        to: RequestId,
+        block: Epoch,
+    ) -> Result<Option<Vec<RequestSeen>>, NotSeen> {
+        Ok(views::requests(&self.pool, self.contract, from, to, block).await?)
+    }
+
+    async fn request_count(&self, block: Epoch) -> Result<Option<u64>, NotSeen> {
+        Ok(self.count(block).await?)
     }
 
     async fn deals_of(&self, cid: &[u8], block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {

@@ -2,16 +2,18 @@
 
 use super::walk::Walker;
 use super::wire::{actor_id, amount, key_of_text, or_default};
-use super::{deals, events, multiaddr, partitions, pin, sectors};
+use super::{deals, events, multiaddr, partitions, pin, probe, sectors};
 use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use raas_core::endpoint::EndpointSeen;
+use raas_core::gate::Hold;
 use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
 };
-use raas_core::ports::{Balances, Chain, CollateralBounds, DealEvent, Pin};
+use raas_core::ports::{Balances, Chain, CollateralBounds, DealEvent, Look, Pin};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ pub struct LotusChain {
     pub(super) pool: Pool,
     client: Address,
     walker: Arc<Walker>,
+    pinned: Arc<pin::Pinned>,
 }
 
 #[derive(Deserialize)]
@@ -52,13 +55,27 @@ impl LotusChain {
     /// Reads through `pool`; `client` is the wallet's f1 address, whose money and id are asked for.
     #[must_use]
     pub fn new(pool: Pool, client: Address) -> Self {
-        Self { pool, client, walker: Arc::default() }
+        Self { pool, client, walker: Arc::default(), pinned: Arc::default() }
     }
 
     /// The endpoints.
     #[must_use]
     pub const fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Finds out what those endpoints can do of which that is not known. Only where it is settled which network they
+    /// must serve: elsewhere nobody asks for it.
+    async fn probe(&self) {
+        if self.pool.expected_network().is_none() {
+            return;
+        }
+        for at in 0..self.pool.len() {
+            if let (Some(sight), None) = (self.pool.sight(at), self.pool.abilities(at)) {
+                let abilities = probe::probe(&self.pool, at, sight.head.height).await;
+                self.pool.note_abilities(at, abilities);
+            }
+        }
     }
 
     async fn read_provider(&self, round: &Round, provider: ProviderId) -> Result<ProviderOnChain, CallError> {
@@ -95,8 +112,18 @@ impl LotusChain {
 }
 
 impl Chain for LotusChain {
-    async fn pin(&self) -> Result<Pin, NotSeen> {
-        Ok(pin::pin(&self.pool).await?)
+    async fn pin(&self, look: &Look) -> Result<Pin, Hold> {
+        let pin = pin::pin(&self.pool, &self.pinned, look).await?;
+        self.probe().await;
+        Ok(pin)
+    }
+
+    fn endpoints(&self) -> Vec<EndpointSeen> {
+        self.pool.seen()
+    }
+
+    fn wanted(&self) -> u32 {
+        u32::try_from(self.pool.wanted()).unwrap_or(u32::MAX)
     }
 
     async fn deals(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {

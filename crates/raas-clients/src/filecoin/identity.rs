@@ -1,12 +1,15 @@
-//! Which network the endpoints speak for, checked when the node starts and before money is used.
+//! Which network the endpoints speak for: established when the node starts, checked at every endpoint before it is
+//! believed, after each failure to reach it, and before a transaction leaves.
 
 use super::wire::TipSet;
 use crate::rpc::{Call, CallError, Pool};
-use serde::Deserialize;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 
 /// What makes a network this one and no other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Such as `mainnet` or `calibrationnet`.
     pub network_name: String,
@@ -20,10 +23,24 @@ pub struct Identity {
     pub block_delay_secs: u64,
 }
 
+impl Identity {
+    /// Whether both are one network. Name and times follow from the genesis, and some nodes spell them differently.
+    #[must_use]
+    pub fn is_same_network(&self, other: &Self) -> bool {
+        self.chain_id == other.chain_id && self.genesis_cid == other.genesis_cid
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, chain id {}, genesis {}", self.network_name, self.chain_id, self.genesis_cid)
+    }
+}
+
 /// Why the network is not established.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Too few endpoints tell.
+    /// Too few endpoints tell. Later more may.
     #[error(
         "{answered} of {wanted} wanted RPC endpoints tell which network they serve; {endpoint}: {source}"
     )]
@@ -51,22 +68,24 @@ pub enum IdentityError {
 
 /// The network of all endpoints that answer. One that serves another network is an error, never outvoted.
 pub async fn identify(pool: &Pool) -> Result<Identity, IdentityError> {
+    let names: Vec<String> = pool.names().map(str::to_owned).collect();
+    let told = join_all((0..names.len()).map(|at| identify_one(pool, at))).await;
     let mut found: Option<(String, Identity)> = None;
     let mut answered = 0;
     let mut failed = None;
-    for (at, name) in pool.names().enumerate() {
-        match identify_one(pool, at).await {
+    for (name, told) in names.into_iter().zip(told) {
+        match told {
             Ok(identity) => {
                 answered += 1;
                 match &found {
-                    None => found = Some((name.to_owned(), identity)),
-                    Some((first, known)) if *known != identity => {
-                        return Err(IdentityError::Differ { first: first.clone(), second: name.to_owned() });
+                    None => found = Some((name, identity)),
+                    Some((first, known)) if !known.is_same_network(&identity) => {
+                        return Err(IdentityError::Differ { first: first.clone(), second: name });
                     }
                     Some(_) => {}
                 }
             }
-            Err(error) => failed = Some((name.to_owned(), error)),
+            Err(error) => failed = Some((name, error)),
         }
     }
     match (found, failed) {
@@ -79,24 +98,34 @@ pub async fn identify(pool: &Pool) -> Result<Identity, IdentityError> {
     }
 }
 
-async fn identify_one(pool: &Pool, at: usize) -> Result<Identity, CallError> {
+/// The network that endpoint `at` serves, whatever the pool expects.
+pub async fn identify_one(pool: &Pool, at: usize) -> Result<Identity, CallError> {
+    let calls = identity_calls();
+    identity_of(pool.ask_stranger(at, &calls.iter().collect::<Vec<_>>()).await)
+}
+
+/// What an endpoint is asked for to know its network.
+pub(crate) fn identity_calls() -> [Call; 4] {
+    ["Filecoin.StateNetworkName", "eth_chainId", "Filecoin.ChainGetGenesis", "Filecoin.StateGetNetworkParams"]
+        .map(|method| Call::new(method, vec![]))
+}
+
+/// The network by the answers to [`identity_calls`].
+pub(crate) fn identity_of(answers: Vec<Result<Value, CallError>>) -> Result<Identity, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Params {
         block_delay_secs: u64,
     }
-    async fn read<T: serde::de::DeserializeOwned>(
-        pool: &Pool,
-        at: usize,
-        method: &'static str,
-    ) -> Result<T, CallError> {
-        let value: Value = pool.ask_at(at, &Call::new(method, vec![])).await?;
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
         serde_json::from_value(value).map_err(CallError::malformed)
     }
-    let network_name: String = read(pool, at, "Filecoin.StateNetworkName").await?;
-    let chain_id: String = read(pool, at, "eth_chainId").await?;
-    let genesis: TipSet = read(pool, at, "Filecoin.ChainGetGenesis").await?;
-    let params: Params = read(pool, at, "Filecoin.StateGetNetworkParams").await?;
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or_else(|| Err(CallError::malformed("no answer")));
+    let network_name: String = read(next()?)?;
+    let chain_id: String = read(next()?)?;
+    let genesis: TipSet = read(next()?)?;
+    let params: Params = read(next()?)?;
     let chain_id = crate::evm::quantity(&chain_id)?;
     let (Some(cid), Some(block)) = (genesis.cids.first(), genesis.blocks.first()) else {
         return Err(CallError::malformed("a genesis without a block"));

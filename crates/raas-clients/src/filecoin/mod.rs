@@ -10,13 +10,16 @@ mod identity;
 mod multiaddr;
 mod partitions;
 mod pin;
+mod probe;
 mod rle;
 mod sectors;
+mod sight;
 mod walk;
 mod wire;
 
 pub use chain::LotusChain;
-pub use identity::{Identity, IdentityError, identify};
+pub use identity::{Identity, IdentityError, identify, identify_one};
 pub use multiaddr::http_url;
 
-pub(crate) use wire::{Link, TipSet, key_value};
+pub(crate) use identity::{identity_calls, identity_of};
+pub(crate) use wire::{Link, TipSet, key_of_text, key_value};

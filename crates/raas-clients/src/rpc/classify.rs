@@ -52,7 +52,7 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
         -32601 | -32001 => return CallError::Unknown(Unknown::NotOffered(method.to_owned())),
         4 | 10 => return busy(message),
         12 => return null_round(data.as_ref(), &text, message.clone()),
-        -32002 => return CallError::Unknown(Unknown::MissingState(message)),
+        -32002 => return CallError::Unknown(Unknown::Upgrade(message)),
         -32005 => {
             let limited = has(&BUSY) && !has(&TOO_WIDE);
             return if limited {
@@ -83,6 +83,9 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
     }
     if text.contains("was a null round") {
         return null_round(data.as_ref(), &text, message);
+    }
+    if text.contains("due to state fork") {
+        return CallError::Unknown(Unknown::Upgrade(message));
     }
     if has(&TOO_WIDE) {
         return CallError::Evidence(Evidence::RangeTooWide(message));
@@ -269,10 +272,15 @@ mod tests {
             "bad tipset height: lookbacks of more than 24h0m0s are disallowed",
             "failed to load state tree",
             "ipld: could not find bafy2bzaced",
-            "required historical state unavailable: refusing explicit call due to state fork at epoch 9",
         ] {
             let error = read("Filecoin.StateMarketStorageDeal", 1, message, None);
             assert!(matches!(error, CallError::Unknown(Unknown::MissingState(_))), "{message}: {error:?}");
+        }
+        let fork =
+            "required historical state unavailable: refusing explicit call due to state fork at epoch 9";
+        for code in [-32002, 1] {
+            let error = read("Filecoin.StateCall", code, fork, None);
+            assert!(matches!(error, CallError::Unknown(Unknown::Upgrade(_))), "{code}: {error:?}");
         }
         let gone = read("Filecoin.StateMinerFaults", -32601, "method 'x' not found", None);
         assert_eq!(gone.not_seen(), raas_core::observation::NotSeen::NotOffered);

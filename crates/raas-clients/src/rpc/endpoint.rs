@@ -1,130 +1,250 @@
-//! One endpoint: bounded in time, bytes and requests in flight; it remembers what it does not offer.
+//! One endpoint: bounded in time, bytes, requests in flight and calls a second; left alone while it fails; asked for
+//! its network before anything else of it is believed.
 
-use super::classify::{ErrorObject, classify, classify_status};
+use super::answer::{Answer, one_or_many};
+use super::classify::classify;
+use super::config::{EndpointConfig, Limits};
 use super::error::{CallError, Reached, Unknown};
+use super::memory::{Checked, Memory, foreign_error};
 use super::pool::{Call, PoolError};
-use crate::http;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use serde::Deserialize;
+use super::sight::{Abilities, Sight};
+use super::socket::Socket;
+use super::transport::{Failure, Http, bearer};
+use crate::filecoin::{Identity, identity_calls, identity_of};
+use futures_util::future::join_all;
+use raas_core::endpoint::EndpointSeen;
+use raas_core::units::Epoch;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
-use url::Url;
+use tokio::sync::{Notify, Semaphore};
 
-/// A method that was refused as unknown is asked for again after this long: gateways change.
-const NOT_OFFERED_FOR: Duration = Duration::from_secs(600);
-/// An endpoint that failed stands behind the others for this long.
-const BEHIND_FOR: Duration = Duration::from_secs(30);
+/// A request that was turned away unread is sent so often at most.
+const TRIES: u32 = 3;
+/// Callers that would wait longer for their turn are told to come back.
+const TURN_MAX: Duration = Duration::from_secs(120);
+/// Before a transaction leaves, the network is checked again unless that was done so lately.
+const CHECKED_FOR_SENDS: Duration = Duration::from_secs(60);
+/// Methods that send transactions.
+const SENDS: [&str; 2] = ["Filecoin.MpoolPush", "eth_sendRawTransaction"];
+/// Most calls in one request, whatever the limits say.
+const BATCH_MAX: usize = 50;
 
-/// Where an endpoint is.
-#[derive(Clone)]
-pub struct EndpointConfig {
-    /// `http` or `https`, with the path (`/rpc/v1`).
-    pub url: Url,
-    /// Bearer token, when the endpoint wants one.
-    pub token: Option<String>,
-}
-
-impl EndpointConfig {
-    /// An endpoint without a token.
-    #[must_use]
-    pub const fn new(url: Url) -> Self {
-        Self { url, token: None }
-    }
-}
-
-impl std::fmt::Debug for EndpointConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let token = self.token.as_ref().map(|_| "redacted");
-        f.debug_struct("EndpointConfig").field("url", &self.url.as_str()).field("token", &token).finish()
-    }
-}
-
-/// Bounds on every call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// From sending to the last byte of the answer.
-    pub deadline: Duration,
-    /// Most bytes of one answer.
-    pub response_bytes: usize,
-    /// Most calls in one request.
-    pub batch: usize,
-    /// Most requests to one endpoint at once.
-    pub in_flight: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), response_bytes: 32 << 20, batch: 50, in_flight: 8 }
-    }
+#[derive(Debug)]
+enum Transport {
+    Http(Http),
+    Socket(Arc<Socket>),
 }
 
 /// One endpoint with its connections.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    url: Url,
-    authorization: Option<HeaderValue>,
-    http: reqwest::Client,
+    name: String,
+    transport: Transport,
+    /// What tells of new heads: the transport itself, or a socket beside it.
+    socket: Option<Arc<Socket>>,
     limits: Limits,
     permits: Semaphore,
     memory: Mutex<Memory>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    not_offered: HashMap<String, Instant>,
-    failed_at: Option<Instant>,
-    /// It refused a batch as such.
-    batchless: bool,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    result: Value,
-    #[serde(default)]
-    error: Option<ErrorObject>,
+    /// The network that it must serve, once that is known.
+    expected: Arc<OnceLock<Identity>>,
+    /// One check of the network at a time.
+    checking: tokio::sync::Mutex<()>,
+    /// The connection on which the network was checked last.
+    checked_on: std::sync::atomic::AtomicU64,
 }
 
 impl Endpoint {
-    pub(super) fn new(config: &EndpointConfig, limits: Limits) -> Result<Self, PoolError> {
-        if !matches!(config.url.scheme(), "http" | "https") || config.url.host().is_none() {
-            return Err(PoolError::NotHttp(config.url.to_string()));
+    pub(super) fn new(
+        config: &EndpointConfig,
+        name: String,
+        limits: Limits,
+        expected: Arc<OnceLock<Identity>>,
+        heads: &Arc<Notify>,
+    ) -> Result<Self, PoolError> {
+        let limits = config.limits.unwrap_or(limits);
+        let no_url = || PoolError::NotHttp(name.clone());
+        if config.url.host().is_none() {
+            return Err(no_url());
         }
-        let authorization = match &config.token {
-            None => None,
-            Some(token) => {
-                let mut value =
-                    HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| PoolError::BadToken)?;
-                value.set_sensitive(true);
-                Some(value)
-            }
+        let socket = |url: &url::Url| -> Result<Arc<Socket>, PoolError> {
+            let token = bearer(config.token.as_deref())?;
+            Ok(Arc::new(Socket::new(url.clone(), token, limits.response_bytes, Arc::clone(heads))))
         };
-        let http = http::trusted(&config.url).map_err(|error| PoolError::Http(error.to_string()))?;
-        let permits = Semaphore::new(limits.in_flight.max(1));
-        Ok(Self { url: config.url.clone(), authorization, http, limits, permits, memory: Mutex::default() })
+        let (transport, beside) = match (config.url.scheme(), &config.socket) {
+            ("http" | "https", beside) => {
+                let beside = match beside {
+                    Some(url) if matches!(url.scheme(), "ws" | "wss") => Some(socket(url)?),
+                    Some(_) => return Err(no_url()),
+                    None => None,
+                };
+                (Transport::Http(Http::new(config, limits)?), beside)
+            }
+            ("ws" | "wss", None) => {
+                let socket = socket(&config.url)?;
+                (Transport::Socket(Arc::clone(&socket)), Some(socket))
+            }
+            _ => return Err(no_url()),
+        };
+        Ok(Self {
+            memory: Mutex::new(Memory::new(&limits, now())),
+            name,
+            transport,
+            socket: beside,
+            limits,
+            permits: Semaphore::new(limits.in_flight.max(1)),
+            expected,
+            checking: tokio::sync::Mutex::default(),
+            checked_on: std::sync::atomic::AtomicU64::new(0),
+        })
     }
 
-    /// The host, for people; never the path, which may hold a key.
+    /// For people; never the path, which may hold a key.
     pub(super) fn name(&self) -> &str {
-        self.url.host_str().unwrap_or("endpoint")
+        &self.name
     }
 
-    /// Whether it failed lately and should stand behind the others.
+    /// What tells of its new heads.
+    pub(super) const fn socket(&self) -> Option<&Arc<Socket>> {
+        self.socket.as_ref()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether others should be asked first.
     pub(super) fn is_behind(&self) -> bool {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.failed_at.is_some_and(|at| at.elapsed() < BEHIND_FOR)
+        self.memory().is_behind(now())
     }
 
-    /// One answer per call, in the same order. A single call is never repeated; an endpoint that refuses batches
-    /// as such is asked call by call, from then on.
-    pub(super) async fn ask(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+    /// Whether calls go to it without a trial.
+    pub(super) fn is_available(&self) -> bool {
+        self.memory().is_available()
+    }
+
+    pub(super) fn sight(&self) -> Option<Arc<Sight>> {
+        self.memory().sight.clone()
+    }
+
+    pub(super) fn note_sight(&self, sight: Arc<Sight>) {
+        self.memory().sight = Some(sight);
+    }
+
+    pub(super) fn note_off(&self, off: Option<(Epoch, Epoch)>) {
+        self.memory().set_off(off);
+    }
+
+    pub(super) fn abilities(&self) -> Option<Abilities> {
+        self.memory().abilities.clone()
+    }
+
+    pub(super) fn note_abilities(&self, abilities: Abilities) {
+        self.memory().abilities = Some(abilities);
+    }
+
+    pub(super) fn seen(&self) -> EndpointSeen {
+        let memory = self.memory();
+        let sight = memory.sight.as_deref();
+        EndpointSeen {
+            name: self.name.clone(),
+            standing: memory.standing(),
+            head: sight.map(|sight| Epoch(sight.head.height)),
+            latest: sight.and_then(|sight| sight.latest).map(Epoch),
+            safe: sight.and_then(|sight| sight.safe).map(Epoch),
+            finalized: sight.map(|sight| Epoch(sight.finalized.height)),
+            socket: self.socket.as_ref().map(|socket| socket.is_open()),
+            not_offered: memory.missing_methods(),
+            state_epochs: memory.abilities.as_ref().map(|able| able.state_epochs),
+            log_blocks: memory.abilities.as_ref().map(|able| able.log_blocks),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a positive rate, rounded"
+            )]
+            calls_per_second: memory.bucket.rate().map(|rate| rate.ceil() as u64),
+        }
+    }
+
+    /// One answer per call, in the same order. A single call is never repeated once it may have been acted upon; an
+    /// endpoint that refuses batches as such is asked call by call, from then on. `needed`: without it there are not
+    /// enough, so that it is tried although it failed lately.
+    pub(super) async fn ask(&self, calls: &[&Call], needed: bool) -> Vec<Result<Value, CallError>> {
+        let sends = calls.iter().any(|call| SENDS.contains(&call.method()));
+        match self.admit(needed, sends).await {
+            Ok(()) => self.ask_admitted(calls).await,
+            Err(error) => vec![Err(error); calls.len()],
+        }
+    }
+
+    /// As [`Endpoint::ask`], whatever network it serves: to find that out.
+    pub(super) async fn ask_stranger(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+        let admitted = self.memory().admit(true, now());
+        match admitted {
+            Ok(()) => self.ask_admitted(calls).await,
+            Err(reason) => vec![Err(CallError::Retry { reason, reached: Reached::No }); calls.len()],
+        }
+    }
+
+    async fn admit(&self, needed: bool, sends: bool) -> Result<(), CallError> {
+        {
+            let mut memory = self.memory();
+            if self.expected.get().is_some()
+                && let Some(found) = memory.foreign(now())
+            {
+                return Err(foreign_error(found));
+            }
+            memory
+                .admit(needed, now())
+                .map_err(|reason| CallError::Retry { reason, reached: Reached::No })?;
+        }
+        let Some(expected) = self.expected.get() else { return Ok(()) };
+        let within = sends.then_some(CHECKED_FOR_SENDS);
+        if self.is_checked(within) {
+            return Ok(());
+        }
+        let _one = self.checking.lock().await;
+        if self.is_checked(within) {
+            return Ok(());
+        }
+        if let Transport::Socket(socket) = &self.transport {
+            socket.connect().await.map_err(|failure| self.note_failure(failure))?;
+        }
+        let connections = self.connections();
+        let calls = identity_calls();
+        let answers = self.ask_admitted(&calls.iter().collect::<Vec<_>>()).await;
+        let found = identity_of(answers)?;
+        if found.is_same_network(expected) {
+            self.checked_on.store(connections, std::sync::atomic::Ordering::Release);
+            self.memory().checked = Checked::Same(now());
+            return Ok(());
+        }
+        let words = found.to_string();
+        tracing::error!(
+            endpoint = self.name,
+            found = words,
+            "an endpoint serves another network; it is not used"
+        );
+        let error = foreign_error(&words);
+        self.memory().checked = Checked::Other(words, now());
+        Err(error)
+    }
+
+    fn connections(&self) -> u64 {
+        match &self.transport {
+            Transport::Http(_) => 0,
+            Transport::Socket(socket) => socket.connections(),
+        }
+    }
+
+    fn is_checked(&self, within: Option<Duration>) -> bool {
+        self.checked_on.load(std::sync::atomic::Ordering::Acquire) == self.connections()
+            && self.memory().is_checked(within, now())
+    }
+
+    async fn ask_admitted(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(calls.len());
-        for chunk in calls.chunks(self.limits.batch.clamp(1, 50)) {
+        for chunk in calls.chunks(self.limits.batch.clamp(1, BATCH_MAX)) {
             if chunk.len() > 1 && !self.is_batchless() {
                 let together = self.ask_chunk(chunk).await;
                 if !self.is_batchless() {
@@ -140,127 +260,143 @@ impl Endpoint {
     }
 
     fn is_batchless(&self) -> bool {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).batchless
+        self.memory().batchless
     }
 
     async fn ask_chunk(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
-        let mut answers: Vec<Option<Result<Value, CallError>>> =
-            calls.iter().map(|call| self.known_missing(call.method()).map(Err)).collect();
+        let missing = |call: &&Call| {
+            let known = self.memory().known_missing(call.method(), now());
+            known.then(|| Err(CallError::Unknown(Unknown::NotOffered(call.method().to_owned()))))
+        };
+        let mut answers: Vec<Option<Result<Value, CallError>>> = calls.iter().map(missing).collect();
         let open: Vec<(usize, &Call)> = calls
             .iter()
             .enumerate()
             .filter(|(at, _)| matches!(answers.get(*at), Some(None)))
             .map(|(at, call)| (at, *call))
             .collect();
-        let mut requests: Vec<Value> = open
-            .iter()
-            .map(|(at, call)| json!({"jsonrpc": "2.0", "id": at, "method": call.method(), "params": call.params()}))
-            .collect();
-        let sent = match requests.len() {
-            0 => Ok(Vec::new()),
-            1 => self.post(&requests.remove(0)).await.and_then(|body| one_or_many(&body)),
-            _ => self.post(&Value::Array(requests)).await.and_then(|body| one_or_many(&body)),
-        };
-        match sent {
-            Err(error) => fill(&mut answers, &error),
-            Ok(many) => {
-                for answer in many {
-                    let at = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
-                    // A whole batch refused as one has no id: the refusal then counts for each.
-                    let Some((slot, call)) = at.and_then(|at| Some((answers.get_mut(at)?, calls.get(at)?)))
-                    else {
-                        if let Some(error) = answer.error {
-                            let method = open.first().map_or("", |(_, call)| call.method());
-                            let error = classify(method, error);
-                            if open.len() > 1 && !matches!(error, CallError::Retry { .. }) {
-                                let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                                memory.batchless = true;
-                            }
-                            fill(&mut answers, &error);
-                        }
-                        continue;
-                    };
-                    *slot = Some(match answer.error {
-                        None => Ok(answer.result),
-                        Some(error) => Err(self.remember(call.method(), classify(call.method(), error))),
-                    });
+        if !open.is_empty() {
+            match self.exchange(&open).await {
+                Err(failure) => {
+                    let error = self.note_failure(failure);
+                    fill(&mut answers, &error);
                 }
+                Ok(many) => self.sort(many, &open, &mut answers),
             }
         }
         let absent = || Err(CallError::malformed("the answer has no result for this call"));
-        let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap_or_else(absent)).collect();
-        self.note(&answers);
-        answers
+        answers.into_iter().map(|answer| answer.unwrap_or_else(absent)).collect()
     }
 
-    /// Sends one body and reads the answer up to the cap.
-    async fn post(&self, body: &Value) -> Result<Vec<u8>, CallError> {
-        // Waiting for a turn does not count against the deadline: what was not sent has not failed.
-        let _permit = self.permits.acquire().await;
-        let wait = async {
-            let mut request = self.http.post(self.url.clone()).json(body);
-            if let Some(value) = &self.authorization {
-                request = request.header(AUTHORIZATION, value.clone());
-            }
-            let response = request.send().await.map_err(|error| transport(&error))?;
-            let status = response.status();
-            let bytes =
-                http::read_capped(response, self.limits.response_bytes).await.map_err(
-                    |error| match error {
-                        http::ReadError::TooLarge(cap) => {
-                            CallError::malformed(format!("an answer of more than {cap} bytes"))
-                        }
-                        http::ReadError::Broken(reason) => {
-                            CallError::Retry { reason, reached: Reached::Perhaps }
-                        }
-                    },
-                )?;
-            // Some servers give JSON-RPC errors with an HTTP error status; their body says more. An overloaded
-            // one is not read further.
-            let overloaded = matches!(status.as_u16(), 429 | 502..=504);
-            if status.is_success() || (!overloaded && one_or_many(&bytes).is_ok()) {
-                Ok(bytes)
-            } else {
-                Err(classify_status(status.as_u16()))
-            }
-        };
-        tokio::time::timeout(self.limits.deadline, wait).await.unwrap_or_else(|_| {
-            let reason = format!("no answer within {} s", self.limits.deadline.as_secs());
-            Err(CallError::Retry { reason, reached: Reached::Perhaps })
-        })
-    }
-
-    /// Remembers whether the endpoint can be asked at all: a busy one stands behind the others too.
-    fn note(&self, answers: &[Result<Value, CallError>]) {
-        let busy = answers.iter().find_map(|answer| match answer {
-            Err(CallError::Retry { reason, .. }) => Some(reason),
-            _ => None,
-        });
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match busy {
-            Some(reason) => {
-                if memory.failed_at.is_none() {
-                    tracing::warn!(endpoint = self.name(), reason, "an endpoint does not answer");
+    /// Puts the answers where their calls stand, and remembers what they tell of the endpoint.
+    fn sort(
+        &self,
+        many: Vec<Answer>,
+        open: &[(usize, &Call)],
+        answers: &mut [Option<Result<Value, CallError>>],
+    ) {
+        let mut memory = self.memory();
+        if memory.worked() {
+            tracing::info!(endpoint = self.name, "an endpoint answers again");
+        }
+        for answer in many {
+            let at = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
+            let place = at.and_then(|at| open.iter().find(|(open, _)| *open == at));
+            let Some((at, call)) = place else {
+                // A whole batch refused as one has no id: the refusal then counts for each.
+                if let Some(error) = answer.error {
+                    let method = open.first().map_or("", |(_, call)| call.method());
+                    let error = classify(method, error);
+                    if matches!(error, CallError::Retry { .. }) {
+                        memory.turned_away(None, now());
+                    } else if open.len() > 1 {
+                        memory.batchless = true;
+                    }
+                    fill(answers, &error);
                 }
-                memory.failed_at = Some(Instant::now());
+                continue;
+            };
+            let answer = match answer.error {
+                None => Ok(answer.result),
+                Some(error) => Err(classify(call.method(), error)),
+            };
+            match &answer {
+                Err(CallError::Unknown(Unknown::NotOffered(_))) => memory.not_offered(call.method(), now()),
+                Err(CallError::Retry { .. }) => memory.turned_away(None, now()),
+                _ => {}
             }
-            None => memory.failed_at = None,
+            if let Some(slot) = answers.get_mut(*at) {
+                *slot = Some(answer);
+            }
         }
     }
 
-    fn remember(&self, method: &str, error: CallError) -> CallError {
-        if matches!(error, CallError::Unknown(Unknown::NotOffered(_))) {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.not_offered.insert(method.to_owned(), Instant::now());
+    /// Sends the calls, in turn with others. A request that was turned away unread is sent again.
+    async fn exchange(&self, calls: &[(usize, &Call)]) -> Result<Vec<Answer>, Failure> {
+        let mut tries = 0;
+        loop {
+            let turn = self.memory().bucket.take(calls.len(), now());
+            if turn > TURN_MAX || (tries > 0 && turn > self.limits.deadline) {
+                return Err(Failure::Busy(None));
+            }
+            if !turn.is_zero() {
+                tokio::time::sleep(turn).await;
+            }
+            // Waiting for a turn does not count against the deadline: what was not sent has not failed.
+            let _permit = self.permits.acquire().await;
+            tries += 1;
+            match self.send(calls).await {
+                Err(Failure::Busy(pause)) if tries < TRIES => self.memory().turned_away(pause, now()),
+                other => return other,
+            }
         }
-        error
     }
 
-    fn known_missing(&self, method: &str) -> Option<CallError> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = memory.not_offered.get(method)?;
-        (since.elapsed() < NOT_OFFERED_FOR)
-            .then(|| CallError::Unknown(Unknown::NotOffered(method.to_owned())))
+    async fn send(&self, calls: &[(usize, &Call)]) -> Result<Vec<Answer>, Failure> {
+        match &self.transport {
+            Transport::Http(http) => {
+                let mut requests: Vec<Value> = calls
+                    .iter()
+                    .map(|(at, call)| {
+                        json!({"jsonrpc": "2.0", "id": at, "method": call.method(), "params": call.params()})
+                    })
+                    .collect();
+                let body = match requests.len() {
+                    1 => http.post(&requests.remove(0)).await?,
+                    _ => http.post(&Value::Array(requests)).await?,
+                };
+                one_or_many(&body).map_err(Failure::Useless)
+            }
+            Transport::Socket(socket) => {
+                let each = calls.iter().map(|(at, call)| async move {
+                    let answer =
+                        tokio::time::timeout(self.limits.deadline, socket.call(call.method(), call.params()))
+                            .await
+                            .unwrap_or_else(|_| Err(Failure::late(self.limits.deadline)))?;
+                    Ok(Answer { id: json!(at), ..answer })
+                });
+                join_all(each).await.into_iter().collect()
+            }
+        }
+    }
+
+    fn note_failure(&self, failure: Failure) -> CallError {
+        let mut memory = self.memory();
+        match &failure {
+            Failure::Busy(pause) => memory.turned_away(*pause, now()),
+            Failure::Dead { reason, .. } => {
+                if memory.failed(reason, now()) {
+                    tracing::warn!(
+                        endpoint = self.name,
+                        reason,
+                        "an endpoint does not answer; it is left alone"
+                    );
+                }
+            }
+            Failure::Useless(error) => memory.useless(&error.to_string()),
+        }
+        drop(memory);
+        failure.error()
     }
 }
 
@@ -270,21 +406,7 @@ fn fill(answers: &mut [Option<Result<Value, CallError>>], error: &CallError) {
     }
 }
 
-fn one_or_many(body: &[u8]) -> Result<Vec<Answer>, CallError> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Body {
-        Many(Vec<Answer>),
-        One(Answer),
-    }
-    match serde_json::from_slice(body) {
-        Ok(Body::Many(many)) => Ok(many),
-        Ok(Body::One(one)) => Ok(vec![one]),
-        Err(error) => Err(CallError::malformed(error)),
-    }
-}
-
-fn transport(error: &reqwest::Error) -> CallError {
-    let reached = if error.is_connect() { Reached::No } else { Reached::Perhaps };
-    CallError::Retry { reason: http::reason(error), reached }
+/// For rates and time-outs.
+fn now() -> Instant {
+    Instant::now()
 }

@@ -40,6 +40,12 @@ pub enum Unknown {
     /// The state that was asked for is not kept there.
     #[error("state is missing: {0}")]
     MissingState(String),
+    /// The state at this tipset is being upgraded; ask at the next one.
+    #[error("state is being upgraded: {0}")]
+    Upgrade(String),
+    /// The endpoint serves another network than the node.
+    #[error("the endpoint serves another network: {0}")]
+    OtherNetwork(String),
     /// Endpoints contradict each other.
     #[error("endpoints contradict each other")]
     Contradiction,
@@ -93,7 +99,7 @@ impl CallError {
     pub const fn not_seen(&self) -> NotSeen {
         match self {
             Self::Unknown(Unknown::NotOffered(_)) => NotSeen::NotOffered,
-            Self::Unknown(Unknown::MissingState(_)) => NotSeen::MissingState,
+            Self::Unknown(Unknown::MissingState(_) | Unknown::Upgrade(_)) => NotSeen::MissingState,
             Self::Unknown(Unknown::Contradiction) => NotSeen::Contradiction,
             _ => NotSeen::RpcFailed,
         }

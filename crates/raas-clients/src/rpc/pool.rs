@@ -3,12 +3,18 @@
 //! Good news (a deal is there, no sector is faulty) may come from one endpoint. Bad news needs `wanted` equal
 //! voices and not one against it: a single endpoint that lost its state must not cause an order.
 
-use super::endpoint::{Endpoint, EndpointConfig, Limits};
+use super::config::{EndpointConfig, Limits};
+use super::endpoint::Endpoint;
 use super::error::{CallError, Evidence, Unknown};
+use super::sight::{Abilities, Sight};
+use crate::filecoin::Identity;
 use futures_util::future::join_all;
+use raas_core::endpoint::EndpointSeen;
+use raas_core::units::Epoch;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Notify;
 
 /// One call: a method and its positional parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,8 +55,10 @@ pub enum PoolError {
         /// How many there are.
         endpoints: usize,
     },
-    /// Not an HTTP URL.
-    #[error("{0} is no http or https URL of an RPC endpoint")]
+    /// Not a URL that can be used.
+    #[error(
+        "{0}: an RPC endpoint's URL begins with http, https, ws or wss, and only a ws or wss URL can stand beside it"
+    )]
     NotHttp(String),
     /// A token that no header can hold.
     #[error("the token of an RPC endpoint has characters that no HTTP header can hold")]
@@ -65,6 +73,8 @@ pub enum PoolError {
 pub struct Pool {
     endpoints: Arc<[Endpoint]>,
     wanted: usize,
+    expected: Arc<OnceLock<Identity>>,
+    heads: Arc<Notify>,
 }
 
 impl Pool {
@@ -76,9 +86,62 @@ impl Pool {
         if wanted == 0 || wanted > endpoints.len() {
             return Err(PoolError::Wanted { wanted, endpoints: endpoints.len() });
         }
-        let endpoints: Result<Vec<_>, _> =
-            endpoints.iter().map(|config| Endpoint::new(config, limits)).collect();
-        Ok(Self { endpoints: endpoints?.into(), wanted })
+        let (expected, heads) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
+        let names = names(endpoints);
+        let endpoints: Result<Vec<_>, _> = endpoints
+            .iter()
+            .zip(names)
+            .map(|(config, name)| Endpoint::new(config, name, limits, Arc::clone(&expected), &heads))
+            .collect();
+        Ok(Self { endpoints: endpoints?.into(), wanted, expected, heads })
+    }
+
+    /// From now on every endpoint must serve this network: it is asked for it before anything else, again after each
+    /// failure to reach it and before a transaction leaves, and one of another network is not used. Only the first
+    /// call counts.
+    pub fn expect_network(&self, identity: &Identity) {
+        // A second call says the same, or is a defect that the first one's checks will show.
+        let _ = self.expected.set(identity.clone());
+    }
+
+    /// The network that every endpoint must serve, if that is settled.
+    #[must_use]
+    pub fn expected_network(&self) -> Option<&Identity> {
+        self.expected.get()
+    }
+
+    /// Notified when a WebSocket tells of a new head, or could have.
+    #[must_use]
+    pub fn heads(&self) -> Arc<Notify> {
+        Arc::clone(&self.heads)
+    }
+
+    /// Listens for new heads on every WebSocket, for as long as it runs.
+    pub async fn listen(&self) {
+        let sockets = self.endpoints.iter().filter_map(Endpoint::socket);
+        join_all(sockets.map(|socket| socket.follow_heads())).await;
+        std::future::pending().await
+    }
+
+    /// Tries to open every WebSocket: the endpoint's name, and why not.
+    pub async fn try_sockets(&self) -> Vec<(String, Option<String>)> {
+        let sockets = self.endpoints.iter().filter_map(|end| Some((end.name().to_owned(), end.socket()?)));
+        join_all(sockets.map(|(name, socket)| async move {
+            (name, socket.connect().await.err().map(|failure| failure.error().to_string()))
+        }))
+        .await
+    }
+
+    /// The heads of the endpoints that tell them.
+    pub async fn heads_now(&self) -> Vec<i64> {
+        let heads = self.ask_all(&Call::new("Filecoin.ChainHead", vec![])).await;
+        heads.into_iter().filter_map(|head| head.ok()?.get("Height")?.as_i64()).collect()
+    }
+
+    /// How each endpoint stands.
+    #[must_use]
+    pub fn seen(&self) -> Vec<EndpointSeen> {
+        self.endpoints.iter().map(Endpoint::seen).collect()
     }
 
     /// How many endpoints there are.
@@ -99,7 +162,7 @@ impl Pool {
         self.wanted
     }
 
-    /// Host names, for people.
+    /// Hosts and ports, for people.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.endpoints.iter().map(Endpoint::name)
     }
@@ -111,13 +174,64 @@ impl Pool {
         order
     }
 
+    /// Whether endpoint `at` has not failed lately.
+    pub(crate) fn is_available(&self, at: usize) -> bool {
+        self.endpoints.get(at).is_some_and(Endpoint::is_available)
+    }
+
+    /// What endpoint `at` showed of the chain.
+    pub(crate) fn sight(&self, at: usize) -> Option<Arc<Sight>> {
+        self.endpoints.get(at)?.sight()
+    }
+
+    pub(crate) fn note_sight(&self, at: usize, sight: Arc<Sight>) {
+        if let Some(endpoint) = self.endpoints.get(at) {
+            endpoint.note_sight(sight);
+        }
+    }
+
+    /// Notes that the head of endpoint `at` cannot be believed, with where it should be, or that it can.
+    pub(crate) fn note_off(&self, at: usize, off: Option<(Epoch, Epoch)>) {
+        if let Some(endpoint) = self.endpoints.get(at) {
+            endpoint.note_off(off);
+        }
+    }
+
+    pub(crate) fn abilities(&self, at: usize) -> Option<Abilities> {
+        self.endpoints.get(at)?.abilities()
+    }
+
+    pub(crate) fn note_abilities(&self, at: usize, abilities: Abilities) {
+        if let Some(endpoint) = self.endpoints.get(at) {
+            endpoint.note_abilities(abilities);
+        }
+    }
+
     /// Asks endpoint `at` alone.
     pub(crate) async fn ask_at(&self, at: usize, call: &Call) -> Result<Value, CallError> {
-        let Some(endpoint) = self.endpoints.get(at) else {
-            return Err(CallError::malformed("there is no such endpoint"));
-        };
-        let mut answers = endpoint.ask(&[call]).await;
+        let mut answers = self.ask_many_at(at, &[call], false).await;
         answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
+    }
+
+    /// Asks endpoint `at` alone for several things; `needed` although it failed lately.
+    pub(crate) async fn ask_many_at(
+        &self,
+        at: usize,
+        calls: &[&Call],
+        needed: bool,
+    ) -> Vec<Result<Value, CallError>> {
+        match self.endpoints.get(at) {
+            Some(endpoint) => endpoint.ask(calls, needed).await,
+            None => vec![Err(CallError::malformed("there is no such endpoint")); calls.len()],
+        }
+    }
+
+    /// Asks endpoint `at` whatever network it serves.
+    pub(crate) async fn ask_stranger(&self, at: usize, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+        match self.endpoints.get(at) {
+            Some(endpoint) => endpoint.ask_stranger(calls).await,
+            None => vec![Err(CallError::malformed("there is no such endpoint")); calls.len()],
+        }
     }
 
     /// Asks all endpoints at once; answers stand in the endpoints' order.
@@ -164,7 +278,7 @@ impl Pool {
                 .collect();
             let Some(endpoint) = self.endpoints.get(at).filter(|_| !open.is_empty()) else { break };
             let asked: Vec<&Call> = open.iter().map(|(_, call)| *call).collect();
-            let answers = endpoint.ask(&asked).await;
+            let answers = endpoint.ask(&asked, false).await;
             for ((call, _), answer) in open.iter().zip(answers) {
                 let voice = match answer {
                     Ok(value) => parse(*call, Ok(value)),
@@ -178,6 +292,22 @@ impl Pool {
         }
         tallies.into_iter().map(|tally| tally.finish(self.wanted, &alone)).collect()
     }
+}
+
+/// A name for each endpoint: host and port, with a number where several have the same.
+fn names(endpoints: &[EndpointConfig]) -> Vec<String> {
+    let hosts: Vec<String> = endpoints
+        .iter()
+        .map(|config| {
+            let host = config.url.host_str().unwrap_or("endpoint");
+            config.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        })
+        .collect();
+    let numbered = |(at, host): (usize, &String)| {
+        let same = |hosts: &[String]| hosts.iter().filter(|other| *other == host).count();
+        if same(&hosts) == 1 { host.clone() } else { format!("{host}#{}", same(&hosts[..=at])) }
+    };
+    hosts.iter().enumerate().map(numbered).collect()
 }
 
 /// Voices heard about one call.

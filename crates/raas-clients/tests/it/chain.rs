@@ -6,10 +6,11 @@ use raas_clients::clock::DevnetClock;
 use raas_clients::filecoin::{IdentityError, LotusChain, identify};
 use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
+use raas_core::gate::Hold;
 use raas_core::ids::ActorId;
 use raas_core::ids::{DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, Round, SectorSeen};
-use raas_core::ports::{Chain, Clock};
+use raas_core::ports::{Chain, Clock, Look};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ async fn what_an_endpoint_hides_is_never_taken_for_truth_of_the_sector() {
     assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Live, "no second witness");
 
     net.set_rpc("down", None, None).await;
-    assert_eq!(net.chain.pin().await, Err(NotSeen::RpcFailed));
+    assert_eq!(net.chain.pin(&Look::default()).await, Err(Hold::NoEndpoint));
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::NotSeen(NotSeen::RpcFailed)]);
     let unseen = ProviderSeen::NotSeen(NotSeen::RpcFailed);
     assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, unseen);
@@ -167,7 +168,7 @@ async fn bad_news_needs_as_many_endpoints_as_must_agree() {
         LotusChain::new(pool(ends.get(..count).expect("three"), wanted), client.clone())
     };
     let both = chain(2, 2);
-    let pin = both.pin().await.expect("a pin");
+    let pin = both.pin(&Look::default()).await.expect("a pin");
     assert_eq!((pin.round.agreed, pin.round.asked, pin.wanted), (2, 2, 2), "same seed, same tipsets");
 
     // Ids below the first one of this network count as removed long ago.
@@ -180,12 +181,16 @@ async fn bad_news_needs_as_many_endpoints_as_must_agree() {
     assert_eq!(both.deals(&pin.round, &old).await, [DealSeen::NotSeen(NotSeen::RpcFailed)]);
     // Good news comes from one.
     assert_eq!(both.provider_seen(&pin.round, PROVIDER, &[], &[]).await, ProviderSeen::Clear);
-    assert_eq!(both.pin().await.expect("a pin").round.agreed, 1, "the gate sees one where two are wanted");
+    assert_eq!(
+        both.pin(&Look::default()).await.expect("a pin").round.agreed,
+        1,
+        "the gate sees one where two are wanted"
+    );
     control(&first, "devnet_setRpc", json!(["normal"])).await;
 
-    let three = chain(3, 3).pin().await.expect("a pin");
+    let three = chain(3, 3).pin(&Look::default()).await.expect("a pin");
     assert_eq!((three.round.agreed, three.wanted), (2, 3), "one stands on another chain");
-    let majority = chain(3, 2).pin().await.expect("a pin");
+    let majority = chain(3, 2).pin(&Look::default()).await.expect("a pin");
     assert_eq!(majority.round.agreed, 2);
     assert_eq!(majority.round.tipset, pin.round.tipset);
 
@@ -194,8 +199,8 @@ async fn bad_news_needs_as_many_endpoints_as_must_agree() {
     for end in &ends {
         control(&pool(std::slice::from_ref(end), 1), "devnet_advance", json!([30])).await;
     }
-    assert_eq!(both.pin().await.expect("a pin").round.head, pin.round.head);
-    let moved = chain(2, 1).pin().await.expect("a pin").round;
+    assert_eq!(both.pin(&Look::default()).await.expect("a pin").round.head, pin.round.head);
+    let moved = chain(2, 1).pin(&Look::default()).await.expect("a pin").round;
     assert_eq!(moved.head, Epoch(pin.round.head.0 + 30));
     assert_eq!(moved.agreed, 1);
 }
@@ -217,7 +222,7 @@ fn public_gateway(call: &Value) -> Option<Value> {
 /// A network before FIP-0112, on a full node without its own word on finality.
 fn old_network(call: &Value) -> Option<Value> {
     match call["method"].as_str()? {
-        "Filecoin.ChainGetFinalizedTipSet" => Some(refused()),
+        "Filecoin.ChainGetFinalizedTipSet" | "eth_getBlockByNumber" => Some(refused()),
         "Filecoin.StateCall" if call["params"][0]["Method"] == 1_321_604_665_u64 => {
             Some(json!({"result": {"MsgRct": {"ExitCode": 22, "Return": null}}}))
         }
@@ -239,8 +244,8 @@ async fn an_endpoint_that_offers_less_tells_the_same() {
     }
     let [public, old] = chains.as_slice() else { panic!("two") };
     let round = net.round().await;
-    assert_eq!(public.pin().await.expect("a pin").round, round);
-    let early = old.pin().await.expect("a pin").round;
+    assert_eq!(public.pin(&Look::default()).await.expect("a pin").round, round);
+    let early = old.pin(&Look::default()).await.expect("a pin").round;
     assert_eq!(early.height.0, early.head.0 - 900, "no finality told: the depth that is always final");
 
     for chain in &chains {

@@ -5,7 +5,7 @@ use crate::support::{Net, PROVIDER, done, pool};
 use raas_clients::evm::DealStatus;
 use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::{JobId, OwnerId, RequestId};
-use raas_core::ports::{Broadcast, Contract, ContractWindow, Effect, Lane, TxIntent, Wallet};
+use raas_core::ports::{Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
 
@@ -43,9 +43,11 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     };
     assert!(net.execute(&complete).await.success);
     net.advance(30).await;
-    let to = net.round().await.eth_block;
-    let window = contract.window(from, to).await.expect("a window");
-    assert_eq!(window.request_count, 1);
+    let round = net.round().await;
+    let to = round.eth_block;
+    let window = contract.window(&round, from, to).await.expect("a window");
+    assert_eq!((window.request_count, window.witness), (Some(1), Witness::State));
+    assert_eq!(window.unexplained, [], "the log of each change is there");
     let [request] = window.requests.as_slice() else { panic!("{window:?}") };
     assert_eq!((request.request, &request.cid), (RequestId(1), &cid));
     assert_eq!(request.raas, Some([3, 2_880, 86_400]));
@@ -61,17 +63,22 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!(contract.expiring_deals(&cid, 600_000).await, Ok(vec![(deal, PROVIDER)]));
     let before = Epoch(inclusion.block.0 - 1);
     assert_eq!(contract.deals_of(&cid, before).await, Ok(vec![]), "views are read at their block");
-    assert_eq!(contract.request_count(before).await, Ok(0));
+    assert_eq!(contract.request_count(before).await, Ok(Some(0)));
 
-    // An endpoint that hides the logs is found out by the count.
-    net.set_rpc("emptyLogs", None, None).await;
-    let hidden = contract.window(from, to).await.expect("a window");
-    assert_eq!(hidden, ContractWindow { request_count: 1, ..ContractWindow::default() });
+    // Logs that the index leaves out are found by the state and in the receipts.
+    net.set_rpc("emptyLogs", Some("eth_getLogs"), None).await;
+    assert_eq!(contract.window(&round, from, to).await.expect("a window"), window);
     net.set_rpc("normal", None, None).await;
     // More than one query, and not yet executed blocks.
-    let wide = contract.window(Epoch(to.0 - 4_500), to).await.expect("a window");
+    let wide = contract.window(&round, Epoch(to.0 - 4_500), to).await.expect("a window");
     assert_eq!(wide.requests, window.requests);
-    assert!(contract.window(from, Epoch(to.0 + 100_000)).await.is_err());
+    assert!(contract.window(&round, from, Epoch(to.0 + 100_000)).await.is_err());
+    // The views tell the request as its event did, but for its transaction.
+    let viewed = contract.requests_by_view(RequestId(1), RequestId(1), to).await.expect("an answer");
+    let [viewed] = viewed.as_deref().expect("views") else { panic!("one") };
+    assert_eq!((&viewed.cid, &viewed.owner, viewed.raas), (&request.cid, &request.owner, request.raas));
+    assert_eq!(viewed.transaction, "");
+    assert_eq!(contract.requests_by_view(RequestId(9), RequestId(9), to).await, Ok(None));
 }
 
 #[tokio::test]
@@ -120,10 +127,11 @@ async fn a_narrow_endpoint_is_asked_for_less_at_a_time() {
     let url = gateway(net.devnet.rpc_url(), narrow).await;
     let narrow = pool(&[EndpointConfig::new(url.parse().expect("a URL"))], 1);
     let narrow = DealStatus::new(narrow, contract.address());
-    let to = net.round().await.eth_block;
+    let round = net.round().await;
+    let to = round.eth_block;
     for to in [to, Epoch(to.0 - 1)] {
-        let window = narrow.window(from, to).await.expect("a window");
-        assert_eq!(window, contract.window(from, to).await.expect("a window"));
-        assert_eq!((window.requests.len(), window.request_count), (2, 2));
+        let window = narrow.window(&round, from, to).await.expect("a window");
+        assert_eq!(window, contract.window(&round, from, to).await.expect("a window"));
+        assert_eq!((window.requests.len(), window.request_count), (2, Some(2)));
     }
 }

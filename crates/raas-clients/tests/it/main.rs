@@ -3,8 +3,10 @@
 mod chain;
 mod contract;
 mod endpoints;
+mod faults;
 mod fetch;
 mod mk12;
 mod money;
 mod server;
+mod sockets;
 mod support;

@@ -95,3 +95,53 @@ pub async fn gateway(upstream: String, own: fn(&Value) -> Option<Value>) -> Stri
     });
     serve(router).await
 }
+
+/// What a proxy does with one call.
+pub enum Say {
+    /// Passes it on.
+    Pass,
+    /// Answers in the upstream's place: its `result` or `error` member.
+    Own(Value),
+    /// Passes it on and changes the result.
+    Changed(fn(Value) -> Value),
+}
+
+/// Decides about calls, and may remember.
+pub type Decide = Arc<dyn Fn(&Value) -> Say + Send + Sync>;
+
+/// A proxy before `upstream` that decides about each call.
+pub async fn proxy(upstream: String, decide: Decide) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().expect("TLS is installed by the pool");
+    let router = Router::new().fallback(move |axum::Json(request): axum::Json<Value>| {
+        let (client, upstream, decide) = (client.clone(), upstream.clone(), decide.clone());
+        async move {
+            let pass = async |call: &Value| -> Value {
+                let answer = client.post(&upstream).json(call).send().await.expect("the devnet answers");
+                answer.json().await.expect("JSON")
+            };
+            let one = async |call: &Value| match decide(call) {
+                Say::Own(outcome) => answer_to(call, outcome),
+                Say::Pass => pass(call).await,
+                Say::Changed(change) => {
+                    let mut answer = pass(call).await;
+                    if let Some(result) = answer.get_mut("result") {
+                        *result = change(result.take());
+                    }
+                    answer
+                }
+            };
+            let Value::Array(calls) = &request else { return axum::Json(one(&request).await) };
+            let mut answers = Vec::new();
+            for call in calls {
+                answers.push(one(call).await);
+            }
+            axum::Json(Value::Array(answers))
+        }
+    });
+    serve(router).await
+}
+
+/// A server that takes connections and never says a word.
+pub async fn silent() -> String {
+    serve(Router::new().fallback(std::future::pending::<StatusCode>)).await
+}

@@ -12,7 +12,7 @@ use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::ids::{DealId, ProviderId, SectorNumber};
 use raas_core::observation::{DealSeen, OnChainDeal, ProviderOnChain, Round};
 use raas_core::ports::{
-    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Inclusion, Lane, Proposed, SignedDeal,
+    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Inclusion, Lane, Look, Proposed, SignedDeal,
     SignedTx, TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs};
@@ -74,7 +74,9 @@ pub fn car(seed: u64, size: usize) -> Vec<u8> {
 impl Net {
     pub async fn start() -> Self {
         let devnet = start_devnet(1).await;
-        let pool = pool(&[endpoint(&devnet)], 1);
+        // Without a breaker: the devnet is told to fail and to stop failing through the same endpoint.
+        let limits = Limits { breaker: false, ..Limits::default() };
+        let pool = Pool::new(&[endpoint(&devnet)], limits, 1).expect("a pool");
         let identity = identify(&pool).await.expect("a network");
         let key = Key::from_bytes(&[7; 32]).expect("a key");
         let chain = LotusChain::new(pool.clone(), key.native_address());
@@ -104,7 +106,7 @@ impl Net {
     }
 
     pub async fn round(&self) -> Round {
-        self.chain.pin().await.expect("a pin").round
+        self.chain.pin(&Look::default()).await.expect("a pin").round
     }
 
     /// Sends one intent, lets it be executed and tells how.

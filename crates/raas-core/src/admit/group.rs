@@ -69,12 +69,12 @@ impl Shared {
     fn of(want: &Want) -> Option<Self> {
         let Wanted::Copy(copy) = &want.what else { return None };
         let (of, is_repair) = match copy.cause {
-            Cause::Renew { of } => (of, false),
+            Cause::Renew { of } | Cause::Hedge { of, .. } => (of, false),
             Cause::Repair { of } => (of, true),
             Cause::Replicate | Cause::Adopt => return None,
         };
-        let hedges = match want.reason {
-            Reason::Hedge { silent, .. } => Some(silent),
+        let hedges = match copy.cause {
+            Cause::Hedge { silent, .. } => Some(silent),
             _ => None,
         };
         Some(Self { of, is_repair, hedges, piece: copy.piece })

@@ -1,8 +1,9 @@
 //! Where reading the contract's events has got to.
 //!
 //! Request ids are dense from 1, so the contract's own count at the end of a window says whether a log answer
-//! left something out. Only finalized blocks are read: nothing that was applied is ever taken back. Null
-//! rounds need no care, since the window is a range of heights and the count is state.
+//! left a request out; a second endpoint, or the contract's state and the receipts, say whether it left out anything
+//! else. Without either the cursor stays. Only finalized blocks are read: nothing that was applied is ever taken
+//! back. Null rounds need no care, since the window is a range of heights and the count is state.
 
 use crate::ids::RequestId;
 use crate::units::Epoch;
@@ -26,8 +27,10 @@ pub enum Event<T> {
         from: Epoch,
         /// Last block.
         to: Epoch,
-        /// The contract's request count at `to`.
-        request_count_at_to: u64,
+        /// The contract's request count at `to`; `None` for a contract that does not count.
+        request_count_at_to: Option<u64>,
+        /// Whether something besides the answer itself vouches for the logs.
+        witnessed: bool,
         /// The requests of the window's logs, in any order, with repetitions.
         events: Vec<(RequestId, T)>,
     },
@@ -52,6 +55,17 @@ pub enum Effect<T> {
 /// What was wrong with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
+    /// Nothing but one endpoint's word.
+    #[error("one endpoint's logs, and neither a second endpoint nor state or receipts to check them by")]
+    Unwitnessed,
+    /// Requests are left out between those that are there.
+    #[error("request {missing} is not in the logs, although {seen} is")]
+    Hole {
+        /// The first one not there.
+        missing: u64,
+        /// A later one that is.
+        seen: u64,
+    },
     /// The logs do not have every request up to the count.
     #[error("the contract counts {count} requests, request {missing} is not in the logs")]
     Missing {
@@ -96,7 +110,7 @@ type Next<T> = Result<(State, Vec<Effect<T>>), Illegal>;
 
 /// The state after `event`, and what to do with it.
 pub fn next<T: Clone>(state: &State, event: &Event<T>) -> Next<T> {
-    let Event::WindowRead { from, to, request_count_at_to: count, events } = event;
+    let Event::WindowRead { from, to, request_count_at_to: count, witnessed, events } = event;
     let (from, to, count) = (*from, *to, *count);
     if from > to {
         return Err(Illegal::Empty { from, to });
@@ -115,27 +129,35 @@ pub fn next<T: Clone>(state: &State, event: &Event<T>) -> Next<T> {
     // A stable sort keeps the first of equal ids first; the repetitions go.
     fresh.sort_by_key(|(request, _)| *request);
     fresh.dedup_by_key(|(request, _)| *request);
-    if let Some(why) = doubt(state.highest_request, count, &fresh) {
+    let doubt = doubt(state.highest_request, count, &fresh);
+    if let Some(why) = doubt.or_else(|| (!witnessed).then_some(Doubt::Unwitnessed)) {
         let to = Epoch(state.next_block.0.midpoint(to.0));
         return Ok((*state, vec![Effect::Reread { from: state.next_block, to, why }]));
     }
-    let after = State { next_block: Epoch(to.0.saturating_add(1)), highest_request: count };
+    let highest = fresh.last().map_or(state.highest_request, |(request, _)| request.0);
+    let after = State { next_block: Epoch(to.0.saturating_add(1)), highest_request: highest };
     Ok((after, fresh.into_iter().map(|(request, event)| Effect::Apply(request, event.clone())).collect()))
 }
 
 /// Whether `fresh`, ascending and without repetitions, is not exactly the requests above `highest` up to
-/// `count`.
-fn doubt<T>(highest: u64, count: u64, fresh: &[(RequestId, &T)]) -> Option<Doubt> {
+/// `count`, or, without a count, is not dense.
+fn doubt<T>(highest: u64, count: Option<u64>, fresh: &[(RequestId, &T)]) -> Option<Doubt> {
     let seen = fresh.last().map_or(highest, |(request, _)| request.0);
-    if seen > count {
+    if let Some(count) = count
+        && seen > count
+    {
         return Some(Doubt::TooMany { count, seen });
     }
     let mut expected = highest;
     for (request, _) in fresh {
         expected += 1;
         if request.0 != expected {
-            return Some(Doubt::Missing { count, missing: expected });
+            return Some(match count {
+                Some(count) => Doubt::Missing { count, missing: expected },
+                None => Doubt::Hole { missing: expected, seen: request.0 },
+            });
         }
     }
+    let count = count?;
     (expected < count).then_some(Doubt::Missing { count, missing: expected + 1 })
 }

@@ -47,6 +47,8 @@ pub enum Event {
     },
     /// All publications up to this finalized height are known.
     FinalizedAt(Epoch),
+    /// Another order takes its place, since nothing came of this one.
+    Hedged,
     /// The plan gives it up.
     Cancel,
     /// A deal that this node did not make was found and verified on chain.
@@ -131,6 +133,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Observed { .. } => "observed",
         Event::SectorObserved { .. } => "seen in its sector",
         Event::FinalizedAt(_) => "finalized",
+        Event::Hedged => "hedged",
         Event::Cancel => "cancelled",
         Event::Adopted { .. } => "adopted",
     }
@@ -161,6 +164,11 @@ pub fn next(state: &OrderState, event: &Event) -> Next {
             _ => not_now(state, event),
         },
         Event::FinalizedAt(height) => Ok(finalize(state, *height)),
+        Event::Hedged => match state {
+            OrderState::Accepted(signed) => Ok((OrderState::Hedged(signed.clone()), vec![Effect::Replan])),
+            OrderState::Hedged(_) => unchanged(state),
+            _ => not_now(state, event),
+        },
         Event::Cancel => match state {
             OrderState::Planned => Ok((OrderState::Cancelled, vec![Effect::Release, Effect::Replan])),
             OrderState::Cancelled => unchanged(state),
@@ -197,7 +205,7 @@ fn sign(state: &OrderState, signed: &Signed, event: &Event) -> Next {
 /// What a provider answers, or does not. The chain has the last word, so an answer that comes after it
 /// changes nothing.
 fn answer(state: &OrderState, event: &Event) -> Next {
-    use OrderState::{Accepted, Active, Delivered, Ended, Expired, Lost, Published, RejectedWatched};
+    use OrderState::{Accepted, Active, Delivered, Ended, Expired, Hedged, Lost, Published, RejectedWatched};
     match (state, event) {
         (OrderState::Signed(signed), Event::DeliverySent) => {
             Ok((Delivered(signed.clone()), vec![Effect::AskStatus]))
@@ -206,13 +214,21 @@ fn answer(state: &OrderState, event: &Event) -> Next {
         (OrderState::Signed(signed) | Delivered(signed), Event::AcceptedByProvider) => {
             Ok((Accepted(signed.clone()), Vec::new()))
         }
-        (OrderState::Signed(signed) | Delivered(signed) | Accepted(signed), Event::RejectedByProvider) => {
-            Ok((RejectedWatched(signed.clone()), vec![Effect::Replan]))
-        }
+        (
+            OrderState::Signed(signed) | Delivered(signed) | Accepted(signed) | Hedged(signed),
+            Event::RejectedByProvider,
+        ) => Ok((RejectedWatched(signed.clone()), vec![Effect::Replan])),
         // Late or repeated answers. A provider that takes its rejection back is watched all the same: the
         // slot may have moved on.
         (
-            Accepted(_) | RejectedWatched(_) | Published(_) | Active(_) | Expired | Lost { .. } | Ended(_),
+            Accepted(_)
+            | RejectedWatched(_)
+            | Hedged(_)
+            | Published(_)
+            | Active(_)
+            | Expired
+            | Lost { .. }
+            | Ended(_),
             _,
         ) => unchanged(state),
         _ => not_now(state, event),
@@ -242,7 +258,7 @@ fn publish(state: &OrderState, deal: DealId, term: Term, height: Epoch, event: &
                 return Err(Illegal::OtherTerm { deal });
             }
             let mut effects = vec![Effect::Release];
-            if matches!(state, OrderState::RejectedWatched(_)) {
+            if state.is_watched() {
                 effects.push(Effect::Place { deal });
             }
             Ok((published(deal, term, height), effects))

@@ -23,7 +23,11 @@ pub(super) fn evict(view: &View<'_>, copies_wanted: bool, out: &mut Out) {
     let needs_bytes = view.pieces.orders().find(|order| {
         matches!(
             order.state,
-            OrderState::Planned | OrderState::Signed(_) | OrderState::Delivered(_) | OrderState::Accepted(_)
+            OrderState::Planned
+                | OrderState::Signed(_)
+                | OrderState::Delivered(_)
+                | OrderState::Accepted(_)
+                | OrderState::Hedged(_)
         )
     });
     if let Some(order) = needs_bytes {

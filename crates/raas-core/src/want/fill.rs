@@ -9,7 +9,7 @@ use super::view::View;
 use crate::health::{Health, UnknownReason};
 use crate::holding::{Slot, health};
 use crate::ids::{OperatorId, OrderId};
-use crate::order::{Cause, Order};
+use crate::order::Order;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -66,7 +66,44 @@ pub(super) fn fills<'a>(view: &View<'a>) -> BTreeMap<u32, Fill<'a>> {
     fills
 }
 
+/// A spare that was bought as the successor of `keeper`, and came so late that another order had its place:
+/// now that the place needs a successor, this is it.
+pub(super) fn successor<'a>(
+    view: &View<'a>,
+    slot: &Slot,
+    keeper: &Order,
+    fills: &BTreeMap<u32, Fill<'_>>,
+) -> Option<Fill<'a>> {
+    let goes_elsewhere = |spare: &Order| {
+        fills.values().any(|fill| match fill {
+            Fill::Put(other) => other.id == spare.id,
+            Fill::Hold(other, _) => *other == spare.id,
+        })
+    };
+    let elsewhere = |spare: &Order| {
+        let others = view.pieces.slots.iter().filter(|other| other.index != slot.index);
+        let mut orders = others.flat_map(|other| &other.generations);
+        orders.any(|order| {
+            (order.state.occupies() || order.state.is_active()) && order.operator == spare.operator
+        })
+    };
+    let fits = |spare: &&Order| {
+        spare.cause.succeeds() == Some(keeper.id)
+            && !is_renewed(view, spare)
+            && !goes_elsewhere(spare)
+            && !elsewhere(spare)
+    };
+    let judged = |spare: &'a Order| match health(spare)? {
+        Health::Proven | Health::Pending => Some(Fill::Put(spare)),
+        Health::Unknown(reason) => Some(Fill::Hold(spare.id, reason)),
+        _ => None,
+    };
+    let mut found: Vec<Fill<'a>> = view.pieces.spares.iter().filter(fits).filter_map(judged).collect();
+    found.sort_by_key(|fill| matches!(fill, Fill::Hold(..)));
+    found.into_iter().next()
+}
+
 /// A generation that has a renewal already would be renewed a second time in its new place.
 fn is_renewed(view: &View<'_>, spare: &Order) -> bool {
-    view.pieces.orders().any(|order| order.cause == Cause::Renew { of: spare.id })
+    view.pieces.orders().any(|order| order.cause.renews() == Some(spare.id))
 }

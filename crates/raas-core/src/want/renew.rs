@@ -3,7 +3,11 @@
 //! The old generation stays until its successor is proven, which here means: nothing is ever given up by a
 //! renewal. A try that never became active may be followed by another; a successor that was active and is
 //! lost is repaired, the old generation is not renewed twice.
+//!
+//! The accepted and silent renewal of a last copy is hedged: it leaves its place to one more order elsewhere
+//! and is watched, so that a place has one order on its way at any time. An order that hedges is not hedged.
 
+use super::fill::Fill;
 use super::repair;
 use super::view::{Out, Target, View};
 use crate::fleet::Rules;
@@ -43,6 +47,7 @@ pub(super) fn renew(
     slot: &Slot,
     keeper: &Order,
     later: &[Order],
+    home: Option<Fill<'_>>,
     out: &mut Out,
 ) {
     let Some((opens, end)) = opens(view, keeper) else { return };
@@ -63,14 +68,14 @@ pub(super) fn renew(
                 out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
             }
         }
-        Some(Reached::Ended(successor)) => order_renewal(view, index, slot, successor, out),
-        None => order_renewal(view, index, slot, keeper, out),
+        Some(Reached::Ended(successor)) => order_renewal(view, index, slot, successor, home, out),
+        None => order_renewal(view, index, slot, keeper, home, out),
     }
 }
 
 /// A late renewal for a holding that asks for nothing else: the term ran out before a successor was there.
-pub(super) fn late(view: &View<'_>, index: u32, ended: &Order, out: &mut Out) {
-    order_one(view, index, ended, out);
+pub(super) fn late(view: &View<'_>, index: u32, slot: Option<&Slot>, ended: &Order, out: &mut Out) {
+    order_one(view, index, slot, ended, out);
 }
 
 enum Reached<'a> {
@@ -87,7 +92,15 @@ fn reached(order: &Order) -> Option<Reached<'_>> {
     }
 }
 
-fn order_renewal(view: &View<'_>, index: u32, slot: &Slot, of: &Order, out: &mut Out) {
+/// `home` is a spare that was bought for this very purpose and came late.
+fn order_renewal(
+    view: &View<'_>,
+    index: u32,
+    slot: &Slot,
+    of: &Order,
+    home: Option<Fill<'_>>,
+    out: &mut Out,
+) {
     if !view.holding.duties.renew {
         out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
     } else if !view.has_source() {
@@ -95,50 +108,68 @@ fn order_renewal(view: &View<'_>, index: u32, slot: &Slot, of: &Order, out: &mut
     } else if slot.live() > 1 {
         let for_ = WaitFor::OrderUnderWay { order: of.id, provider: of.provider };
         out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+    } else if let Some(home) = home {
+        out.fill(view, index, home);
     } else {
-        order_one(view, index, of, out);
+        order_one(view, index, Some(slot), of, out);
     }
 }
 
-fn order_one(view: &View<'_>, index: u32, of: &Order, out: &mut Out) {
+fn order_one(view: &View<'_>, index: u32, slot: Option<&Slot>, of: &Order, out: &mut Out) {
     let Some((opens, end)) = opens(view, of) else { return };
-    let target = Target {
-        index,
-        cause: Cause::Renew { of: of.id },
-        of: Some(of),
-        prefer: Some(of.provider),
-        avoid: None,
-    };
-    let window = window(&view.holding.policy, view.rules);
-    out.wants.push(view.want(view.copy(&target), Reason::TermEnds { of: of.id, end, window }, opens));
+    // A hedge that came to nothing may leave the one it hedged, which is still to be published or to expire.
+    let hedged =
+        |order: &&Order| matches!(order.state, OrderState::Hedged(_)) && order.cause.renews() == Some(of.id);
+    match slot.and_then(|slot| slot.generations.iter().rev().find(hedged)) {
+        Some(silent) if view.is_last_copy() => want_hedge(view, index, of, silent, opens, out),
+        Some(silent) => {
+            let for_ = WaitFor::OrderUnderWay { order: silent.id, provider: silent.provider };
+            out.waits.push(view.wait(Some(index), for_, view.after_start(silent)));
+        }
+        None => {
+            let target = Target {
+                index,
+                cause: Cause::Renew { of: of.id },
+                of: Some(of),
+                prefer: Some(of.provider),
+                avoid: None,
+            };
+            let window = window(&view.holding.policy, view.rules);
+            out.wants.push(view.want(view.copy(&target), Reason::TermEnds { of: of.id, end, window }, opens));
+        }
+    }
 }
 
-/// The renewal `silent` of a last copy was accepted long ago and is not published: one more is wanted, at
-/// most one at a time, elsewhere. True when a hedge is wanted.
-pub(super) fn hedge(view: &View<'_>, index: u32, slot: &Slot, silent: &Order, out: &mut Out) -> bool {
+fn want_hedge(view: &View<'_>, index: u32, of: &Order, silent: &Order, due: Epoch, out: &mut Out) {
+    let cause = Cause::Hedge { of: of.id, silent: silent.id };
+    let target = Target { index, cause, of: Some(of), prefer: None, avoid: Some(silent.operator) };
+    let reason = Reason::Hedge { of: of.id, silent: silent.id };
+    out.wants.push(view.want(view.copy(&target), reason, due));
+}
+
+/// From when on `silent`, the order on its way for this place, is hedged as things stand: an accepted renewal
+/// of a last copy that is not published. One more is wanted then, elsewhere, once; this says so.
+pub(super) fn hedge(
+    view: &View<'_>,
+    index: u32,
+    slot: &Slot,
+    silent: &Order,
+    out: &mut Out,
+) -> Option<Epoch> {
     let (Cause::Renew { of }, OrderState::Accepted(signed)) = (silent.cause, &silent.state) else {
-        return false;
+        return None;
     };
     let policy = &view.holding.policy;
     let in_target = index < policy.replicas.target;
+    let is_newest = slot.generations.last().is_some_and(|newest| newest.id == silent.id);
+    let renewed = slot.generations.iter().find(|order| order.id == of && order.state.is_active())?;
+    if !(view.holding.duties.renew && in_target && is_newest && view.is_last_copy() && view.has_source()) {
+        return None;
+    }
     let signed_at = signed.term.start.before(policy.start_delay).max(silent.planned_at);
-    let is_silent = view.round.head >= signed_at.after(view.rules.hedge_after);
-    // Whatever was made for this place after it, rejected or not, was the one hedge.
-    let is_only_one = slot.generations.iter().filter(|order| order.state.occupies()).count() == 1
-        && slot.generations.last().is_some_and(|newest| newest.id == silent.id);
-    let renewed = slot.generations.iter().find(|order| order.id == of && order.state.is_active());
-    let Some(renewed) = renewed.filter(|_| {
-        view.holding.duties.renew
-            && in_target
-            && is_silent
-            && is_only_one
-            && view.is_last_copy()
-            && view.has_source()
-    }) else {
-        return false;
-    };
-    let target = Target { index, cause: silent.cause, of: Some(renewed), prefer: None, avoid: None };
     let due = signed_at.after(view.rules.hedge_after);
-    out.wants.push(view.want(view.copy(&target), Reason::Hedge { of, silent: silent.id }, due));
-    true
+    if view.round.head >= due {
+        want_hedge(view, index, renewed, silent, due, out);
+    }
+    Some(due)
 }

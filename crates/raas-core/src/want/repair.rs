@@ -4,6 +4,7 @@
 //! patience and a second finalized round. A repair of which nothing has left the node is given up when the
 //! replica is proven again.
 
+use super::fill::Fill;
 use super::renew;
 use super::view::{Out, Target, View};
 use crate::health::Health;
@@ -27,6 +28,7 @@ pub(super) fn suspect(
     slot: &Slot,
     keeper: &Order,
     later: &[Order],
+    home: Option<Fill<'_>>,
     out: &mut Out,
 ) {
     let Some(on_chain) = keeper.state.on_chain() else { return };
@@ -35,7 +37,7 @@ pub(super) fn suspect(
     let until = fault.since.after(repair_after);
     let is_due = view.holding.duties.repair && on_chain.health.repair_due(repair_after);
     if !is_due && view.holding.duties.renew && renew::is_open(view, keeper) {
-        renew::renew(view, index, slot, keeper, later, out);
+        renew::renew(view, index, slot, keeper, later, home, out);
     } else if !view.holding.duties.repair {
         out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
     } else if !is_due {
@@ -46,6 +48,8 @@ pub(super) fn suspect(
     } else if slot.live() > 1 {
         let for_ = WaitFor::OrderUnderWay { order: keeper.id, provider: keeper.provider };
         out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+    } else if let Some(home) = home {
+        out.fill(view, index, home);
     } else {
         let target = Target {
             index,

@@ -36,7 +36,7 @@ pub(super) fn replicate(view: &View<'_>, index: u32, slot: Option<&Slot>, free: 
     *free -= 1;
     match past {
         Past::Lost(order) => repair::lost(view, index, order, out),
-        Past::Ended(order) if !duties.replicate => renew::late(view, index, order, out),
+        Past::Ended(order) if !duties.replicate => renew::late(view, index, slot, order, out),
         Past::Repairing(cause) if duties.repair => {
             let target = Target { index, cause, of: None, prefer: None, avoid: None };
             out.wants.push(view.want(view.copy(&target), Reason::SlotEmpty, view.round.height));

@@ -2,11 +2,11 @@
 
 use super::fill::Fill;
 use super::view::{Out, View};
-use super::{renew, repair, replicate};
+use super::{fill, renew, repair, replicate};
 use crate::health::Health;
 use crate::holding::{Slot, health};
-use crate::order::{Order, OrderState};
-use crate::plan::{Reason, WaitFor, Wake, Wanted};
+use crate::order::Order;
+use crate::plan::{WaitFor, Wake, Wanted};
 use std::collections::BTreeMap;
 
 /// Decides for place `index`. `free` counts how many empty places may still be taken under the maximum.
@@ -25,17 +25,10 @@ pub(super) fn decide(
     let beyond_target = index >= view.holding.policy.replicas.target;
     match slot.and_then(|slot| keeper(view, slot).map(|at| (slot, at))) {
         Some(_) if beyond_target => out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound)),
-        Some((slot, at)) => held(view, index, slot, at, out),
+        Some((slot, at)) => held(view, index, slot, at, fills, out),
         None if beyond_target => {}
         None => match fills.get(&index) {
-            Some(Fill::Put(spare)) => {
-                let what = Wanted::Fill { slot: view.slot_ref(index), spare: spare.id };
-                out.wants.push(view.want(what, Reason::SpareFits { spare: spare.id }, view.round.height));
-            }
-            Some(Fill::Hold(order, reason)) => {
-                let for_ = WaitFor::Unknown { order: *order, reason: *reason };
-                out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
-            }
+            Some(fill) => out.fill(view, index, *fill),
             None => replicate::replicate(view, index, slot, free, out),
         },
     }
@@ -62,36 +55,35 @@ fn under_way(view: &View<'_>, index: u32, slot: &Slot, order: &Order, out: &mut 
         out.wants.push(view.want(what, reason, view.round.height));
         return;
     }
-    if renew::hedge(view, index, slot, order, out) {
+    let hedged_from = renew::hedge(view, index, slot, order, out);
+    if hedged_from.is_some_and(|due| view.round.head >= due) {
         return;
     }
     let for_ = match health(order) {
         Some(Health::Unknown(reason)) => WaitFor::Unknown { order: order.id, reason },
         _ => WaitFor::OrderUnderWay { order: order.id, provider: order.provider },
     };
-    // From the start epoch on a silent order is over.
-    let wake = match &order.state {
-        OrderState::Published(on_chain) => view.at_height(crate::units::Epoch(on_chain.term.start.0 + 1)),
-        state => state
-            .signed()
-            .map_or(Wake::OnRound, |signed| view.at_height(crate::units::Epoch(signed.term.start.0 + 1))),
+    let wake = match (view.after_start(order), hedged_from) {
+        (Wake::At(end), Some(due)) => Wake::At(end.min(due)),
+        (wake, _) => wake,
     };
     out.waits.push(view.wait(Some(index), for_, wake));
 }
 
 /// A place with a replica and nothing on its way.
-fn held(view: &View<'_>, index: u32, slot: &Slot, at: usize, out: &mut Out) {
+fn held(view: &View<'_>, index: u32, slot: &Slot, at: usize, fills: &BTreeMap<u32, Fill<'_>>, out: &mut Out) {
     let Some((keeper, later)) = slot.generations.get(at..).and_then(<[Order]>::split_first) else {
         return;
     };
+    let home = fill::successor(view, slot, keeper, fills);
     match health(keeper) {
         // Rule 1: unknown starts nothing, not even a renewal.
         Some(Health::Unknown(reason)) => {
             let for_ = WaitFor::Unknown { order: keeper.id, reason };
             out.waits.push(view.wait(Some(index), for_, Wake::OnRound));
         }
-        Some(Health::Proven) => renew::renew(view, index, slot, keeper, later, out),
-        Some(Health::Suspect) => repair::suspect(view, index, slot, keeper, later, out),
+        Some(Health::Proven) => renew::renew(view, index, slot, keeper, later, home, out),
+        Some(Health::Suspect) => repair::suspect(view, index, slot, keeper, later, home, out),
         // The round that said so has not been applied to the order's state yet.
         _ => {
             let for_ = WaitFor::OrderUnderWay { order: keeper.id, provider: keeper.provider };

@@ -18,6 +18,22 @@ pub(super) struct Out {
     pub(super) waits: Vec<Wait>,
 }
 
+impl Out {
+    /// A spare goes to place `index`, or the place waits until it is seen whether it can.
+    pub(super) fn fill(&mut self, view: &View<'_>, index: u32, fill: Fill<'_>) {
+        match fill {
+            Fill::Put(spare) => {
+                let what = Wanted::Fill { slot: view.slot_ref(index), spare: spare.id };
+                self.wants.push(view.want(what, Reason::SpareFits { spare: spare.id }, view.round.height));
+            }
+            Fill::Hold(order, reason) => {
+                let for_ = WaitFor::Unknown { order, reason };
+                self.waits.push(view.wait(Some(index), for_, Wake::OnRound));
+            }
+        }
+    }
+}
+
 /// One piece of one holding at one round.
 pub(super) struct View<'a> {
     pub(super) holding: &'a Holding,
@@ -93,6 +109,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The wake for a signed order's end: from its start epoch on, a silent one is over.
+    pub(super) fn after_start(&self, order: &Order) -> Wake {
+        let start = match &order.state {
+            OrderState::Published(on_chain) => Some(on_chain.term.start),
+            state => state.signed().map(|signed| signed.term.start),
+        };
+        start.map_or(Wake::OnRound, |start| self.at_height(Epoch(start.0 + 1)))
+    }
+
     pub(super) fn wait(&self, index: Option<u32>, for_: WaitFor, wake: Wake) -> Wait {
         Wait { holding: Some(self.holding.id), slot: index.map(|index| self.slot_ref(index)), for_, wake }
     }
@@ -115,10 +140,7 @@ impl<'a> View<'a> {
 
     /// A new copy, with all limits of where it may go.
     pub(super) fn copy(&self, target: &Target<'_>) -> Wanted {
-        let renewed = match target.cause {
-            Cause::Renew { of } => Some(of),
-            _ => None,
-        };
+        let renewed = target.cause.renews();
         let mut in_use: Vec<OperatorId> = self
             .pieces
             .orders()
@@ -131,7 +153,7 @@ impl<'a> View<'a> {
         let mut watched: Vec<OperatorId> = self
             .pieces
             .orders()
-            .filter(|order| matches!(order.state, OrderState::RejectedWatched(_)))
+            .filter(|order| order.state.is_watched())
             .map(|order| order.operator)
             .collect();
         watched.sort_unstable();

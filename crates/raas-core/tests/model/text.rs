@@ -33,6 +33,7 @@ fn cause(cause: Cause) -> String {
     match cause {
         Cause::Replicate => "replicate".to_owned(),
         Cause::Renew { of } => format!("renew {of}"),
+        Cause::Hedge { of, silent } => format!("renew {of} beside {silent}"),
         Cause::Repair { of } => format!("repair {of}"),
         Cause::Adopt => "adopt".to_owned(),
     }

@@ -62,6 +62,7 @@ pub struct World {
     pub pace_cap: u32,
     pub pace_started: u32,
     pub orders_made: u64,
+    pub hedges: u64,
     next_order: u64,
     /// Which generation of a place has had a renewal that became active.
     renewed: BTreeSet<(SlotRef, OrderId)>,
@@ -82,6 +83,7 @@ impl World {
             pace_cap: u32::MAX,
             pace_started: 0,
             orders_made: 0,
+            hedges: 0,
             next_order: 1,
             renewed: BTreeSet::new(),
         }
@@ -143,7 +145,7 @@ impl World {
         let (cause, place) =
             (order.cause, effects.iter().any(|effect| matches!(effect, Effect::Place { .. })));
         self.sync(id);
-        if let (true, Cause::Renew { of }) = (becomes_active, cause) {
+        if let (true, Some(of)) = (becomes_active, cause.renews()) {
             let places: Vec<SlotRef> = self.places_of(id);
             self.renewed.extend(places.into_iter().map(|place| (place, of)));
         }
@@ -172,7 +174,8 @@ impl World {
                 let Some(at) = slot.generations.iter().position(|order| order.id == id) else { continue };
                 let others_occupy =
                     slot.generations.iter().any(|order| order.id != id && order.state.occupies());
-                if others_occupy || slot.live() > 2 {
+                let succeeded = slot.generations.iter().skip(at + 1).any(|order| order.state.is_active());
+                if others_occupy || succeeded || slot.live() > 2 {
                     pieces.spares.push(slot.generations.remove(at));
                 }
             }
@@ -268,7 +271,9 @@ impl World {
             planned_at: Epoch(self.head()),
             state: OrderState::Planned,
         };
-        let is_hedge = matches!(reason, Reason::Hedge { .. });
+        if let Cause::Hedge { of, silent } = cause {
+            self.hedge(slots, *of, *silent);
+        }
         if matches!(reason, Reason::Lost { .. }) {
             self.pace_started += 1;
             assert!(self.pace_started <= self.pace_cap, "more lost copies replaced than the window allows");
@@ -279,7 +284,7 @@ impl World {
             assert!(holding.open && place.index < holding.policy.replicas.target);
             let pieces = &mut holding.pieces[0];
             let renewed_operator = match cause {
-                Cause::Renew { of } => {
+                Cause::Renew { of } | Cause::Hedge { of, .. } => {
                     pieces.orders().find(|order| order.id == *of).map(|order| order.operator)
                 }
                 _ => None,
@@ -296,14 +301,41 @@ impl World {
             }
             let slot = pieces.slots.iter_mut().find(|slot| slot.index == place.index).expect("a place");
             let occupying = slot.generations.iter().filter(|order| order.state.occupies()).count();
-            assert!(occupying <= usize::from(is_hedge), "a second order on its way: {slot:?}");
-            assert!(slot.live() <= 1 + usize::from(is_hedge), "a third live generation: {slot:?}");
-            if let (Cause::Renew { of }, false) = (cause, is_hedge) {
-                assert!(!renewed.contains(&(*place, *of)), "generation {of} is renewed twice");
+            assert_eq!(occupying, 0, "a second order on its way: {slot:?}");
+            assert!(slot.live() <= 1, "a third live generation: {slot:?}");
+            if let Some(of) = cause.renews() {
+                assert!(!renewed.contains(&(*place, of)), "generation {of} is renewed twice");
             }
             slot.generations.push(order.clone());
         }
         self.orders.insert(id, order);
+    }
+
+    /// A hedge is for the accepted, silent, unpublished renewal of a copy that is the last one, as far as
+    /// anybody can see, and of a renewal that is no hedge itself, once.
+    fn hedge(&mut self, slots: &[SlotRef], of: OrderId, silent: OrderId) {
+        let order = &self.orders[&silent];
+        assert_eq!(order.cause, Cause::Renew { of }, "a hedge is not hedged");
+        let signed = order.state.signed().expect("a signature that waits for the chain");
+        let signed_at = signed.term.start.0 - 3 * DAY;
+        let is_new = matches!(order.state, OrderState::Accepted(_));
+        assert!(!is_new || self.head() - signed_at >= DAY / 2, "hedged before twelve hours");
+        let twin = self.orders.values().find(|other| {
+            matches!(other.cause, Cause::Hedge { silent: twin, .. } if twin == silent)
+                && !matches!(other.state, OrderState::RejectedWatched(_))
+                && !other.state.is_closed()
+        });
+        assert!(twin.is_none(), "hedged twice: {twin:?}");
+        for place in slots {
+            let pieces =
+                &self.holdings.iter().find(|holding| holding.id == place.holding).expect("one").pieces[0];
+            let proven = |order: &&Order| health(order) == Some(Health::Proven);
+            let operators: BTreeSet<OperatorId> =
+                pieces.orders().filter(proven).map(|order| order.operator).collect();
+            assert!(operators.len() <= 1, "not the last copy: {operators:?}");
+        }
+        self.hedges += 1;
+        self.turn(silent, &Event::Hedged);
     }
 
     fn fill(&mut self, place: SlotRef, spare: OrderId) {
@@ -315,12 +347,15 @@ impl World {
                 (other.state.occupies() || other.state.is_active()) && other.operator == order.operator
             })
         };
-        assert!(!pieces.slots.iter().any(used), "the spare's operator holds a place already");
+        let mut others = pieces.slots.iter().filter(|slot| slot.index != place.index);
+        assert!(!others.any(used), "the spare's operator holds a place already");
         if !pieces.slots.iter().any(|slot| slot.index == place.index) {
             pieces.slots.push(Slot { index: place.index, generations: vec![] });
         }
         let slot = pieces.slots.iter_mut().find(|slot| slot.index == place.index).expect("a place");
-        assert!(slot.is_empty());
+        let succeeds = slot.active().any(|active| order.cause.succeeds() == Some(active.id));
+        let under_way = slot.generations.iter().any(|other| other.state.occupies());
+        assert!(slot.is_empty() || (succeeds && !under_way && slot.live() <= 1), "no place for it: {slot:?}");
         slot.generations.push(order);
     }
 

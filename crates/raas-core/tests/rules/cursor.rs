@@ -11,7 +11,8 @@ fn window(from: i64, to: i64, count: u64, ids: &[u64]) -> Event<u64> {
     Event::WindowRead {
         from: Epoch(from),
         to: Epoch(to),
-        request_count_at_to: count,
+        request_count_at_to: Some(count),
+        witnessed: true,
         events: ids.iter().map(|id| (RequestId(*id), *id)).collect(),
     }
 }
@@ -61,6 +62,29 @@ fn a_lying_answer_is_read_again() {
     let one_block = next(&START, &window(100, 100, 4, &[])).expect("legal").1;
     let why = Doubt::Missing { count: 4, missing: 4 };
     assert_eq!(one_block, [Effect::Reread { from: Epoch(100), to: Epoch(100), why }]);
+}
+
+#[test]
+fn what_nothing_vouches_for_does_not_move_the_cursor() {
+    let Event::WindowRead { from, to, events, .. } = window(100, 109, 4, &[4]);
+    let read = |request_count_at_to, witnessed, events: Vec<(RequestId, u64)>| Event::WindowRead {
+        from,
+        to,
+        request_count_at_to,
+        witnessed,
+        events,
+    };
+    // The count knows nothing of completions, so it is not enough by itself.
+    let (state, effects) = next(&START, &read(Some(4), false, events.clone())).expect("legal");
+    assert_eq!(state, START);
+    let why = Doubt::Unwitnessed;
+    assert_eq!(effects, [Effect::Reread { from, to: Epoch(104), why }]);
+    // A contract that does not count is followed by the other witness, and its ids are dense all the same.
+    let (state, effects) = next(&START, &read(None, true, events)).expect("legal");
+    assert_eq!((state.highest_request, applied(&effects)), (4, vec![4]));
+    let hole = next(&START, &read(None, true, vec![(RequestId(5), 5)])).expect("legal").1;
+    let why = Doubt::Hole { missing: 4, seen: 5 };
+    assert_eq!(hole, [Effect::Reread { from, to: Epoch(104), why }]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_hold_is_the_whole_plan() {
 proptest! {
     #[test]
     fn open_only_near_the_clock_and_with_enough_endpoints(head in 0_i64..40, expected in 0_i64..40, agreed in 0_u32..4, wanted in 0_u32..4) {
-        let open = judge(Epoch(head), Epoch(expected), agreed, wanted).is_none();
+        let open = judge(Epoch(head), Epoch(head), Epoch(expected), agreed, wanted).is_none();
         prop_assert_eq!(open, expected - head <= 5 && head - expected <= 2 && agreed >= wanted);
     }
 }

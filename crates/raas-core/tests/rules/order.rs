@@ -22,6 +22,7 @@ fn states() -> Vec<OrderState> {
         OrderState::Delivered(signed()),
         OrderState::Accepted(signed()),
         OrderState::RejectedWatched(signed()),
+        OrderState::Hedged(signed()),
         published_order(1, 1_000).state,
         proven_order(1, 1_000, NOW + 100 * DAY).state,
         OrderState::Expired,
@@ -52,6 +53,7 @@ fn the_whole_table() {
         seen(500_001),
         Event::FinalizedAt(Epoch(START)),
         Event::FinalizedAt(Epoch(START + 1)),
+        Event::Hedged,
         Event::Cancel,
         blind(),
     ];
@@ -60,18 +62,19 @@ fn the_whole_table() {
         format!("{}: {}", state.name(), after.collect::<Vec<_>>().join(" "))
     });
     let expected = [
-        // signed delivered accepted rejected published final(start) final(start+1) cancel blind
-        "planned: signed - - - - planned planned cancelled -",
-        "signed: signed delivered accepted rejected_watched published signed expired - -",
-        "delivered: delivered delivered accepted rejected_watched published delivered expired - -",
-        "accepted: accepted accepted accepted rejected_watched published accepted expired - -",
-        "rejected_watched: rejected_watched rejected_watched rejected_watched rejected_watched published rejected_watched expired - -",
-        "published: - published published published published published published - published",
-        "active: - active active active active active active - active",
-        "expired: - expired expired expired published expired expired - -",
-        "cancelled: - - - - - cancelled cancelled cancelled -",
-        "lost: - lost lost lost lost lost lost - lost",
-        "ended: - ended ended ended ended ended ended - ended",
+        // signed delivered accepted rejected published final(start) final(start+1) hedged cancel blind
+        "planned: signed - - - - planned planned - cancelled -",
+        "signed: signed delivered accepted rejected_watched published signed expired - - -",
+        "delivered: delivered delivered accepted rejected_watched published delivered expired - - -",
+        "accepted: accepted accepted accepted rejected_watched published accepted expired hedged - -",
+        "rejected_watched: rejected_watched rejected_watched rejected_watched rejected_watched published rejected_watched expired - - -",
+        "hedged: hedged hedged hedged rejected_watched published hedged expired hedged - -",
+        "published: - published published published published published published - - published",
+        "active: - active active active active active active - - active",
+        "expired: - expired expired expired published expired expired - - -",
+        "cancelled: - - - - - cancelled cancelled - cancelled -",
+        "lost: - lost lost lost lost lost lost - - lost",
+        "ended: - ended ended ended ended ended ended - - ended",
     ];
     assert_eq!(table.collect::<Vec<_>>(), expected);
 }
@@ -90,6 +93,8 @@ fn effects_of_each_change() {
         (OrderState::Accepted(signed()), Event::RejectedByProvider, vec![Effect::Replan]),
         (OrderState::Accepted(signed()), seen(deal.0), vec![Effect::Release]),
         (OrderState::RejectedWatched(signed()), seen(deal.0), vec![Effect::Release, Effect::Place { deal }]),
+        (OrderState::Accepted(signed()), Event::Hedged, vec![Effect::Replan]),
+        (OrderState::Hedged(signed()), seen(deal.0), vec![Effect::Release, Effect::Place { deal }]),
         (OrderState::Expired, seen(deal.0), vec![Effect::Release, Effect::Place { deal }]),
         (
             OrderState::RejectedWatched(signed()),
@@ -185,6 +190,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::RejectedByProvider),
         (1_u64..3).prop_map(seen),
         (NOW..START + 9).prop_map(|height| Event::FinalizedAt(Epoch(height))),
+        Just(Event::Hedged),
         Just(Event::Cancel),
         Just(blind()),
         (NOW..START + 9, any::<bool>(), 0_u8..3).prop_map(|(height, active, sector)| Event::Observed {

@@ -13,7 +13,7 @@ use raas_core::ids::{DealId, RequestId};
 use raas_core::observation::NotSeen;
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Plan, WaitFor, Wake, Want, plan};
-use raas_core::policy::{Duties, KeepLocal};
+use raas_core::policy::{Duties, KeepLocal, Replicas};
 use raas_core::want::want;
 use std::collections::BTreeSet;
 
@@ -58,12 +58,13 @@ fn any_generation(id: u64, kind: u8) -> Order {
         6 => order(id, provider, Cause::Replicate, OrderState::RejectedWatched(signed(id, NOW + DAY))),
         7 => order(id, provider, Cause::Replicate, OrderState::Planned),
         8 => order(id, provider, Cause::Replicate, OrderState::Expired),
-        _ => order(id, provider, Cause::Replicate, OrderState::Accepted(signed(id, NOW + DAY))),
+        9 => order(id, provider, Cause::Replicate, OrderState::Accepted(signed(id, NOW + DAY))),
+        _ => order(id, provider, Cause::Replicate, OrderState::Hedged(signed(id, NOW + DAY))),
     }
 }
 
 fn any_holding(number: u64) -> impl Strategy<Value = Holding> {
-    let slots = proptest::collection::vec((0_u8..10, proptest::option::of((0_u8..10, any::<bool>()))), 0..4);
+    let slots = proptest::collection::vec((0_u8..11, proptest::option::of((0_u8..11, any::<bool>()))), 0..4);
     let spares = proptest::collection::vec(0_u8..6, 0..3);
     (slots, spares, any::<(bool, bool, bool)>(), any::<bool>(), 0_u32..3).prop_map(
         move |(slots, spares, (replicate, renew, repair), evicts, extra)| {
@@ -100,6 +101,54 @@ fn any_holding(number: u64) -> impl Strategy<Value = Holding> {
     )
 }
 
+/// A holding that wants one copy.
+fn one_copy(number: u64) -> Holding {
+    let mut holding = holding(number);
+    holding.policy.replicas = Replicas { min: 1, target: 1, max: 2 };
+    holding.pieces[0].slots.truncate(1);
+    holding
+}
+
+/// Lets every holding get its copy, and time pass to the window of its renewal.
+fn one_copy_each(world: &mut World) {
+    for _ in 0..4 {
+        world.honest();
+        world.step(Step::Round);
+    }
+    world.height += 1_500_000;
+    world.step(Step::Round);
+}
+
+#[test]
+fn a_last_copy_is_hedged_and_whatever_comes_late_is_kept_and_used() {
+    let mut world = World::new(vec![one_copy(1)], providers(5));
+    one_copy_each(&mut world);
+    assert_eq!(world.orders_made, 2, "the copy and its renewal");
+    world.step(Step::Deliver(0));
+    world.step(Step::Accept(0));
+    world.step(Step::Advance(1_439));
+    world.step(Step::Round);
+    assert_eq!(world.hedges, 0);
+    world.step(Step::Advance(1));
+    world.step(Step::Round);
+    assert_eq!((world.hedges, world.orders_made), (1, 3));
+    // The silent one comes after all, while its hedge is on its way, which then comes to nothing.
+    world.step(Step::Publish(0));
+    world.step(Step::Activate(0));
+    world.step(Step::Deliver(0));
+    world.step(Step::Accept(0));
+    world.step(Step::Round);
+    let pieces = |world: &World| world.holdings[0].pieces[0].clone();
+    assert_eq!(pieces(&world).spares.len(), 1, "adopted beside its hedge");
+    world.step(Step::Advance(4 * DAY as u16));
+    world.step(Step::Round);
+    world.step(Step::Round);
+    let after = pieces(&world);
+    assert!(after.spares.is_empty(), "it came home");
+    assert_eq!(after.slots[0].current().map(|order| order.id.0), Some(2));
+    assert_eq!((world.hedges, world.orders_made), (1, 3), "nothing more is bought");
+}
+
 fn any_holdings() -> impl Strategy<Value = Shown> {
     (any_holding(1), any_holding(2), any_holding(3)).prop_map(|(a, b, c)| Shown(vec![a, b, c]))
 }
@@ -121,6 +170,16 @@ proptest! {
     #[test]
     fn no_history_makes_a_plan_break_an_invariant(steps in proptest::collection::vec(any_step(), 1..120)) {
         let mut world = World::new(three_holdings(), providers(7));
+        for step in steps {
+            world.step(step);
+        }
+    }
+
+    /// The same where every copy is the last one and providers are mostly silent, so that hedges are common.
+    #[test]
+    fn no_history_of_a_last_copy_makes_a_plan_break_an_invariant(steps in proptest::collection::vec(any_step(), 1..160)) {
+        let mut world = World::new(vec![one_copy(1), one_copy(2)], providers(5));
+        one_copy_each(&mut world);
         for step in steps {
             world.step(step);
         }

@@ -2,11 +2,12 @@
 
 use crate::model::build::{
     DAY, FAR, LAG, NOW, ended, fleet, holding_with, lost, never_activated, order, policy, proven, providers,
-    renews, repairs, round, rules, signed, suspect, unknown,
+    published, renews, repairs, round, rules, sick, signed, suspect, unknown,
 };
 use crate::model::text::{plan_lines, wanted};
 use proptest::prelude::*;
 use raas_core::holding::Holding;
+use raas_core::ids::OrderId;
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Wanted, plan};
 use raas_core::policy::Duties;
@@ -180,30 +181,103 @@ fn silent(signed_at: i64) -> Order {
     order
 }
 
+/// What is said of slot 0.
+fn slot_0(holding: &Holding) -> String {
+    let mut lines = wanted(holding, &round(NOW));
+    lines.retain(|line| line.starts_with("slot 0"));
+    assert_eq!(lines.len(), 1, "one answer: {lines:?}");
+    lines.remove(0)
+}
+
+const HEDGE: &str = "slot 0: renew 1 beside 2, 2 for 1 is silent, LastCopy";
+
 #[test]
-fn a_silent_renewal_of_a_last_copy_is_hedged_once_after_twelve_hours() {
+fn a_silent_renewal_of_a_last_copy_is_hedged_after_twelve_hours() {
     let head = NOW + LAG;
-    let hedge = "slot 0: renew 1, 2 for 1 is silent, LastCopy";
-    let lines = |holding: &Holding| wanted(holding, &round(NOW));
-    assert!(lines(&hedging(silent(head - 1_440))).contains(&hedge.to_owned()));
-    assert!(!lines(&hedging(silent(head - 1_439))).contains(&hedge.to_owned()), "not before twelve hours");
+    assert_eq!(slot_0(&hedging(silent(head - 1_440))), HEDGE);
+    let next = format!("slot 0 waits: 2 under way -> head {}", head + 1);
+    assert_eq!(slot_0(&hedging(silent(head - 1_439))), next, "not before, and it wakes then");
+    let start = head - 1_440 + 3 * DAY;
+    let waits = format!("slot 0 waits: 2 under way -> head {}", start + 1 + LAG);
     let mut not_last = hedging(silent(head - 1_440));
     not_last.pieces[0].slots[2].generations = vec![proven(4, 1_020, FAR)];
-    assert!(!lines(&not_last).contains(&hedge.to_owned()), "two proven copies need no hedge");
+    assert_eq!(slot_0(&not_last), waits, "two proven copies need no hedge");
     let mut unsure = hedging(silent(head - 1_440));
     unsure.pieces[0].slots[2].generations = vec![unknown(4, 1_020, FAR)];
-    assert!(!lines(&unsure).contains(&hedge.to_owned()), "whether it is the last copy is not known");
-    for state in [
-        OrderState::Planned,
-        OrderState::Accepted(signed(5, head - 1_440 + 3 * DAY)),
-        OrderState::RejectedWatched(signed(5, head + DAY)),
-        OrderState::Expired,
-    ] {
-        let name = state.name();
-        let mut hedged = hedging(silent(head - 1_440));
-        hedged.pieces[0].slots[0].generations.push(order(5, 1_040, renews(1), state));
-        assert!(!lines(&hedged).iter().any(|line| line.contains("silent")), "hedged already: {name}");
+    assert_eq!(slot_0(&unsure), waits, "whether it is the last copy is not known");
+    let mut not_asked = hedging(silent(head - 1_440));
+    not_asked.duties.renew = false;
+    assert_eq!(slot_0(&not_asked), waits);
+    let mut signed_only = silent(head - 1_440);
+    signed_only.state = OrderState::Delivered(signed(2, start));
+    assert_eq!(slot_0(&hedging(signed_only)), waits, "nobody has accepted it");
+}
+
+/// The old copy, its silent renewal that was hedged, and the order that hedged it.
+fn after_the_hedge(silent: OrderState, hedge: OrderState) -> Holding {
+    let cause = Cause::Hedge { of: OrderId(1), silent: OrderId(2) };
+    let mut holding = hedging(order(2, 1_000, renews(1), silent));
+    holding.pieces[0].slots[0].generations.push(order(5, 1_040, cause, hedge));
+    holding
+}
+
+#[test]
+fn a_renewal_is_hedged_once_and_a_hedge_is_not_hedged() {
+    let head = NOW + LAG;
+    let soon = || signed(2, head + DAY);
+    let hedged = || OrderState::Hedged(soon());
+    let under_way = "slot 0 waits: 5 under way";
+    let renewal = format!("slot 0: renew 1, 1 ends {SOON}, window {}, LastCopy", 30 * DAY);
+    let opens = FAR - 30 * DAY;
+    let successor = match proven(5, 1_040, FAR).state {
+        OrderState::Active(on_chain) => OrderState::Active(on_chain),
+        other => panic!("{other:?}"),
+    };
+    let table = [
+        ("planned", hedged(), OrderState::Planned, under_way),
+        ("as silent as the first", hedged(), OrderState::Accepted(signed(5, head + 10)), under_way),
+        ("published", hedged(), published(5, 1_040).state, under_way),
+        // A hedge that was refused is none: the first one alone is still a last copy's only hope.
+        ("rejected", hedged(), OrderState::RejectedWatched(signed(5, head + DAY)), HEDGE),
+        ("expired", hedged(), OrderState::Expired, HEDGE),
+        ("both expired", OrderState::Expired, OrderState::Expired, renewal.as_str()),
+        ("proven", hedged(), successor, &format!("slot 0 waits: 5 window opens {opens} -> head {opens}")),
+    ];
+    for (name, silent, hedge, expected) in table {
+        let mut holding = after_the_hedge(silent, hedge);
+        let line = slot_0(&holding);
+        assert!(line.starts_with(expected), "{name}: {line}");
+        // No longer the last copy: the silent one is waited for, as if there had been no hedge.
+        holding.pieces[0].slots[2].generations = vec![proven(4, 1_020, FAR)];
+        if expected == HEDGE {
+            let line = slot_0(&holding);
+            assert!(line.starts_with("slot 0 waits: 2 under way"), "{name}: {line}");
+        }
     }
+}
+
+#[test]
+fn a_successor_that_came_late_is_used_before_another_is_bought() {
+    let with_spare = |spare: Order| {
+        let hedge = Cause::Hedge { of: OrderId(1), silent: OrderId(2) };
+        let mut holding = one(vec![proven(1, 1_000, SOON), order(5, 1_040, hedge, OrderState::Expired)]);
+        holding.pieces[0].spares = vec![Order { cause: renews(1), ..spare }];
+        holding
+    };
+    assert_eq!(slot_0(&with_spare(proven(2, 1_050, FAR))), "slot 0: fill with 2, spare 2 fits, Normal");
+    assert_eq!(slot_0(&with_spare(published(2, 1_050))), "slot 0: fill with 2, spare 2 fits, Normal");
+    let unseen = slot_0(&with_spare(unknown(2, 1_050, FAR)));
+    assert_eq!(unseen, "slot 0 waits: 2 unknown -> round");
+    let mut elsewhere = with_spare(published(2, 1_050));
+    elsewhere.pieces[0].slots[1].generations = vec![published(6, 1_050)];
+    assert!(slot_0(&elsewhere).starts_with("slot 0: renew 1"), "its operator holds another place");
+    let mut of_another = with_spare(published(2, 1_050));
+    of_another.pieces[0].spares[0].cause = renews(9);
+    assert!(slot_0(&of_another).starts_with("slot 0: renew 1"), "{}", slot_0(&of_another));
+    let mut repaired = with_spare(published(2, 1_050));
+    repaired.pieces[0].slots[0].generations = vec![sick(1, 1_000)];
+    repaired.pieces[0].spares[0].cause = repairs(1);
+    assert!(slot_0(&repaired).starts_with("slot 0: fill with 2"), "{}", slot_0(&repaired));
 }
 
 #[test]

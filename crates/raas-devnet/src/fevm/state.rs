@@ -77,6 +77,16 @@ impl Fevm {
         value.copied().unwrap_or_default()
     }
 
+    /// The epoch of the last change to an account's nonce, code or storage in state `at`: what its state root follows.
+    /// Its balance is no part of that.
+    #[must_use]
+    pub fn changed(&self, address: &Address, at: StateAt) -> Option<i64> {
+        let record = self.records.get(address)?;
+        let own = record.account.changes(at, |a, b| a.nonce == b.nonce && a.code_hash == b.code_hash);
+        let slots = record.storage.values().filter_map(|slot| slot.changes(at, |a, b| a == b));
+        slots.chain(own).max()
+    }
+
     /// The code of an account in state `at`, empty for accounts without.
     #[must_use]
     pub fn code(&self, address: &Address, at: StateAt) -> Vec<u8> {

@@ -51,9 +51,12 @@ pub(super) fn actor(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErro
         None => view.world.actors.wallet(id, at).unwrap_or_default().nonce,
     };
     let chain = view.world.chain();
+    // A contract's state root moves with its state alone; that of others is not told apart from time.
+    let eth = delegated.and_then(Address::to_eth);
+    let version = eth.and_then(|eth| view.world.fevm.changed(&eth.into(), at)).unwrap_or(at.0);
     Ok(json!({
         "Code": encode::link(&chain.object_cid(kind(view, id), 0)),
-        "Head": encode::link(&chain.object_cid(&format!("actor {id}"), at.0)),
+        "Head": encode::link(&chain.object_cid(&format!("actor {id}"), version)),
         "Nonce": nonce,
         "Balance": balance_of(view, id, at).to_string(),
         "DelegatedAddress": delegated.map(encode::address),

@@ -72,6 +72,22 @@ impl<T> Timeline<T> {
         self.entries.get(later.checked_sub(1)?).map(|(_, value)| value)
     }
 
+    /// The epoch of the last entry up to `at` that is not `same` as the one before it.
+    #[must_use]
+    pub fn changes(&self, at: StateAt, same: impl Fn(&T, &T) -> bool) -> Option<i64> {
+        let upto = self.entries.partition_point(|(epoch, _)| *epoch <= at.0);
+        let entries = self.entries.get(..upto)?;
+        let changed = |index: &usize| match (
+            index.checked_sub(1).and_then(|at| entries.get(at)),
+            entries.get(*index),
+        ) {
+            (Some((_, before)), Some((_, after))) => !same(before, after),
+            _ => true,
+        };
+        let last = (0..entries.len()).rev().find(changed)?;
+        entries.get(last).map(|(epoch, _)| *epoch)
+    }
+
     /// The newest value.
     #[must_use]
     pub fn latest(&self) -> Option<&T> {

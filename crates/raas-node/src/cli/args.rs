@@ -30,6 +30,7 @@ const EXAMPLES: &str = "Examples:
   raas upload photo.jpg                  store a file with the node's default policy
   raas job register CID --replicas 3     keep what is already stored
   raas why CID                           what is so, why, and what happens next
+  raas doctor --network calibration      what is wrong with the surroundings, and what mends it
   raas get CID -o photo.jpg              the bytes back, verified
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 node not reached.";
@@ -57,6 +58,8 @@ pub enum Command {
         /// The CID, in any form.
         cid: String,
     },
+    /// Look at endpoints, chain, contract, wallet, providers, clock and disk; say of each trouble what mends it.
+    Doctor(Doctor),
     /// Why things are as they are for a CID: evidence, orders, attempts, waits.
     Why {
         /// The CID, in any form.
@@ -86,6 +89,26 @@ pub struct Up {
     #[arg(long, default_value_t = 1_000)]
     pub epoch_ms: u64,
     /// With a devnet of its own: the port of its chain RPC; 0 takes a free one.
+    #[arg(long, default_value_t = 1234)]
+    pub devnet_port: u16,
+}
+
+/// `raas doctor`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Exit codes: 0 nothing is wrong (warnings are allowed), 1 something is, 2 the configuration cannot be read."
+)]
+pub struct Doctor {
+    /// devnet, calibration, mainnet, or the URL of an RPC endpoint.
+    #[arg(long)]
+    pub network: Option<String>,
+    /// Configuration file.
+    #[arg(long, env = "RAAS_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where store, pieces and key live.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// With `--network devnet`: the port of its chain RPC.
     #[arg(long, default_value_t = 1234)]
     pub devnet_port: u16,
 }

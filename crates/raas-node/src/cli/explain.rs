@@ -85,6 +85,9 @@ fn head(answer: &Value) {
     if !answer["hold"].is_null() {
         rows.push(["holds".to_owned(), words::hold(&answer["hold"])]);
     }
+    for alarm in list(&answer["alarms"]) {
+        rows.push(["alarm".to_owned(), words::alarm(alarm)]);
+    }
     output::table(&rows);
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod beside;
 mod client;
+mod doctor;
 mod explain;
 mod failure;
 mod get;

@@ -84,7 +84,7 @@ pub fn refused(error: StartError) -> Failure {
     let text = chain(&error);
     match error {
         StartError::Config(_)
-        | StartError::Pool(_)
+        | StartError::Endpoints(_)
         | StartError::OtherNetwork { .. }
         | StartError::Key(_)
         | StartError::NoKey

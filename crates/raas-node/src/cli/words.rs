@@ -1,5 +1,6 @@
 //! The API's JSON in words. What is not known here is shown as it came, so that a newer node hides nothing.
 
+use raas_core::endpoint::Alarm;
 use raas_core::gate::Hold;
 use raas_core::plan::{Action, Reason, Wait, WaitFor, Wake};
 use raas_core::select::Unfit;
@@ -118,10 +119,48 @@ pub fn hold(hold: &Value) -> String {
         Hold::HeadAhead { head, expected } => {
             format!("the endpoint's head {head} is ahead of the clock's epoch {expected}")
         }
+        Hold::OtherNetwork => "the endpoints that answer serve another network".to_owned(),
+        Hold::ChainStalled { head, expected } => {
+            format!("the chain stands still at {head}, the clock is at {expected}; several endpoints say so")
+        }
+        Hold::FinalityStalled { finalized, head } => {
+            format!("nothing becomes final: the head is {head}, the newest finalized tipset {finalized}")
+        }
+        Hold::Upgrade { epoch } => {
+            format!("the network upgrades at {epoch}, where calls are refused; the next tipset will do")
+        }
+        Hold::Behind { finalized, seen } => {
+            format!("the endpoints' finalized tipset {finalized} is behind {seen}, which was seen final")
+        }
+        Hold::Rewritten { height } => format!(
+            "the tipset at {height} was final and is not on the chain any more: all stands until an admin looks"
+        ),
         Hold::Disagreement { agreed, wanted } => {
             format!("{agreed} endpoints agree on a finalized tipset, {wanted} must")
         }
         Hold::Contradiction => "an endpoint denies what was seen finalized before".to_owned(),
+    })
+}
+
+/// What an admin should know.
+pub fn alarm(alarm: &Value) -> String {
+    read::<Alarm>(alarm, |alarm| match alarm {
+        Alarm::OneVoice { endpoints: 1 } => {
+            "one endpoint is believed by itself; name more and set chain.agree to 2".to_owned()
+        }
+        Alarm::OneVoice { endpoints } => {
+            format!("any one of {endpoints} endpoints is believed by itself; set chain.agree to 2")
+        }
+        Alarm::Failing { endpoint, why } => format!("endpoint {endpoint} does not answer: {why}"),
+        Alarm::OtherNetwork { endpoint, found } => {
+            format!("endpoint {endpoint} serves another network ({found}) and is not used; take it out")
+        }
+        Alarm::HeadOff { endpoint, head, expected } => {
+            format!("endpoint {endpoint} is at {head}, not at {expected}, and has no voice")
+        }
+        Alarm::FinalityLags { endpoint, epochs } => {
+            format!("at endpoint {endpoint} finality lags the head by {epochs} epochs")
+        }
     })
 }
 

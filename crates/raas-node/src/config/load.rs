@@ -92,6 +92,17 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_a_url_or_a_table() {
+        let text = "[chain]\nendpoints = ['http://127.0.0.1:1/rpc/v1', \
+                    { url = 'https://b.example/rpc/v1', socket = 'wss://b.example/ws', calls_per_second = 5 }]";
+        let config = from_text(text).expect("a valid configuration");
+        let tables: Vec<_> =
+            config.chain.endpoints.iter().map(super::super::EndpointSetting::table).collect();
+        assert_eq!(tables[0].url, "http://127.0.0.1:1/rpc/v1");
+        assert_eq!((tables[1].calls_per_second, tables[1].deadline_ms), (Some(5), None));
+    }
+
+    #[test]
     fn flags_win_over_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("raas.toml");
@@ -107,6 +118,11 @@ mod tests {
             ("network = 'mian'", "network"),
             ("[chain]\nagree = 0", "chain.agree"),
             ("[chain]\nagree = 3\nendpoints = ['http://127.0.0.1:1/rpc/v1']", "chain.agree"),
+            ("[chain]\nendpoints = ['ftp://127.0.0.1/']", "chain.endpoints"),
+            ("[chain]\ndeadline_ms = 0", "chain.deadline_ms"),
+            ("[[chain.endpoints]]\nurl = 'http://127.0.0.1:1'\nsockte = 'ws://127.0.0.1:1'", "sockte"),
+            ("[[chain.endpoints]]\nurl = 'http://127.0.0.1:1'\nsocket = 'http://127.0.0.1:1'", "socket"),
+            ("[[chain.endpoints]]\nurl = 'http://127.0.0.1:1'\ncalls_per_second = 0", "calls_per_second"),
             ("[policy]\nreplicas_target = 0", "replicas"),
             ("[policy]\nkeep_local = 'sometimes'", "policy.keep_local"),
             ("[budget]\ntotal_attofil = '-1'", "budget.total_attofil"),

@@ -9,6 +9,6 @@ mod validate;
 pub use load::{ConfigError, Overrides, load};
 pub use network::{Network, UnknownNetwork};
 pub use sections::{
-    BudgetSection, ChainSection, Config, ContractSection, DealsSection, ListenSection, PolicySection,
-    SourcesSection, WalletSection,
+    BudgetSection, ChainSection, Config, ContractSection, DealsSection, EndpointSection, EndpointSetting,
+    ListenSection, PolicySection, SourcesSection, WalletSection,
 };

@@ -1,5 +1,6 @@
 //! Which network: a name that says what is at stake, or the URL of an endpoint.
 
+use raas_clients::filecoin::Identity;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,7 +19,9 @@ pub enum Network {
 
 /// A text that is no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("network: {0:?} is none of devnet, calibration, mainnet or an http(s) URL of an RPC endpoint")]
+#[error(
+    "network: {0:?} is none of devnet, calibration, mainnet or an http(s) or ws(s) URL of an RPC endpoint"
+)]
 pub struct UnknownNetwork(pub String);
 
 impl Network {
@@ -31,6 +34,29 @@ impl Network {
             Self::Mainnet => Some(314),
             Self::Url(_) => None,
         }
+    }
+
+    /// What makes this network this one, where that is known without asking anybody.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        let (name, genesis_cid, genesis_unix) = match self {
+            Self::Mainnet => {
+                ("mainnet", "bafy2bzacecnamqgqmifpluoeldx7zzglxcljo6oja4vrmtj7432rphldpdmm2", 1_598_306_400)
+            }
+            Self::Calibration => (
+                "calibrationnet",
+                "bafy2bzacecyaggy24wol5ruvs6qm73gjibs2l2iyhcqmvi7r7a4ph7zx3yqd4",
+                1_667_326_380,
+            ),
+            Self::Devnet | Self::Url(_) => return None,
+        };
+        Some(Identity {
+            network_name: name.to_owned(),
+            chain_id: self.chain_id()?,
+            genesis_cid: genesis_cid.to_owned(),
+            genesis_unix,
+            block_delay_secs: 30,
+        })
     }
 
     /// Public endpoints used when the configuration names none.
@@ -53,10 +79,15 @@ impl FromStr for Network {
             "devnet" => Ok(Self::Devnet),
             "calibration" => Ok(Self::Calibration),
             "mainnet" => Ok(Self::Mainnet),
-            url if url.starts_with("http://") || url.starts_with("https://") => match url::Url::parse(url) {
-                Ok(parsed) if parsed.host_str().is_some() => Ok(Self::Url(url.to_owned())),
-                _ => Err(UnknownNetwork(url.to_owned())),
-            },
+            url if ["http://", "https://", "ws://", "wss://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme)) =>
+            {
+                match url::Url::parse(url) {
+                    Ok(parsed) if parsed.host_str().is_some() => Ok(Self::Url(url.to_owned())),
+                    _ => Err(UnknownNetwork(url.to_owned())),
+                }
+            }
             other => Err(UnknownNetwork(other.to_owned())),
         }
     }

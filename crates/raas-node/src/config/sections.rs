@@ -1,7 +1,10 @@
 //! The sections of the configuration file. Units stand in the names; each field says what too much or too
 //! little of it does.
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -53,17 +56,107 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChainSection {
-    /// URLs of `/rpc/v1` endpoints. Empty: the network's public ones.
-    pub endpoints: Vec<String>,
+    /// `/rpc/v1` endpoints: URLs, or tables where one needs more than that. Empty: the network's public ones.
+    pub endpoints: Vec<EndpointSetting>,
     /// How many endpoints must agree on a finalized tipset. 1 trusts a single one.
     pub agree: u32,
-    /// Pause between two looks at the head, in milliseconds. Too short costs calls, too long costs latency.
+    /// Pause between two looks at the head, in milliseconds. Too short costs calls, too long costs latency; a
+    /// WebSocket wakes earlier.
     pub poll_ms: u64,
+    /// What one call may take, in milliseconds. Too short cuts off slow answers, too long lets a silent endpoint hold
+    /// a round up.
+    pub deadline_ms: u64,
 }
 
 impl Default for ChainSection {
     fn default() -> Self {
-        Self { endpoints: Vec::new(), agree: 1, poll_ms: 10_000 }
+        Self { endpoints: Vec::new(), agree: 1, poll_ms: 10_000, deadline_ms: 30_000 }
+    }
+}
+
+/// One endpoint: its URL, or a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum EndpointSetting {
+    /// `http`, `https`, `ws` or `wss`.
+    Url(String),
+    /// With more than the URL.
+    Table(EndpointSection),
+}
+
+/// One endpoint that needs more than a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointSection {
+    /// `http`, `https`, `ws` or `wss`.
+    pub url: String,
+    /// A WebSocket of the same endpoint, which wakes the node at new heads.
+    #[serde(default)]
+    pub socket: Option<String>,
+    /// File with the bearer token it wants, readable by its owner only.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Other than `chain.deadline_ms`.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
+    /// Most calls a second, each call of a batch counted. Empty: no limit until it turns calls away, then what it
+    /// bears.
+    #[serde(default)]
+    pub calls_per_second: Option<u32>,
+}
+
+impl From<String> for EndpointSetting {
+    fn from(url: String) -> Self {
+        Self::Url(url)
+    }
+}
+
+impl EndpointSetting {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::Table(table) => &table.url,
+        }
+    }
+
+    /// As a table.
+    #[must_use]
+    pub fn table(&self) -> EndpointSection {
+        match self {
+            Self::Table(table) => table.clone(),
+            Self::Url(url) => EndpointSection {
+                url: url.clone(),
+                socket: None,
+                token_file: None,
+                deadline_ms: None,
+                calls_per_second: None,
+            },
+        }
+    }
+}
+
+/// By hand, so that an unknown key of a table is named and not "no variant matched".
+impl<'de> Deserialize<'de> for EndpointSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = EndpointSetting;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the URL of an endpoint, or a table with url, socket, token_file, deadline_ms, calls_per_second")
+            }
+
+            fn visit_str<E: de::Error>(self, url: &str) -> Result<EndpointSetting, E> {
+                Ok(EndpointSetting::Url(url.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<EndpointSetting, A::Error> {
+                EndpointSection::deserialize(MapAccessDeserializer::new(map)).map(EndpointSetting::Table)
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -84,6 +177,9 @@ pub struct ContractSection {
     pub address: Option<String>,
     /// Block of its deployment: events are read from here.
     pub from_block: Option<i64>,
+    /// Where events are older than every endpoint keeps and the contract has no views to make up for them: go on
+    /// after this block. Requests before it are left out for good.
+    pub skip_to_block: Option<i64>,
 }
 
 /// What the node listens on.

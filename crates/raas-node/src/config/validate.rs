@@ -25,6 +25,23 @@ impl Config {
             let why = format!("{} is not in 1..={endpoints}, the number of endpoints", self.chain.agree);
             return Err(ConfigError::invalid("chain.agree", why));
         }
+        for endpoint in &self.chain.endpoints {
+            let table = endpoint.table();
+            check_url("chain.endpoints", &table.url, &["http", "https", "ws", "wss"])?;
+            if let Some(socket) = &table.socket {
+                check_url("chain.endpoints.socket", socket, &["ws", "wss"])?;
+                check_url("chain.endpoints", &table.url, &["http", "https"])?;
+            }
+            if table.deadline_ms == Some(0) {
+                return Err(ConfigError::invalid("chain.endpoints.deadline_ms", "must be at least 1"));
+            }
+            if table.calls_per_second == Some(0) {
+                return Err(ConfigError::invalid("chain.endpoints.calls_per_second", "must be at least 1"));
+            }
+        }
+        if self.chain.deadline_ms == 0 {
+            return Err(ConfigError::invalid("chain.deadline_ms", "must be at least 1"));
+        }
         if !self.listen.admin.ip().is_loopback() {
             let why = "the API has no keys yet and binds to loopback only, such as 127.0.0.1:1337";
             return Err(ConfigError::invalid("listen.admin", why));
@@ -101,6 +118,19 @@ impl Config {
             concurrency: 8,
         })
     }
+}
+
+/// The URL is not quoted, since its path may hold a key.
+fn check_url(key: &'static str, text: &str, schemes: &[&str]) -> Result<(), ConfigError> {
+    let fits =
+        url::Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()) && url.host_str().is_some());
+    if fits {
+        return Ok(());
+    }
+    Err(ConfigError::invalid(
+        key,
+        format!("a URL with a host that begins with {} is needed", schemes.join(", ")),
+    ))
 }
 
 fn is_address(text: &str) -> bool {

@@ -111,7 +111,7 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
         && let Ok(block) = block.parse()
         && has_code(pool, address).await?
     {
-        return Ok(ContractAt { address: address.to_owned(), from_block: Epoch(block) });
+        return Ok(ContractAt { address: address.to_owned(), from_block: Epoch(block), skip_to: None });
     }
     let failed = |why: &str| BootstrapError::Deploy(why.to_owned());
     let nonce = wallet.chain_nonce(Lane::Evm).await.map_err(|_| failed("the nonce could not be read"))?;
@@ -130,7 +130,7 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
     for _ in 0..DEPLOY_EPOCHS.saturating_mul(100) {
         step(pool).await?;
         if has_code(pool, &address).await? {
-            return Ok(ContractAt { address, from_block: Epoch(block) });
+            return Ok(ContractAt { address, from_block: Epoch(block), skip_to: None });
         }
     }
     Err(failed("no tipset has executed it"))

@@ -1,19 +1,27 @@
 //! The driver: brings the loop to rest whenever something happened, and looks at the head now and then.
 
+use super::chain_of;
 use crate::api::App;
 use crate::engine;
 use crate::store;
 use crate::world::World;
+use raas_core::endpoint::{Alarm, alarms};
+use raas_core::gate::Hold;
+use raas_core::ports::Chain;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Runs until it is stopped, or until another process has taken the store over.
+/// Runs until it is stopped, or until another process has taken the store over. `heads` wakes it early; the poll
+/// does not depend on it.
 pub async fn drive<W: World>(
     app: Arc<App<W>>,
     poll: Duration,
+    heads: Arc<Notify>,
     stop: CancellationToken,
 ) -> Result<(), engine::Error> {
+    let mut told = Told::default();
     loop {
         match app.engine.quiesce().await {
             Ok(_) => {}
@@ -22,24 +30,53 @@ pub async fn drive<W: World>(
                 return Err(fenced);
             }
             // The next pass is the retry; a poll apart, so that a lasting defect does not spin.
-            Err(error) => tracing::error!(error = %chain(&error), "a pass over the tasks failed"),
+            Err(error) => tracing::error!(error = %chain_of(&error), "a pass over the tasks failed"),
         }
+        told.tell(&app);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = app.wake.notified() => {}
+            () = heads.notified() => {}
             () = tokio::time::sleep(poll) => {}
         }
     }
 }
 
-/// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+/// What the log was told last, so that each change is said once.
+#[derive(Default)]
+struct Told {
+    hold: Option<Hold>,
+    stuck: Option<String>,
+    alarms: Vec<Alarm>,
+}
+
+impl Told {
+    fn tell<W: World>(&mut self, app: &App<W>) {
+        let status = app.engine.status();
+        // Epochs in a hold move on; its kind is what changes.
+        let kind = |hold: &Option<Hold>| hold.as_ref().map(std::mem::discriminant);
+        if kind(&status.hold) != kind(&self.hold) {
+            match &status.hold {
+                Some(hold) => tracing::warn!(?hold, "nothing is started: the node only observes"),
+                None => tracing::warn!("the chain is seen again: the node goes on"),
+            }
+        }
+        self.hold = status.hold;
+        let stuck = status.follow.as_ref().map(ToString::to_string);
+        if stuck != self.stuck
+            && let Some(why) = &stuck
+        {
+            tracing::warn!(why, "the contract's events are not read further");
+        }
+        self.stuck = stuck;
+        let chain = app.engine.world().chain();
+        let now = alarms(&chain.endpoints(), chain.wanted());
+        let same = |a: &Alarm, b: &Alarm| {
+            std::mem::discriminant(a) == std::mem::discriminant(b) && a.endpoint() == b.endpoint()
+        };
+        for alarm in now.iter().filter(|alarm| !self.alarms.iter().any(|known| same(known, alarm))) {
+            tracing::warn!(?alarm, "an endpoint needs a look");
+        }
+        self.alarms = now;
     }
-    text
 }

@@ -25,14 +25,19 @@ pub enum KeyFileError {
     NoKey(PathBuf),
 }
 
-/// Reads the key.
-pub fn read(path: &Path) -> Result<Key, KeyFileError> {
+/// A secret in a file that only its owner can read, without blanks around it.
+pub fn secret(path: &Path) -> Result<String, KeyFileError> {
     let io = |source| KeyFileError::Io { path: path.to_owned(), source };
     let mode = fs::metadata(path).map_err(io)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Open(path.to_owned()));
     }
-    let text = fs::read_to_string(path).map_err(io)?;
+    Ok(fs::read_to_string(path).map_err(io)?.trim().to_owned())
+}
+
+/// Reads the key.
+pub fn read(path: &Path) -> Result<Key, KeyFileError> {
+    let text = secret(path)?;
     Key::from_hex(text.trim()).map_err(|_| KeyFileError::NoKey(path.to_owned()))
 }
 

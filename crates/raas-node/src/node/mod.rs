@@ -3,10 +3,26 @@
 //! [`start`] binds everything or nothing and gives a [`Handle`]; the first stop drains, the second ends at once.
 
 pub mod bootstrap;
+pub mod doctor;
 mod driver;
+mod endpoints;
+mod establish;
 mod key;
 mod real;
 mod start;
+mod waiting;
 
 pub use real::RealWorld;
 pub use start::{Handle, Options, StartError, start};
+
+/// An error with all its causes in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -2,22 +2,24 @@
 
 use super::bootstrap::{self, BootstrapError};
 use super::driver;
+use super::endpoints::{self, EndpointError};
+use super::establish::{Established, establish};
 use super::key::{self, KeyFileError};
 use super::real::{NodeClock, RealWorld};
+use super::waiting::{Door, Doors};
 use crate::api::{self, App};
 use crate::blocks::{LocalBytes, PieceStore};
-use crate::config::{Config, ConfigError, Network};
+use crate::config::{Config, ConfigError, EndpointSetting, Network};
 use crate::data;
 use crate::engine::{self, Engine};
 use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store};
-use axum::Router;
 use raas_clients::clock::{DevnetClock, WallClock};
 use raas_clients::evm::DealStatus;
-use raas_clients::filecoin::{Identity, IdentityError, LotusChain, identify};
+use raas_clients::filecoin::{Identity, IdentityError, LotusChain};
 use raas_clients::guard::Reach;
 use raas_clients::provider::{Mk12, Mk12Config};
-use raas_clients::rpc::{EndpointConfig, Limits, Pool, PoolError};
+use raas_clients::rpc::{EndpointConfig, Pool};
 use raas_clients::source::{FetchLimits, Fetcher};
 use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::cid::Commitment;
@@ -78,8 +80,8 @@ pub enum StartError {
         source: io::Error,
     },
     /// The endpoints cannot be used.
-    #[error("chain.endpoints: {0}")]
-    Pool(#[from] PoolError),
+    #[error("chain.endpoints")]
+    Endpoints(#[from] EndpointError),
     /// The network is not established.
     #[error("chain.endpoints")]
     Identity(#[from] IdentityError),
@@ -169,15 +171,23 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         (bind("listen.admin", config.listen.admin).await?, bind("listen.data", config.listen.data).await?);
     let data_address = local("listen.data", config.listen.data, &data)?;
     let public_url = config.listen.public_url.clone().unwrap_or_else(|| format!("http://{data_address}"));
-    let pool = pool(config, &network, options)?;
-    let identity = identified(&pool, &network).await?;
-    let devnet = bootstrap::is_devnet(&pool).await;
+    let admin_address = local("listen.admin", config.listen.admin, &admin)?;
+    let settings_of_endpoints = match &options.devnet_rpc {
+        Some(url) => vec![EndpointSetting::Url(url.clone())],
+        None => endpoints::settings(config, &network),
+    };
+    let pool = endpoints::pool(config, &settings_of_endpoints)?;
     let data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     #[expect(clippy::disallowed_methods, reason = "the id of a new store, where none is given")]
     let new_id = options.reproducible.unwrap_or_else(rand::random);
     let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
-    store.bind_network(&identity.network_name, &identity.genesis_cid).await?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let doors = Doors::new(&network.to_string());
+    tasks.spawn(serve(admin, doors.admin.clone(), stop.clone()));
+    tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
+    let Established { identity, devnet } = establish(&pool, &network, &store, &doors).await?;
     let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
     note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
     let mut settings = config.settings(public_url)?;
@@ -206,14 +216,19 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         upload_max_bytes: payload_max(config),
         devnet,
     });
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let admin_address = local("listen.admin", config.listen.admin, &admin)?;
-    tasks.spawn(serve(admin, api::router(Arc::clone(&app)), stop.clone()));
-    tasks.spawn(serve(data, data::router(Arc::clone(&app)), stop.clone()));
+    doors.admin.open(api::router(Arc::clone(&app)));
+    doors.data.open(data::router(Arc::clone(&app)));
     if !options.stepped {
         let poll = if devnet { DEVNET_POLL } else { Duration::from_millis(config.chain.poll_ms.max(100)) };
-        tasks.spawn(driver::drive(Arc::clone(&app), poll, stop.clone()));
+        tasks.spawn(driver::drive(Arc::clone(&app), poll, pool.heads(), stop.clone()));
+        let (listened, stopped) = (pool.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = listened.listen() => {}
+                () = stopped.cancelled() => {}
+            }
+            Ok(())
+        });
     }
     Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
 }
@@ -229,8 +244,9 @@ async fn note_strays(store: &Store, kept: Vec<Commitment>) -> Result<(), store::
     Ok(())
 }
 
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), engine::Error> {
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Result<(), engine::Error> {
+    let served =
+        axum::serve(listener, door.router()).with_graceful_shutdown(async move { stop.cancelled().await });
     if let Err(error) = served.await {
         tracing::error!(%error, "a listener ended");
     }
@@ -252,35 +268,6 @@ fn holder() -> String {
 
 fn payload_max(config: &Config) -> u64 {
     config.sources.fetch_max_gib.unwrap_or(PAYLOAD_MAX_GIB).saturating_mul(1 << 30)
-}
-
-fn pool(config: &Config, network: &Network, options: &Options) -> Result<Pool, StartError> {
-    let urls = match &options.devnet_rpc {
-        Some(url) => vec![url.clone()],
-        None if config.chain.endpoints.is_empty() => network.default_endpoints(),
-        None => config.chain.endpoints.clone(),
-    };
-    let endpoints: Result<Vec<EndpointConfig>, PoolError> = urls
-        .iter()
-        .map(|url| {
-            let parsed = url::Url::parse(url).map_err(|_| PoolError::NotHttp(url.clone()))?;
-            Ok(EndpointConfig::new(parsed))
-        })
-        .collect();
-    Ok(Pool::new(&endpoints?, Limits::default(), config.chain.agree as usize)?)
-}
-
-async fn identified(pool: &Pool, network: &Network) -> Result<Identity, StartError> {
-    let identity = identify(pool).await?;
-    match network.chain_id() {
-        Some(wanted) if wanted != identity.chain_id => Err(StartError::OtherNetwork {
-            network: network.to_string(),
-            wanted,
-            found: identity.chain_id,
-            name: identity.network_name,
-        }),
-        _ => Ok(identity),
-    }
 }
 
 fn wallet(config: &Config, pool: &Pool, identity: &Identity, devnet: bool) -> Result<KeyWallet, StartError> {
@@ -306,6 +293,7 @@ async fn contract_at(
         Some(address) => Ok(Some(ContractAt {
             address: address.to_ascii_lowercase(),
             from_block: Epoch(config.contract.from_block.unwrap_or(0)),
+            skip_to: config.contract.skip_to_block.map(Epoch),
         })),
         None if devnet => Ok(Some(bootstrap::contract(pool, wallet, store).await?)),
         None => Ok(None),
@@ -337,7 +325,7 @@ async fn world(
     let clock = if devnet {
         let urls = match (&options.devnet_rpc, network) {
             (Some(url), _) | (None, Network::Url(url)) => url.clone(),
-            _ => config.chain.endpoints.first().cloned().unwrap_or_default(),
+            _ => config.chain.endpoints.first().map(|first| first.url().to_owned()).unwrap_or_default(),
         };
         let url = url::Url::parse(&urls).map_err(|error| client(&error))?;
         NodeClock::Devnet(

@@ -41,13 +41,14 @@ impl Store {
     }
 }
 
-/// Binds the request to the job whose own transaction submitted it, if that is so.
+/// Binds the request to the job whose own transaction submitted it, if that is so. A request that was read by view has
+/// no transaction; it binds to the first job whose registration is under way for its CID.
 async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
     let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
     let own: Option<(i64, i64)> = sqlx::query_as(
         "SELECT j.id, j.holding FROM tx_signed s JOIN tx t ON t.id = s.tx JOIN job j ON j.id = t.job
          JOIN holding h ON h.id = j.holding
-         WHERE LOWER(s.hash) = LOWER($1) AND j.request IS NULL AND h.cid = $2
+         WHERE (LOWER(s.hash) = LOWER($1) OR $1 = '') AND j.request IS NULL AND h.cid = $2
          AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $4) ORDER BY j.id",
     )
     .bind(transaction)

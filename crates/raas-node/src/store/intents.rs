@@ -5,18 +5,19 @@
 
 use raas_core::cid::Commitment;
 use raas_core::ids::{DealId, HoldingId, OrderId, RequestId};
+use raas_core::machine::order::{self, Event};
 use raas_core::order::{Cause, Order, OrderState, SlotRef};
 use raas_core::plan::{Action, Reason};
 use raas_core::ports::TxIntent;
 use raas_core::units::{AttoFil, Epoch};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use std::collections::BTreeSet;
 
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
 use super::orders::{decode_order, order_columns};
-use super::schema::int;
+use super::schema::{ORDER_STATE, int};
 use super::types::{Committed, Refusal, StepKind};
 use super::{holdings, orders, places, steps, txs};
 
@@ -55,7 +56,16 @@ impl Store {
 impl Commit {
     async fn one(&mut self, connection: &mut SqliteConnection, action: &Action) -> Result<Committed, Error> {
         match action {
-            Action::Order { .. } => self.order(connection, action).await,
+            Action::Order { .. } => {
+                // A refusal leaves nothing of what making room for the order has changed.
+                let mut savepoint = connection.begin().await?;
+                let done = self.order(&mut savepoint, action).await?;
+                match done {
+                    Committed::Ordered(_) => savepoint.commit().await?,
+                    _ => savepoint.rollback().await?,
+                }
+                Ok(done)
+            }
             Action::Fill { slot, spare } => self.fill(connection, *slot, *spare).await,
             Action::Attest { holding, request, order, deal } => {
                 self.attest(connection, *holding, *request, *order, *deal).await
@@ -101,6 +111,11 @@ impl Commit {
             state: OrderState::Planned,
         };
         let Some(first) = slots.first() else { return Ok(Committed::Refused(Refusal::Changed)) };
+        if let Cause::Hedge { silent, .. } = cause
+            && !stand_aside(connection, *silent).await?
+        {
+            return Ok(Committed::Refused(Refusal::Changed));
+        }
         if let Some(refusal) = refuse_order(connection, slots, &order).await? {
             return Ok(Committed::Refused(refusal));
         }
@@ -153,7 +168,12 @@ impl Commit {
         if !places.is_empty() {
             return Ok(Committed::Refused(Refusal::Changed));
         }
-        if places::occupancy(connection, slot, order.piece).await?.is_taken() {
+        let place = places::occupancy(connection, slot, order.piece).await?;
+        let succeeds = match order.cause.succeeds() {
+            Some(of) => places::is_active_in(connection, of, slot).await?,
+            None => false,
+        };
+        if place.occupying > 0 || place.active >= LIVE_GENERATIONS_MAX || (place.is_taken() && !succeeds) {
             return Ok(Committed::Refused(Refusal::SlotTaken));
         }
         places::enter(connection, spare, slot, order.piece, &order.state).await?;
@@ -267,7 +287,7 @@ async fn refuse_order(
 async fn is_overtaken(connection: &mut SqliteConnection, order: &Order) -> Result<bool, Error> {
     let (of, states): (OrderId, &[&str]) = match order.cause {
         Cause::Replicate => return Ok(false),
-        Cause::Renew { of } => (of, &["active"]),
+        Cause::Renew { of } | Cause::Hedge { of, .. } => (of, &["active"]),
         Cause::Repair { of } => (of, &["active", "lost"]),
         // Copies are adopted by rounds, never bought.
         Cause::Adopt => return Ok(true),
@@ -291,6 +311,18 @@ async fn has_piece(
             .fetch_one(connection)
             .await?;
     Ok(count > 0)
+}
+
+/// The accepted order `silent` leaves its place to the one that hedges it, and is watched. False when it is
+/// not accepted any more: it is published by now, or over.
+async fn stand_aside(connection: &mut SqliteConnection, silent: OrderId) -> Result<bool, Error> {
+    let row: Option<(i64, String)> = sqlx::query_as("SELECT version, state FROM orders WHERE id = $1")
+        .bind(int("order", silent.0)?)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some((version, state)) = row else { return Ok(false) };
+    let Ok((state, _)) = order::next(&ORDER_STATE.decode(&state)?, &Event::Hedged) else { return Ok(false) };
+    Ok(orders::write_state(connection, silent, version, &state).await?.is_some())
 }
 
 /// Gives up an order of which nothing has left the node.

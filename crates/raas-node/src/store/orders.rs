@@ -83,7 +83,7 @@ impl Store {
     /// How many orders are on their way to each provider and not seen published.
     pub async fn under_way(&self) -> Result<BTreeMap<ProviderId, u32>, Error> {
         let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT provider, COUNT(*) FROM orders WHERE reserves = 1 AND state_name <> 'rejected_watched'
+            "SELECT provider, COUNT(*) FROM orders WHERE reserves = 1 AND state_name NOT IN ('rejected_watched', 'hedged')
              GROUP BY provider",
         )
         .fetch_all(&mut *self.read().await?)
@@ -354,7 +354,7 @@ async fn claim_deal(
 }
 
 /// Takes an order out of its places.
-pub(super) async fn to_spares(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
+async fn to_spares(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
     let places = places::of_order(connection, order).await?;
     if places::leave(connection, order).await? {
         let holding = places.first().map(|slot| slot.holding);

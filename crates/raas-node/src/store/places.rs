@@ -116,12 +116,30 @@ pub(super) async fn of_order(
     rows.into_iter().map(slot_ref).collect()
 }
 
+/// Whether `order` is an active replica in `slot`.
+pub(super) async fn is_active_in(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    slot: SlotRef,
+) -> Result<bool, Error> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM order_slot
+         WHERE order_id = $1 AND holding = $2 AND slot = $3 AND phase = 'active'",
+    )
+    .bind(int("order", order.0)?)
+    .bind(int("holding", slot.holding.0)?)
+    .bind(i64::from(slot.index))
+    .fetch_one(connection)
+    .await?;
+    Ok(count > 0)
+}
+
 pub(super) fn slot_ref((holding, slot): (i64, i64)) -> Result<SlotRef, Error> {
     Ok(SlotRef { holding: HoldingId(uint("holding", holding)?), index: small("slot", slot)? })
 }
 
-/// Carries an order's new state into its places. Of closed generations only the last of a place stays in
-/// sight of the rules.
+/// Carries an order's new state into its places. Of closed generations only the last of a place and the last
+/// that was lost or ended stay in sight of the rules.
 pub(super) async fn follow(
     connection: &mut SqliteConnection,
     order: OrderId,
@@ -135,10 +153,13 @@ pub(super) async fn follow(
         .await?;
     if state.is_closed() {
         sqlx::query(
-            "UPDATE order_slot SET kept = CASE WHEN generation < (
+            "UPDATE order_slot SET kept = (generation IN (
                  SELECT MAX(l.generation) FROM order_slot l WHERE l.holding = order_slot.holding
                  AND l.piece = order_slot.piece AND l.slot = order_slot.slot AND l.phase = 'closed'
-             ) THEN 0 ELSE 1 END
+                 UNION ALL SELECT COALESCE(MAX(g.generation), -1) FROM order_slot g
+                 JOIN orders o ON o.id = g.order_id AND o.state_name IN ('lost', 'ended')
+                 WHERE g.holding = order_slot.holding AND g.piece = order_slot.piece
+                 AND g.slot = order_slot.slot))
              WHERE phase = 'closed' AND (holding, piece, slot) IN (
                  SELECT m.holding, m.piece, m.slot FROM order_slot m WHERE m.order_id = $1)",
         )
@@ -149,13 +170,15 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Whether a place of `order` is taken by another one that is on its way, or by two active replicas: then
-/// `order`, which was given up on and turns out to be published after all, has no place there any more.
+/// Whether a place of `order` is taken by another one that is on its way, by an active replica that came after
+/// it, or by two active ones: then `order`, which was given up on and turns out to be published after all, has
+/// no place there any more.
 pub(super) async fn is_superseded(connection: &mut SqliteConnection, order: OrderId) -> Result<bool, Error> {
     let full: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM order_slot m WHERE m.order_id = $1 AND (
              EXISTS (SELECT 1 FROM order_slot x WHERE x.holding = m.holding AND x.piece = m.piece
-                     AND x.slot = m.slot AND x.order_id <> m.order_id AND x.phase = 'occupying')
+                     AND x.slot = m.slot AND x.order_id <> m.order_id AND (x.phase = 'occupying'
+                     OR (x.phase = 'active' AND x.generation > m.generation)))
              OR (SELECT COUNT(*) FROM order_slot x WHERE x.holding = m.holding AND x.piece = m.piece
                  AND x.slot = m.slot AND x.order_id <> m.order_id AND x.phase = 'active') >= 2)",
     )

@@ -39,10 +39,6 @@ impl Store {
         if before.and_then(|(_, hold)| hold) != report.hold {
             log(&mut tx, None, None, &Happened::HoldChanged { hold: report.hold }).await?;
         }
-        // Places are left before states change, since a late publication may occupy again.
-        for order in &report.to_spares {
-            orders::to_spares(&mut tx, *order).await?;
-        }
         let mut skipped = Vec::new();
         for (order, version, state) in &report.orders {
             if orders::write_state(&mut tx, *order, *version, state).await?.is_none() {

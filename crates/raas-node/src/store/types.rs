@@ -250,8 +250,6 @@ pub struct RoundReport {
     pub views: Vec<(ProviderId, ProviderView)>,
     /// Providers' troubles as they stand now, where they changed.
     pub troubles: Vec<Trouble>,
-    /// Orders that leave their slot and become spares, since it has a newer one.
-    pub to_spares: Vec<OrderId>,
     /// Copies found.
     pub adopted: Vec<Adopted>,
     /// Sightings whose state changed: (cid, deal, state).

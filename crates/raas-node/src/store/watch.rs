@@ -179,6 +179,18 @@ impl Store {
         self.holdings_by_id(&holdings?).await
     }
 
+    /// Lists read before `block` are read again: one that was read before a gap in the events may lack what was
+    /// completed in it.
+    pub async fn forget_lists(&self, block: Epoch) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE holding SET listed_at = NULL WHERE listed_at < $1")
+            .bind(block.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Notes that the contract's list for a holding was read at `block`.
     pub async fn set_listed(&self, holding: HoldingId, block: Epoch) -> Result<(), Error> {
         let mut tx = self.write().await?;

@@ -46,8 +46,8 @@ impl Changes {
         Ok(())
     }
 
-    /// A rejected proposal that was published all the same takes its slot back, if its successor has not been
-    /// signed yet.
+    /// A rejected or hedged proposal that was published all the same takes its slot back, if what was ordered in its
+    /// stead has not been signed yet.
     pub(crate) fn cancel_unsigned_beside_late(&mut self) -> Result<(), Error> {
         let late: Vec<SlotRef> = self.late().flat_map(|stored| stored.slots.iter().copied()).collect();
         let beside: Vec<OrderId> = self
@@ -60,10 +60,10 @@ impl Changes {
         beside.into_iter().try_for_each(|id| self.step(id, &Event::Cancel))
     }
 
-    /// Rejected proposals that are on chain now.
-    pub(crate) fn late(&self) -> impl Iterator<Item = &StoredOrder> {
+    /// Proposals whose place may have moved on and that are on chain now.
+    fn late(&self) -> impl Iterator<Item = &StoredOrder> {
         self.loaded.values().filter(|stored| {
-            matches!(stored.order.state, OrderState::RejectedWatched(_))
+            stored.order.state.is_watched()
                 && matches!(self.state_of(stored), OrderState::Published(_) | OrderState::Active(_))
         })
     }

@@ -1,5 +1,8 @@
 //! Follow: reads the contract's events up to the finalized block, each exactly once, and turns requests into
 //! jobs in the transaction that moves the cursor.
+//!
+//! The cursor moves only over what a second witness vouches for. Where blocks are older than every endpoint keeps,
+//! our own contract's views make up for the logs; for another contract that is for the admin to settle.
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
@@ -7,16 +10,69 @@ use crate::settings::ContractAt;
 use crate::store::{Attempt, JobSource, NewJob};
 use crate::world::World;
 use raas_core::cid::DataCid;
-use raas_core::machine::cursor::{self, Effect, Event, State};
-use raas_core::observation::Round;
+use raas_core::ids::RequestId;
+use raas_core::machine::cursor::{self, Doubt, Effect, Event, State};
+use raas_core::observation::{NotSeen, Round};
 use raas_core::policy::{Duties, Policy, REPLICAS_MAX, Replicas};
-use raas_core::ports::{Contract, ContractWindow, Now, RequestSeen};
+use raas_core::ports::{Contract, ContractWindow, Now, RequestSeen, Witness};
 use raas_core::units::{Epoch, Epochs};
+use serde::Serialize;
 
 /// Blocks asked for at once; below every endpoint's known limit.
 const WINDOW_BLOCKS: i64 = 2_000;
 /// Windows read in one pass, so that catching up does not starve the rest of the loop.
 const WINDOWS_PER_PASS: u32 = 50;
+/// Requests read by view in one pass of calls.
+const VIEWS_AT_ONCE: u64 = 100;
+
+/// Why following went no further.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Stuck {
+    /// No endpoint answered for these blocks; later one will.
+    Unread {
+        /// First block.
+        from: Epoch,
+        /// Last block.
+        to: Epoch,
+        /// In words.
+        why: String,
+    },
+    /// An answer is not believed; it is asked for again.
+    Doubted {
+        /// First block.
+        from: Epoch,
+        /// Last block.
+        to: Epoch,
+        /// In words.
+        why: String,
+    },
+    /// Every endpoint that answers keeps no blocks so old, and the contract has no views that tell the requests.
+    Gap {
+        /// First block.
+        from: Epoch,
+        /// Last block.
+        to: Epoch,
+        /// What to do.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Stuck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unread { from, to, why } => {
+                write!(f, "events of blocks {from} to {to} could not be read: {why}")
+            }
+            Self::Doubted { from, to, why } => {
+                write!(f, "events of blocks {from} to {to} are not believed: {why}")
+            }
+            Self::Gap { from, to, why } => {
+                write!(f, "events of blocks {from} to {to} are older than every endpoint keeps: {why}")
+            }
+        }
+    }
+}
 
 /// What following did.
 #[derive(Debug, Default)]
@@ -24,7 +80,7 @@ pub struct Followed {
     /// Whether a job or a completion was applied.
     pub changed: bool,
     /// Why it went no further, if so.
-    pub waits: Option<String>,
+    pub stuck: Option<Stuck>,
 }
 
 /// Reads windows until the finalized block, or until one cannot be believed.
@@ -34,35 +90,117 @@ pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Re
         return Ok(followed);
     };
     let mut state = cursor_of(engine, at).await?;
+    // A window that was not believed is read again up to here.
+    let mut until: Option<Epoch> = None;
     for _ in 0..WINDOWS_PER_PASS {
         if state.next_block > round.eth_block {
             return Ok(followed);
         }
-        let (from, to) =
-            (state.next_block, Epoch((state.next_block.0 + WINDOW_BLOCKS - 1).min(round.eth_block.0)));
-        let read = failpoint::around("follow.window", contract.window(from, to)).await;
-        let window = match read {
-            Ok(window) => window,
+        let from = state.next_block;
+        let last = Epoch((from.0 + WINDOW_BLOCKS - 1).min(round.eth_block.0));
+        let to = until.take().map_or(last, |until| until.min(last));
+        let window = match failpoint::around("follow.window", contract.window(round, from, to)).await {
+            Ok(window) => Read { inner: window, by_view: false },
+            Err(NotSeen::MissingState) => match recover(engine, at, round, state, now).await? {
+                Ok(recovered) => recovered,
+                Err(stuck) => {
+                    followed.stuck = Some(stuck);
+                    return Ok(followed);
+                }
+            },
             Err(why) => {
-                followed.waits = Some(format!("events of blocks {from} to {to} could not be read: {why:?}"));
+                followed.stuck = Some(Stuck::Unread { from, to, why: format!("{why:?}") });
                 return Ok(followed);
             }
         };
-        match believe(state, from, to, &window)? {
+        let to = if window.by_view { round.eth_block } else { to };
+        match believe(state, from, to, &window.inner)? {
             Ok((after, requests)) => {
-                let changed = !requests.is_empty() || !window.completions.is_empty();
-                apply(engine, at, after, requests, &window, now).await?;
+                note_unexplained(&window.inner);
+                let changed = !requests.is_empty() || !window.inner.completions.is_empty();
+                apply(engine, at, after, requests, &window.inner, now).await?;
                 followed.changed |= changed;
                 state = after;
             }
-            Err(doubt) => {
-                followed.waits = Some(doubt);
+            Err((smaller, _)) if smaller < to => until = Some(smaller),
+            Err((_, why)) => {
+                followed.stuck = Some(Stuck::Doubted { from, to, why: why.to_string() });
                 return Ok(followed);
             }
         }
     }
     followed.changed = true;
     Ok(followed)
+}
+
+/// A window, or what the contract's views tell instead of one.
+struct Read {
+    inner: ContractWindow,
+    by_view: bool,
+}
+
+/// What stands in for logs that nobody keeps any more: the views of a contract that has them, else the admin's word.
+async fn recover<W: World>(
+    engine: &Engine<W>,
+    at: &ContractAt,
+    round: &Round,
+    state: State,
+    now: Now,
+) -> Result<Result<Read, Stuck>, Error> {
+    let Some(contract) = engine.world.contract() else { return Err(no_contract()) };
+    let (from, to) = (state.next_block, round.eth_block);
+    let unread = |why: NotSeen| Stuck::Unread { from, to, why: format!("{why:?}") };
+    let count = match contract.request_count(to).await {
+        Ok(count) => count,
+        Err(why) => return Ok(Err(unread(why))),
+    };
+    let mut requests = Some(Vec::new());
+    let mut next = state.highest_request.saturating_add(1);
+    while let (Some(known), Some(count)) = (&mut requests, count)
+        && next <= count
+    {
+        let last = next.saturating_add(VIEWS_AT_ONCE - 1).min(count);
+        match contract.requests_by_view(RequestId(next), RequestId(last), to).await {
+            Ok(Some(page)) => known.extend(page),
+            Ok(None) => requests = None,
+            Err(why) => return Ok(Err(unread(why))),
+        }
+        next = last.saturating_add(1);
+    }
+    if let (Some(requests), Some(_)) = (requests, count) {
+        tracing::warn!(%from, %to, requests = requests.len(), "no endpoint keeps these logs; the contract's views tell");
+        // Completions are in the lists, which are read anew for every holding.
+        engine.store.forget_lists(to).await?;
+        let inner =
+            ContractWindow { requests, request_count: count, witness: Witness::State, ..Default::default() };
+        return Ok(Ok(Read { inner, by_view: true }));
+    }
+    if let Some(skip) = at.skip_to.filter(|skip| *skip >= from && *skip < to) {
+        tracing::warn!(%from, to = %skip, "blocks are left out by contract.skip_to_block");
+        let after = State { next_block: Epoch(skip.0 + 1), ..state };
+        apply(engine, at, after, Vec::new(), &ContractWindow::default(), now).await?;
+        return Ok(Err(Stuck::Unread {
+            from,
+            to: skip,
+            why: "left out by contract.skip_to_block".to_owned(),
+        }));
+    }
+    let why =
+        "this contract has no views that tell its requests: add an endpoint that keeps the whole history to \
+               chain.endpoints, or set contract.skip_to_block to go on without them"
+            .to_owned();
+    Ok(Err(Stuck::Gap { from, to, why }))
+}
+
+fn no_contract() -> Error {
+    Error::Unreadable { what: "contract", why: "it is not configured".to_owned() }
+}
+
+fn note_unexplained(window: &ContractWindow) {
+    if let [first, ..] = window.unexplained.as_slice() {
+        let blocks = window.unexplained.len();
+        tracing::warn!(%first, blocks, "the contract changed, but no log of it tells how");
+    }
 }
 
 async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
@@ -73,14 +211,15 @@ async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<Stat
     }
 }
 
-/// A cursor and the requests it newly covers, or why the answer is not believed.
-type Believed = Result<(State, Vec<RequestSeen>), String>;
+/// A cursor and the requests it newly covers, or up to where to read again and why.
+type Believed = Result<(State, Vec<RequestSeen>), (Epoch, Doubt)>;
 
 fn believe(state: State, from: Epoch, to: Epoch, window: &ContractWindow) -> Result<Believed, Error> {
     let event = Event::WindowRead {
         from,
         to,
         request_count_at_to: window.request_count,
+        witnessed: window.witness != Witness::None,
         events: window.requests.iter().map(|seen| (seen.request, seen.clone())).collect(),
     };
     let (after, effects) = cursor::next(&state, &event)
@@ -89,9 +228,7 @@ fn believe(state: State, from: Epoch, to: Epoch, window: &ContractWindow) -> Res
     for effect in effects {
         match effect {
             Effect::Apply(_, seen) => requests.push(seen),
-            Effect::Reread { why, .. } => {
-                return Ok(Err(format!("events of blocks {from} to {to} are not believed: {why}")));
-            }
+            Effect::Reread { to, why, .. } => return Ok(Err((to, why))),
         }
     }
     Ok(Ok((after, requests)))

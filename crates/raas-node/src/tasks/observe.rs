@@ -16,8 +16,9 @@ use raas_core::health::{Health, LossReason};
 use raas_core::ids::{DealId, OrderId, ProviderId};
 use raas_core::observation::{ProviderView, Round};
 use raas_core::order::OrderState;
-use raas_core::ports::{Chain, DealChange, DealEvent, Now};
+use raas_core::ports::{Chain, DealChange, DealEvent, Look, Now};
 use raas_core::units::{Epoch, Epochs};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A provider that took an order and let it lapse is passed over for this long: a week, since each such try
@@ -39,15 +40,23 @@ pub struct Seen {
 /// Pins, reads, judges and stores one round.
 pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: Now) -> Result<Seen, Error> {
     let last = engine.store.last_round().await?.map(|(round, _)| round);
-    let Ok(pin) = engine.world.chain().pin().await else {
-        return Ok(Seen { round: last, hold: Some(Hold::NoEndpoint), changed: false });
+    let look = Look {
+        expected: Some(now.epoch),
+        last: last.as_ref().map(|round| (round.tipset.clone(), round.height)),
     };
-    let went_back = last.as_ref().is_some_and(|before| {
-        pin.round.height < before.height
-            || (pin.round.height == before.height && pin.round.tipset != before.tipset)
+    let pin = match engine.world.chain().pin(&look).await {
+        Ok(pin) => pin,
+        Err(hold) => return Ok(Seen { round: last, hold: Some(hold), changed: false }),
+    };
+    let went_back = last.as_ref().and_then(|before| match pin.round.height.cmp(&before.height) {
+        Ordering::Less => Some(Hold::Behind { finalized: pin.round.height, seen: before.height }),
+        Ordering::Equal => {
+            (pin.round.tipset != before.tipset).then_some(Hold::Rewritten { height: before.height })
+        }
+        Ordering::Greater => None,
     });
-    let hold = gate::judge(pin.round.head, now.epoch, pin.round.agreed, pin.wanted)
-        .or_else(|| went_back.then_some(Hold::Contradiction));
+    let round = &pin.round;
+    let hold = gate::judge(round.head, round.height, now.epoch, round.agreed, pin.wanted).or(went_back);
     if hold.is_some() {
         return Ok(Seen { round: Some(pin.round), hold, changed: false });
     }
@@ -185,7 +194,6 @@ async fn store<W: World>(
     let report = RoundReport {
         round: round.clone(),
         hold: None,
-        to_spares: crowded(engine, changes).await?,
         orders,
         health,
         troubles: troubles(index, before, changes),
@@ -277,23 +285,4 @@ async fn note_lapses<W: World>(engine: &Engine<W>, changes: &Changes, round: &Ro
         engine.store.provider_failed(provider, why, until).await?;
     }
     Ok(())
-}
-
-/// Late publications whose slot has moved on: they stay as spares.
-async fn crowded<W: World>(engine: &Engine<W>, changes: &Changes) -> Result<Vec<OrderId>, Error> {
-    let mut crowded = Vec::new();
-    for late in changes.late() {
-        let others = engine.store.orders_of_holding(late.holding).await?;
-        let is_taken = others.iter().any(|other| {
-            let state =
-                changes.stored(other.order.id).map_or(&other.order.state, |known| changes.state_of(known));
-            other.order.id != late.order.id
-                && (state.occupies() || state.is_active())
-                && other.slots.iter().any(|slot| late.slots.contains(slot))
-        });
-        if is_taken {
-            crowded.push(late.order.id);
-        }
-    }
-    Ok(crowded)
 }

@@ -2,12 +2,14 @@
 
 use crate::shared::{Rpc, Shared};
 use raas_core::cid::Commitment;
-use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
+use raas_core::gate::Hold;
+use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, RequestId, SectorNumber};
 use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
 };
 use raas_core::ports::{
-    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealChange, DealEvent, Now, Pin,
+    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealChange, DealEvent, Look, Now,
+    Pin, RequestSeen,
 };
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{Address, Label, from_cbor};
@@ -91,13 +93,13 @@ impl SimChain {
 }
 
 impl Chain for SimChain {
-    async fn pin(&self) -> Result<Pin, NotSeen> {
-        let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+    async fn pin(&self, _look: &Look) -> Result<Pin, Hold> {
+        let head = self.shared.head().ok_or(Hold::NoEndpoint)?;
         let world = self.shared.world();
         let chain = world.chain();
         let lag = world.config().finality_lag;
         let height = chain.at_or_before(head - lag);
-        let tipset = chain.tipset(height).map_err(|_| NotSeen::MissingState)?;
+        let tipset = chain.tipset(height).map_err(|_| Hold::NoEndpoint)?;
         let key: Vec<String> = tipset.key.iter().map(ToString::to_string).collect();
         let round = Round {
             tipset: key.join(","),
@@ -259,7 +261,20 @@ impl Clock for SimClock {
 pub enum NoContract {}
 
 impl Contract for NoContract {
-    async fn window(&self, _from: Epoch, _to: Epoch) -> Result<ContractWindow, NotSeen> {
+    async fn window(&self, _round: &Round, _from: Epoch, _to: Epoch) -> Result<ContractWindow, NotSeen> {
+        match *self {}
+    }
+
+    async fn requests_by_view(
+        &self,
+        _from: RequestId,
+        _to: RequestId,
+        _block: Epoch,
+    ) -> Result<Option<Vec<RequestSeen>>, NotSeen> {
+        match *self {}
+    }
+
+    async fn request_count(&self, _block: Epoch) -> Result<Option<u64>, NotSeen> {
         match *self {}
     }
 

@@ -13,12 +13,15 @@ pub struct Asked {
     pub repair_after: i64,
     pub renewal_window: i64,
     pub finality_lag: i64,
+    /// The accepted, silent renewal of a last copy may get one more order beside it after so many epochs.
+    pub hedge_after: i64,
     pub budget: AttoFil,
 }
 
 #[derive(Clone, Debug)]
 struct Copy {
     proposal: String,
+    proposed: i64,
     provider: u64,
     operator: u64,
     start: i64,
@@ -26,8 +29,12 @@ struct Copy {
     refused: bool,
     /// A successor was ordered for it: when it recovers it is one too many, and none is missing when it goes.
     replaced: bool,
+    /// One more was ordered beside it: it is not waited for any more, and if it comes all the same, it is a spare.
+    hedged: bool,
     deal: Option<u64>,
+    published: Option<i64>,
     sector: Option<u64>,
+    activated: Option<i64>,
     /// When the chain lost it: terminated, never activated.
     gone: Option<i64>,
 }
@@ -105,14 +112,18 @@ impl Judge {
                     .ok_or("an unknown provider")?;
                 let copy = Copy {
                     proposal: proposal_cid.clone(),
+                    proposed: epoch,
                     provider: provider.number(),
                     operator,
                     start: *start_epoch,
                     end: *end_epoch,
                     refused: !accepted,
                     replaced: false,
+                    hedged: false,
                     deal: None,
+                    published: None,
                     sector: None,
+                    activated: None,
                     gone: None,
                 };
                 self.proposed(epoch, piece_cid, copy)
@@ -131,6 +142,7 @@ impl Judge {
                 }
                 let Some(copy) = self.copy(piece_cid, proposal_cid) else { return Ok(()) };
                 copy.deal = Some(deal_id.0);
+                copy.published = Some(epoch);
                 if copy.refused {
                     self.met.push("refused and published all the same");
                 }
@@ -142,7 +154,10 @@ impl Judge {
                 Ok(())
             }
             Fact::Activated { deal_id, piece_cid, sector, .. } => {
-                self.on_deal(piece_cid, deal_id.0, |copy| copy.sector = Some(sector.0));
+                self.on_deal(piece_cid, deal_id.0, |copy| {
+                    copy.sector = Some(sector.0);
+                    copy.activated = Some(epoch);
+                });
                 Ok(())
             }
             Fact::Terminated { deal_id, piece_cid, .. } => {
@@ -196,6 +211,12 @@ impl Judge {
             return Ok(());
         }
         let others = known.clone();
+        let count = others.iter().filter(|copy| self.counts(copy, epoch)).count();
+        if count >= self.asked.target && self.hedges(piece, epoch) {
+            self.met.push("a last copy's renewal was hedged");
+            self.copies.entry(piece.to_owned()).or_default().push(new);
+            return Ok(());
+        }
         let standing: Vec<&Copy> = others.iter().filter(|copy| self.counts(copy, epoch)).collect();
         if standing.len() >= self.asked.target {
             return Err(format!(
@@ -234,7 +255,7 @@ impl Judge {
     fn counts(&self, copy: &Copy, epoch: i64) -> bool {
         let finalized = epoch - self.asked.finality_lag;
         // The place of a refused one may move on; if it is published all the same, it is a spare.
-        if copy.refused || copy.replaced {
+        if copy.refused || copy.replaced || copy.hedged {
             return false;
         }
         if copy.deal.is_none() {
@@ -250,6 +271,38 @@ impl Judge {
             return false;
         }
         self.faulty_for(copy, epoch).is_none_or(|length| length < self.asked.repair_after)
+    }
+
+    /// Whether an order beside those that stand hedges one of them, which is then remembered.
+    fn hedges(&mut self, piece: &str, epoch: i64) -> bool {
+        let finalized = epoch - self.asked.finality_lag;
+        let copies = self.copies.get(piece).map(Vec::as_slice).unwrap_or_default();
+        let proven = |copy: &&Copy| {
+            let faults = copy.sector.and_then(|sector| self.faults.get(&(copy.provider, sector)));
+            copy.activated.is_some_and(|at| at <= finalized)
+                && copy.gone.is_none_or(|gone| gone > finalized)
+                && copy.end > epoch
+                && faults
+                    .into_iter()
+                    .flatten()
+                    .all(|(from, to)| *from > finalized || to.is_some_and(|to| to <= finalized))
+        };
+        let mut operators: Vec<u64> = copies.iter().filter(proven).map(|copy| copy.operator).collect();
+        operators.sort_unstable();
+        operators.dedup();
+        let renews = copies
+            .iter()
+            .any(|copy| self.alive(copy, epoch) && copy.end - epoch <= self.asked.renewal_window);
+        let silent = copies.iter().position(|copy| {
+            let unseen = copy.published.is_none_or(|at| at >= finalized);
+            unseen && self.counts(copy, epoch) && epoch - copy.proposed >= self.asked.hedge_after
+        });
+        let (Some(silent), true, true) = (silent, renews, operators.len() <= 1) else { return false };
+        let copies = self.copies.get_mut(piece).map(Vec::as_mut_slice).unwrap_or_default();
+        copies.get_mut(silent).is_some_and(|copy| {
+            copy.hedged = true;
+            true
+        })
     }
 
     fn alive(&self, copy: &Copy, epoch: i64) -> bool {

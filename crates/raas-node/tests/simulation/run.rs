@@ -26,12 +26,16 @@ pub const MUST_MEET: &[&str] = &[
     "a suspect copy was repaired",
     "refused and published all the same",
     "the process died within an effect",
+    "a last copy's renewal was hedged",
 ];
 
+/// Copies in most runs, and in every fifth, where each copy is the last one.
 const TARGET: u32 = 3;
+const TARGET_ALONE: u32 = 1;
 const REPAIR_AFTER: i64 = 2_880;
 const RENEW_BEFORE: i64 = 43_200;
 const BUDGET: AttoFil = AttoFil::fil(500);
+const HEDGE_AFTER: i64 = 1_440;
 /// Epochs in which everything must be well again once the faults have ceased.
 const CALM: i64 = 60 * 2_880;
 /// Steps for which everything must have been well to end a run early.
@@ -46,6 +50,7 @@ struct Run {
     pieces: Vec<Commitment>,
     wake: NextWake,
     seed: u64,
+    target: u32,
     trace: bool,
 }
 
@@ -64,10 +69,10 @@ pub async fn history(seed: u64) -> Result<String, String> {
     Ok(hash)
 }
 
-fn policy(keep_local: KeepLocal) -> Policy {
+fn policy(target: u32, keep_local: KeepLocal) -> Policy {
     let epochs = |count| Epochs::new(count).expect("not negative");
     Policy {
-        replicas: Replicas { min: 2, target: TARGET, max: TARGET + 1 },
+        replicas: Replicas { min: target.min(2), target, max: target + 1 },
         renew_before: epochs(RENEW_BEFORE),
         repair_after: epochs(REPAIR_AFTER),
         duration: Epochs::days(180),
@@ -80,6 +85,7 @@ fn policy(keep_local: KeepLocal) -> Policy {
 
 impl Run {
     async fn new(seed: u64) -> Result<Self, String> {
+        let target = if seed % 5 == 4 { TARGET_ALONE } else { TARGET };
         let config = Config { seed, allow_private: true, ..Config::default() };
         let world = World::new(&config);
         let providers = world.miners().map(|(id, _)| id).collect();
@@ -91,7 +97,7 @@ impl Run {
         let store = Store::in_memory_with_id("simulation", id).await.map_err(|error| error.to_string())?;
         *ports.deals.store.lock().expect("not poisoned") = Some(store.clone());
         let settings = Settings {
-            default_policy: policy(KeepLocal::Always),
+            default_policy: policy(target, KeepLocal::Always),
             contract: None,
             providers,
             public_url: "http://127.0.0.1:1".to_owned(),
@@ -104,10 +110,11 @@ impl Run {
             concurrency: 1,
         };
         let asked = Asked {
-            target: TARGET as usize,
+            target: target as usize,
             repair_after: REPAIR_AFTER,
             renewal_window: RENEW_BEFORE,
             finality_lag: config.finality_lag,
+            hedge_after: HEDGE_AFTER,
             budget: BUDGET,
         };
         shared
@@ -124,6 +131,7 @@ impl Run {
             pieces: Vec::new(),
             wake: NextWake { epoch: None, on_round: true },
             seed,
+            target,
             trace: std::env::var("RAAS_SEED").is_ok(),
         };
         run.advance(30);
@@ -166,7 +174,7 @@ impl Run {
             owner: OwnerId::local(),
             cid,
             duties: Duties::ALL,
-            policy: policy(keep),
+            policy: policy(self.target, keep),
             source: JobSource::Upload,
             on_chain: None,
             at: self.shared.clock(),
@@ -440,7 +448,7 @@ impl Run {
         let count = |piece: &Commitment| self.judge.proven(&piece.to_string(), clock);
         self.pieces
             .iter()
-            .filter(|piece| count(piece) < TARGET as usize)
+            .filter(|piece| count(piece) < self.target as usize)
             .filter(|piece| count(piece) > 0 || self.shared.local().contains(piece))
             .copied()
             .collect()

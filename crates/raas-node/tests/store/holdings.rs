@@ -47,7 +47,7 @@ async fn open_jobs_make_the_strictest_policy_and_the_union_of_duties() {
 }
 
 #[tokio::test]
-async fn a_place_shows_what_is_not_closed_and_the_last_closed_one() {
+async fn a_place_shows_what_is_not_closed_the_last_closed_one_and_the_last_that_is_gone() {
     let store = store().await;
     let holding = held(&store, 1).await;
     let first = ordered(&store, holding, 0, 1, 1_000).await;
@@ -68,7 +68,7 @@ async fn a_place_shows_what_is_not_closed_and_the_last_closed_one() {
     let third = ordered(&store, holding, 0, 1, 1_002).await;
     assert_eq!(ids(&slots(&store, holding).await[0]), [second, third], "the first one is history");
     put(&store, third, OrderState::Cancelled).await;
-    assert_eq!(ids(&slots(&store, holding).await[0]), [third]);
+    assert_eq!(ids(&slots(&store, holding).await[0]), [second, third], "whose place the next one takes");
     assert_eq!(store.orders_of_holding(holding).await.unwrap().len(), 3, "history is kept");
 }
 

@@ -6,11 +6,12 @@ use crate::support::{
 };
 use raas_core::fleet::{Breaker, Trip};
 use raas_core::gate::Hold;
-use raas_core::health::Health;
+use raas_core::health::{Health, LossReason};
 use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId};
 use raas_core::order::{Cause, OrderState};
-use raas_core::units::Epoch;
-use raas_node::store::{Adopted, Committed, Happened, Sighting, SightingState, Store};
+use raas_core::plan::Action;
+use raas_core::units::{AttoFil, Epoch};
+use raas_node::store::{Adopted, Committed, Happened, Refusal, Sighting, SightingState, Store};
 
 fn published(deal: u64) -> OrderState {
     OrderState::Published(on_chain(deal, Health::Pending, 200))
@@ -139,16 +140,127 @@ async fn a_late_publication_keeps_a_place_that_nobody_took() {
     assert!(matches!(again, Committed::Refused(_)), "it occupies again");
 }
 
+/// A hedge: one more order for the place of an accepted one.
+fn hedge(holding: HoldingId, of: OrderId, silent: OrderId, provider: u64) -> Action {
+    order_action(holding, 0, 1, provider, Cause::Hedge { of, silent })
+}
+
+/// An old copy, its accepted and silent renewal, and the order that hedges it.
+async fn hedged(store: &Store) -> (HoldingId, OrderId, OrderId, OrderId) {
+    let holding = held(store, 1).await;
+    let old = ordered(store, holding, 0, 1, 1_000).await;
+    put(store, old, active(5)).await;
+    let renewal = order_action(holding, 0, 1, 1_000, Cause::Renew { of: old });
+    let Committed::Ordered(silent) = commit(store, renewal).await else { panic!("refused") };
+    put(store, silent, OrderState::Accepted(signed(silent, 1))).await;
+    let Committed::Ordered(hedge) = commit(store, hedge(holding, old, silent, 1_001)).await else {
+        panic!("refused")
+    };
+    (holding, old, silent, hedge)
+}
+
 #[tokio::test]
-async fn orders_leave_their_places_when_the_round_says_so() {
+async fn a_hedge_takes_the_place_of_the_silent_order_which_stays_reserved_and_in_sight() {
+    let store = store().await;
+    let (holding, old, silent, hedge) = hedged(&store).await;
+    assert_eq!(get(&store, silent).await.order.state, OrderState::Hedged(signed(silent, 1)));
+    assert_eq!(store.reserved().await.unwrap(), AttoFil(20_000), "both");
+    let view = store.holding(holding).await.unwrap().unwrap();
+    let slot = &view.pieces[0].slots[0];
+    let generations: Vec<OrderId> = slot.generations.iter().map(|order| order.id).collect();
+    assert_eq!(generations, [old, silent, hedge]);
+    assert_eq!(slot.occupying().map(|order| order.id), Some(hedge));
+    assert_eq!(slot.live(), 2);
+    let again = commit(&store, self::hedge(holding, old, silent, 1_002)).await;
+    assert_eq!(again, Committed::Refused(Refusal::SlotTaken), "run twice");
+}
+
+#[tokio::test]
+async fn a_refused_hedge_leaves_the_silent_order_as_it_was() {
     let store = store().await;
     let holding = held(&store, 1).await;
-    let order = ordered(&store, holding, 0, 1, 1_000).await;
-    put(&store, order, active(5)).await;
-    let mut report = report(200);
-    report.to_spares = vec![order];
-    for _ in 0..2 {
-        store.apply_round(&report).await.unwrap();
-        assert_eq!(spares(&store, holding).await, [order]);
+    let old = ordered(&store, holding, 0, 1, 1_000).await;
+    put(&store, old, active(5)).await;
+    let renewal = order_action(holding, 0, 1, 1_000, Cause::Renew { of: old });
+    let Committed::Ordered(silent) = commit(&store, renewal).await else { panic!("refused") };
+    let now = hedge(holding, old, silent, 1_001);
+    let changed = Committed::Refused(Refusal::Changed);
+    assert_eq!(commit(&store, now.clone()).await, changed, "nothing of it has left the node");
+    put(&store, silent, OrderState::Accepted(signed(silent, 1))).await;
+    let version = get(&store, silent).await.version;
+    let done = store.commit_intents(&[now.clone()], Epoch(100), 1_000, AttoFil(9_999)).await.unwrap();
+    assert!(matches!(done[..], [Committed::Refused(Refusal::Budget { .. })]), "{done:?}");
+    let stored = get(&store, silent).await;
+    assert_eq!((stored.order.state.name(), stored.version), ("accepted", version), "the money did not reach");
+    put(&store, silent, published(6)).await;
+    assert_eq!(commit(&store, now).await, changed, "it is published by now");
+}
+
+#[tokio::test]
+async fn a_silent_order_that_is_published_late_is_a_spare_while_its_hedge_stands() {
+    for stands in [published(7), active(7)] {
+        let store = store().await;
+        let (holding, old, silent, hedge) = hedged(&store).await;
+        put(&store, hedge, stands).await;
+        put(&store, old, OrderState::Ended(on_chain(5, Health::Ended, 900))).await;
+        put(&store, silent, published(6)).await;
+        put(&store, silent, active(6)).await;
+        assert_eq!(spares(&store, holding).await, [silent]);
+        assert_eq!(get(&store, hedge).await.slots, [slot(holding, 0)]);
+        assert_eq!(store.open_orders().await.unwrap().len(), 2, "both are adopted");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_order_that_is_published_late_keeps_its_place_when_its_hedge_is_over() {
+    let store = store().await;
+    let (holding, old, silent, hedge) = hedged(&store).await;
+    put(&store, hedge, OrderState::Expired).await;
+    put(&store, silent, published(6)).await;
+    assert!(spares(&store, holding).await.is_empty());
+    let renewal = order_action(holding, 0, 1, 1_002, Cause::Renew { of: old });
+    assert_eq!(commit(&store, renewal).await, Committed::Refused(Refusal::SlotTaken), "it occupies again");
+}
+
+#[tokio::test]
+async fn a_spare_bought_as_a_successor_comes_home_when_its_place_needs_one() {
+    let store = store().await;
+    let (holding, _, silent, hedge) = hedged(&store).await;
+    let home = Action::Fill { slot: slot(holding, 0), spare: silent };
+    put(&store, silent, active(6)).await;
+    assert_eq!(spares(&store, holding).await, [silent]);
+    assert_eq!(
+        commit(&store, home.clone()).await,
+        Committed::Refused(Refusal::SlotTaken),
+        "the hedge has it"
+    );
+    put(&store, hedge, OrderState::Expired).await;
+    assert_eq!(commit(&store, home.clone()).await, Committed::Filled);
+    assert_eq!(commit(&store, home).await, Committed::Refused(Refusal::Already));
+    let view = store.holding(holding).await.unwrap().unwrap();
+    assert_eq!(view.pieces[0].slots[0].current().map(|order| order.id), Some(silent));
+}
+
+#[tokio::test]
+async fn the_last_generation_that_was_lost_stays_in_sight_behind_a_repair_that_expired() {
+    let store = store().await;
+    let holding = held(&store, 1).await;
+    let old = ordered(&store, holding, 0, 1, 1_000).await;
+    put(&store, old, active(5)).await;
+    let next = |provider, cause| order_action(holding, 0, 1, provider, cause);
+    let Committed::Ordered(renewal) = commit(&store, next(1_001, Cause::Renew { of: old })).await else {
+        panic!("refused")
+    };
+    put(&store, renewal, active(6)).await;
+    let reason = LossReason::Terminated;
+    let gone = OrderState::Lost { on_chain: on_chain(6, Health::Lost(reason), 300), reason };
+    put(&store, renewal, gone).await;
+    for provider in [1_002, 1_003] {
+        let repair = next(provider, Cause::Repair { of: renewal });
+        let Committed::Ordered(repair) = commit(&store, repair).await else { panic!("refused") };
+        put(&store, repair, OrderState::Expired).await;
+        let view = store.holding(holding).await.unwrap().unwrap();
+        let seen: Vec<OrderId> = view.pieces[0].slots[0].generations.iter().map(|order| order.id).collect();
+        assert_eq!(seen, [old, renewal, repair], "else the old one would be renewed a second time");
     }
 }

@@ -207,7 +207,6 @@ pub fn report(height: i64) -> RoundReport {
         health: vec![],
         views: vec![],
         troubles: vec![],
-        to_spares: vec![],
         adopted: vec![],
         sightings: vec![],
         breaker: Breaker::default(),

@@ -73,11 +73,12 @@ async fn narrow_rows_follow_the_states() {
     assert_eq!(row.end, sick.term.end);
     assert_eq!(store.watched_of(&[holding]).await.unwrap(), [row]);
     let mut round = report(201);
-    round.to_spares = vec![order];
+    round.adopted = vec![raas_node::store::Adopted { holding, order: found(1, 1_500, 70) }];
     store.apply_round(&round).await.unwrap();
-    assert_eq!(watched(&store).await[0].places, 0, "a spare fills no place");
+    let places: Vec<u32> = watched(&store).await.iter().map(|row| row.places).collect();
+    assert_eq!(places, [1, 0], "a spare fills no place");
     put(&store, order, OrderState::Ended(sick)).await;
-    assert_eq!(watched(&store).await, []);
+    assert_eq!(watched(&store).await.len(), 1, "what is over is not watched");
     assert_eq!(store.watched_of(&[holding]).await.unwrap()[0].mark, Mark::Unwatched);
 }
 

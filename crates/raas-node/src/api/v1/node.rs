@@ -7,8 +7,9 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use raas_core::endpoint::alarms;
 use raas_core::ids::ProviderId;
-use raas_core::ports::Clock;
+use raas_core::ports::{Chain, Clock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,13 +18,19 @@ use std::sync::Arc;
 pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
     let status = app.engine.status();
     let settings = app.engine.settings();
+    let chain = app.engine.world().chain();
+    let endpoints = chain.endpoints();
     Ok(Json(json!({
         "network": app.network,
         "devnet": app.devnet,
         "version": env!("CARGO_PKG_VERSION"),
         "round": status.round,
         "hold": status.hold,
-        "contract_waits": status.follow,
+        "contract_waits": status.follow.as_ref().map(ToString::to_string),
+        "contract_state": status.follow,
+        "endpoints": endpoints,
+        "agree": chain.wanted(),
+        "alarms": alarms(&endpoints, chain.wanted()),
         "now": status.now.map(|now| json!({ "epoch": now.epoch, "time": time(now.unix_seconds) })),
         "contract": settings.contract.as_ref().map(|contract| &contract.address),
         "providers": settings.providers.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -35,7 +35,9 @@ ALTER TABLE holding ADD COLUMN wake INTEGER;
 -- Block at which the contract's list of its CID was read.
 ALTER TABLE holding ADD COLUMN listed_at INTEGER;
 UPDATE holding SET listed_at = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'views:' || holding.id);
-DELETE FROM meta WHERE key LIKE 'views:%';
+UPDATE holding SET listed_at = NULL
+    WHERE listed_at < (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'contract lists since');
+DELETE FROM meta WHERE key LIKE 'views:%' OR key = 'contract lists since';
 CREATE INDEX holding_unlisted ON holding (id) WHERE listed_at IS NULL;
 DELETE FROM node_state WHERE key = 'plan';
 

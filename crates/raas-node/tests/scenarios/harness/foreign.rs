@@ -16,8 +16,8 @@ use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::{DealId, JobId, ProviderId, RequestId};
 use raas_core::ports::{
-    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Fees, Lane, Proposed, SignedTx, TxIntent,
-    Wallet,
+    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Fees, Lane, Look, Proposed, SignedTx,
+    TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epochs, PaddedSize};
 use raas_devnet::codec::CommP;
@@ -145,7 +145,7 @@ impl Foreign {
     pub async fn makes_deal(&self, scene: &Scene, car: Vec<u8>, provider: u64) -> Made {
         self.adds_escrow(scene, AttoFil::fil(1)).await;
         let chain = LotusChain::new(self.pool.clone(), self.wallet.native_address());
-        let round = chain.pin().await.expect("a round").round;
+        let round = chain.pin(&Look::default()).await.expect("a round").round;
         let provider = chain.provider(&round, ProviderId::new(provider)).await.expect("a provider");
         let mk12 =
             Mk12::new(Mk12Config { reach: Reach::Everywhere, ..Mk12Config::default() }).expect("a client");
@@ -170,7 +170,7 @@ impl Foreign {
         let signed = self.wallet.sign_deal(&terms).expect("a deal");
         assert_eq!(mk12.propose(&provider, &signed.bytes).await, Effect::Done(Proposed::Accepted));
         scene.advance(200).await;
-        let round = chain.pin().await.expect("a round").round;
+        let round = chain.pin(&Look::default()).await.expect("a round").round;
         let client = chain.client_id().await.expect("an answer").expect("on chain");
         let from = round.height.before(Epochs::days(1));
         let mut found = chain.deal_events(from, round.height).await.expect("events");

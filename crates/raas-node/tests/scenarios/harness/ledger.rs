@@ -74,6 +74,15 @@ impl Ledger {
         self.of("proposed").map(|entry| entry.text("proposalCid").to_owned()).collect()
     }
 
+    /// Epoch and provider of each proposal when it was first made, in order.
+    pub fn proposed(&self) -> Vec<(i64, u64)> {
+        let mut seen = BTreeSet::new();
+        self.of("proposed")
+            .filter(|entry| seen.insert(entry.text("proposalCid")))
+            .map(|entry| (entry.epoch, entry.number("provider")))
+            .collect()
+    }
+
     /// Entries that somebody signed: proposals, messages and transactions. What a node does shows here.
     pub fn acts(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry.kind.as_str(), "proposed" | "transaction")).count()

@@ -1,0 +1,192 @@
+//! Chain endpoints as they were last seen, and what about them is worth an alarm.
+//!
+//! An alarm stops nothing: what stops is a [`crate::gate::Hold`]. It says what will become a hold, or what is believed
+//! on less than it should be.
+
+use crate::gate::FINALITY_LAG_ALARM;
+use crate::units::Epoch;
+use serde::{Deserialize, Serialize};
+
+/// How an endpoint stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "standing")]
+pub enum Standing {
+    /// Not asked yet.
+    Unasked,
+    /// It answers and keeps up.
+    Good,
+    /// Its head cannot be right by the clock, or others are further.
+    Off {
+        /// Its head.
+        head: Epoch,
+        /// Where the clock, or the best endpoint, stands.
+        expected: Epoch,
+    },
+    /// It fails, and is asked again now and then.
+    Failing {
+        /// Its last error, without the address.
+        why: String,
+    },
+    /// It serves another network; nothing is asked of it.
+    OtherNetwork {
+        /// Chain id and genesis that it tells.
+        found: String,
+    },
+}
+
+/// One endpoint, for people and for alarms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSeen {
+    /// Host and port; never the path, which may hold a key.
+    pub name: String,
+    /// How it stands.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// Its head.
+    pub head: Option<Epoch>,
+    /// Its newest executed block, as `eth_*` calls it.
+    pub latest: Option<Epoch>,
+    /// As `eth_*` calls it.
+    pub safe: Option<Epoch>,
+    /// Its newest finalized tipset, by the further of its two words for it.
+    pub finalized: Option<Epoch>,
+    /// Whether a WebSocket to it is open; `None` when none is configured.
+    pub socket: Option<bool>,
+    /// Methods that it does not offer, as far as they were tried.
+    pub not_offered: Vec<String>,
+    /// How many epochs back it tells state, at least; `None` until that was tried.
+    pub state_epochs: Option<i64>,
+    /// How many blocks of logs it gives at once; `None` until that was tried.
+    pub log_blocks: Option<i64>,
+    /// Calls a second it is given at present; `None` when they are not limited.
+    pub calls_per_second: Option<u64>,
+}
+
+/// What an admin should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "alarm")]
+pub enum Alarm {
+    /// One endpoint is believed by itself.
+    OneVoice {
+        /// How many are configured.
+        endpoints: u32,
+    },
+    /// An endpoint does not answer.
+    Failing {
+        /// Which.
+        endpoint: String,
+        /// Why.
+        why: String,
+    },
+    /// An endpoint serves another network.
+    OtherNetwork {
+        /// Which.
+        endpoint: String,
+        /// What it tells.
+        found: String,
+    },
+    /// An endpoint's head is off.
+    HeadOff {
+        /// Which.
+        endpoint: String,
+        /// Its head.
+        head: Epoch,
+        /// Where it should be.
+        expected: Epoch,
+    },
+    /// Finality lags.
+    FinalityLags {
+        /// At which endpoint.
+        endpoint: String,
+        /// By how many epochs.
+        epochs: i64,
+    },
+}
+
+impl Alarm {
+    /// Which endpoint it is about; `None` when about all.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::OneVoice { .. } => None,
+            Self::Failing { endpoint, .. }
+            | Self::OtherNetwork { endpoint, .. }
+            | Self::HeadOff { endpoint, .. }
+            | Self::FinalityLags { endpoint, .. } => Some(endpoint),
+        }
+    }
+}
+
+/// What of `endpoints` is worth an alarm, when `wanted` of them must agree.
+#[must_use]
+pub fn alarms(endpoints: &[EndpointSeen], wanted: u32) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    if wanted <= 1 && !endpoints.is_empty() {
+        alarms.push(Alarm::OneVoice { endpoints: u32::try_from(endpoints.len()).unwrap_or(u32::MAX) });
+    }
+    for seen in endpoints {
+        let endpoint = seen.name.clone();
+        match &seen.standing {
+            Standing::Unasked | Standing::Good => {}
+            Standing::Off { head, expected } => {
+                alarms.push(Alarm::HeadOff { endpoint, head: *head, expected: *expected });
+                continue;
+            }
+            Standing::Failing { why } => {
+                alarms.push(Alarm::Failing { endpoint, why: why.clone() });
+                continue;
+            }
+            Standing::OtherNetwork { found } => {
+                alarms.push(Alarm::OtherNetwork { endpoint, found: found.clone() });
+                continue;
+            }
+        }
+        if let (Some(head), Some(finalized)) = (seen.head, seen.finalized) {
+            let epochs = head.0.saturating_sub(finalized.0);
+            if epochs > FINALITY_LAG_ALARM {
+                alarms.push(Alarm::FinalityLags { endpoint, epochs });
+            }
+        }
+    }
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(standing: Standing, finalized: i64) -> EndpointSeen {
+        EndpointSeen {
+            name: "a".to_owned(),
+            standing,
+            head: Some(Epoch(1_000)),
+            latest: None,
+            safe: None,
+            finalized: Some(Epoch(finalized)),
+            socket: None,
+            not_offered: Vec::new(),
+            state_epochs: None,
+            log_blocks: None,
+            calls_per_second: None,
+        }
+    }
+
+    #[test]
+    fn what_is_well_raises_no_alarm() {
+        assert_eq!(alarms(&[seen(Standing::Good, 940), seen(Standing::Good, 990)], 2), []);
+    }
+
+    #[test]
+    fn each_trouble_has_its_alarm() {
+        assert_eq!(alarms(&[seen(Standing::Good, 990)], 1), [Alarm::OneVoice { endpoints: 1 }]);
+        let lags = alarms(&[seen(Standing::Good, 939), seen(Standing::Good, 990)], 2);
+        assert_eq!(lags, [Alarm::FinalityLags { endpoint: "a".to_owned(), epochs: 61 }]);
+        let why = || "timed out".to_owned();
+        let failing = alarms(&[seen(Standing::Failing { why: why() }, 1)], 2);
+        assert_eq!(failing, [Alarm::Failing { endpoint: "a".to_owned(), why: why() }]);
+        let off = Standing::Off { head: Epoch(10), expected: Epoch(1_000) };
+        assert!(matches!(alarms(&[seen(off, 1)], 2).as_slice(), [Alarm::HeadOff { .. }]));
+        let other = Standing::OtherNetwork { found: "314159".to_owned() };
+        assert!(matches!(alarms(&[seen(other, 1)], 2).as_slice(), [Alarm::OtherNetwork { .. }]));
+    }
+}

@@ -1,0 +1,81 @@
+//! The listeners of a node that waits for a chain endpoint: they are bound and answer, with the reason.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use raas_core::gate::Hold;
+use serde_json::json;
+use std::sync::{Arc, PoisonError, RwLock};
+use tower::ServiceExt as _;
+
+/// What stands behind a bound listener: at first the reason to wait, then the real routes.
+#[derive(Clone)]
+pub struct Door {
+    inside: Arc<RwLock<Router>>,
+}
+
+impl Door {
+    fn new(inside: Router) -> Self {
+        Self { inside: Arc::new(RwLock::new(inside)) }
+    }
+
+    /// From now on requests go here.
+    pub fn open(&self, router: Router) {
+        *self.inside.write().unwrap_or_else(PoisonError::into_inner) = router;
+    }
+
+    /// What the listener serves.
+    pub fn router(&self) -> Router {
+        let inside = Arc::clone(&self.inside);
+        Router::new().fallback(move |request: Request| {
+            let router = inside.read().unwrap_or_else(PoisonError::into_inner).clone();
+            async move {
+                match router.oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+        })
+    }
+}
+
+/// Both listeners.
+pub struct Doors {
+    pub admin: Door,
+    pub data: Door,
+    network: String,
+}
+
+impl Doors {
+    /// Both waiting.
+    pub fn new(network: &str) -> Self {
+        let (network, why) = (network.to_owned(), "the node starts");
+        Self { admin: Door::new(waiting(&network, why)), data: Door::new(waiting(&network, why)), network }
+    }
+
+    /// Tells what is waited for.
+    pub fn wait_for(&self, why: &str) {
+        self.admin.open(waiting(&self.network, why));
+        self.data.open(waiting(&self.network, why));
+    }
+}
+
+fn waiting(network: &str, why: &str) -> Router {
+    let state = json!({
+        "network": network,
+        "ready": false,
+        "round": null,
+        "hold": Hold::NoEndpoint,
+        "waits": why,
+        "error": format!("the node waits for a chain endpoint: {why}; raas doctor looks at each"),
+    });
+    let unavailable =
+        move || -> Response { (StatusCode::SERVICE_UNAVAILABLE, Json(state.clone())).into_response() };
+    Router::new().route("/livez", get(async || "ok")).fallback(move || {
+        let response = unavailable();
+        async move { response }
+    })
+}
