@@ -22,5 +22,6 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod select;
+pub mod sweep;
 pub mod units;
 pub mod want;

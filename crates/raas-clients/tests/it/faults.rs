@@ -66,7 +66,7 @@ async fn fault_03_deals_that_a_pruned_or_foreign_endpoint_lacks_are_unknown() {
     .await;
     let chain = chain_of(&pool(&[pruned], 1));
     assert_eq!(chain.deals(&round, &[deal]).await, [DealSeen::NotSeen(NotSeen::MissingState)]);
-    assert!(matches!(chain.sector(&round, PROVIDER, sector).await, SectorSeen::NotSeen(_)));
+    assert!(matches!(chain.sectors(&round, PROVIDER, &[sector]).await[..], [SectorSeen::NotSeen(_)]));
 
     // Of another network: nothing is asked of it, and nothing remains.
     let stranger = start_devnet(2).await;

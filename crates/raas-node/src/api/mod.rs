@@ -53,6 +53,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/holdings/{cid}/why", get(v1::explain::why::<W>))
         .route("/v1/node", get(v1::node::node::<W>))
         .route("/v1/node/quiesce", post(v1::node::quiesce::<W>))
+        .route("/v1/incidents", get(v1::node::incidents::<W>))
         .route("/v1/breaker/release", post(v1::node::release::<W>))
         .route("/livez", get(v1::node::livez))
         .route("/readyz", get(v1::node::readyz::<W>))

@@ -51,10 +51,10 @@ pub async fn sources<W: World>(
 ) -> Result<Vec<PieceSource>, Error> {
     let mut copies: Vec<(u8, ProviderId)> = engine
         .store
-        .open_orders()
+        .orders_of_piece(piece)
         .await?
         .iter()
-        .filter(|stored| stored.order.piece == piece && stored.order.state.is_active())
+        .filter(|stored| stored.order.state.is_active())
         .filter_map(|stored| {
             let rank = match stored.order.state.on_chain()?.health.health {
                 Health::Proven => 0,
@@ -148,7 +148,7 @@ pub async fn evict<W: World>(
     piece: Commitment,
     attempts: u32,
 ) -> Result<StepOutcome, Error> {
-    let needed_elsewhere = engine.store.holdings().await?.iter().any(|other| {
+    let needed_elsewhere = engine.store.holdings_of_piece(piece).await?.iter().any(|other| {
         other.id != holding && other.open && other.pieces.iter().any(|slots| keeps(other, slots, piece))
     });
     if needed_elsewhere {

@@ -295,6 +295,7 @@ impl Run {
                 break;
             }
         }
+        self.full_plan_agrees().await?;
         let broken = std::mem::take(&mut *self.shared.broken.lock().expect("not poisoned"));
         if let Some(first) = broken.into_iter().next() {
             return Err(first);
@@ -304,6 +305,37 @@ impl Run {
             Ok(()) => Ok(()),
             Err(why) => Err(format!("{why}\n{}", self.orders().await?)),
         }
+    }
+
+    /// Planning every holding anew, whatever touched it, reaches what planning by change has reached.
+    async fn full_plan_agrees(&self) -> Result<(), String> {
+        if self.engine.status().hold.is_some() {
+            return Ok(());
+        }
+        let before = self.decided().await?;
+        self.engine.plan_all().await;
+        let progress = tokio::select! {
+            biased;
+            () = self.shared.crashed.notified() => return Err("a full plan acted where none was due".to_owned()),
+            progress = self.engine.tick() => progress.map_err(|error| format!("{error:?}"))?,
+        };
+        if progress.changed {
+            return Err(format!("a full plan acts where changes led to rest: {:#?}", self.decided().await?));
+        }
+        let after = self.decided().await?;
+        if before != after {
+            return Err(format!("by change: {before:#?}\nin full: {after:#?}"));
+        }
+        Ok(())
+    }
+
+    /// What is decided of every holding.
+    async fn decided(&self) -> Result<Vec<raas_core::plan::Plan>, String> {
+        let mut plans = Vec::new();
+        for holding in self.engine.store().holdings().await.map_err(|error| error.to_string())? {
+            plans.push(self.engine.explain(&holding).await.map_err(|error| error.to_string())?);
+        }
+        Ok(plans)
     }
 
     /// The node's own view, for a failing seed.
@@ -396,8 +428,12 @@ impl Run {
         match last.first() {
             None => Ok(()),
             Some(piece) => {
-                let plan = self.engine.store().last_plan().await.map_err(|error| error.to_string())?;
-                let waits = plan.map(|plan| format!("{:#?}", plan.plan.waits)).unwrap_or_default();
+                let mut waits = String::new();
+                let holdings = self.engine.store().holdings().await.map_err(|error| error.to_string())?;
+                for holding in &holdings {
+                    let plan = self.engine.explain(holding).await.map_err(|error| error.to_string())?;
+                    waits.push_str(&format!("{plan:#?}\n"));
+                }
                 Err(format!(
                     "L1: {piece} has too few proven copies {CALM} epochs after the last fault\n{}\n{waits}",
                     self.judge.tell(&piece.to_string())

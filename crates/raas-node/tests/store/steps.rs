@@ -4,9 +4,8 @@ use crate::support::{cid, commitment, held, job, ordered, parts, piece, round, s
 use raas_core::fleet::Ask;
 use raas_core::ids::{ActorId, HoldingId, OperatorId, OwnerId, ProviderId, StepId};
 use raas_core::observation::ProviderOnChain;
-use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::units::{AttoFil, Epoch};
-use raas_node::store::{Happened, Step, StepKind, StepOutcome, StoredPlan, Upload};
+use raas_node::store::{Happened, Step, StepKind, StepOutcome, Upload};
 use serde_json::json;
 
 fn again(at_unix: i64, failed: bool) -> StepOutcome {
@@ -118,15 +117,8 @@ async fn providers_keep_how_they_served_when_they_are_read_again() {
 }
 
 #[tokio::test]
-async fn plans_uploads_and_notes_are_replaced() {
+async fn uploads_and_notes_are_replaced() {
     let store = store().await;
-    assert_eq!(store.last_plan().await.unwrap(), None);
-    let wait = Wait { holding: None, slot: None, for_: WaitFor::Bytes, wake: Wake::At(Epoch(7)) };
-    for waits in [vec![wait.clone(), wait.clone()], vec![wait]] {
-        let plan = StoredPlan { plan: Plan { actions: vec![], waits }, round: round(5) };
-        store.save_plan(&plan).await.unwrap();
-        assert_eq!(store.last_plan().await.unwrap(), Some(plan));
-    }
     let begun = |id: &str| Upload {
         id: id.to_owned(),
         owner: OwnerId::local(),

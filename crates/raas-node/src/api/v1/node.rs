@@ -40,8 +40,23 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
     })))
 }
 
+/// How to come to rest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quiesce {
+    /// Plan every holding, whatever touched it.
+    #[serde(default)]
+    all: bool,
+}
+
 /// Runs the loop until nothing changes at this head, then tells when something is due.
-pub async fn quiesce<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+pub async fn quiesce<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(quiesce): Query<Quiesce>,
+) -> Result<Json<Value>, ApiError> {
+    if quiesce.all {
+        app.engine.plan_all().await;
+    }
     let wake = app.engine.quiesce().await?;
     let status = app.engine.status();
     Ok(Json(json!({
@@ -52,6 +67,15 @@ pub async fn quiesce<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Va
         "finalized": status.round.as_ref().map(|round| round.height),
         "hold": status.hold,
     })))
+}
+
+/// Incidents shown.
+const INCIDENTS_SHOWN: u32 = 1_000;
+
+/// Providers' troubles, open ones first: one for each, however many replicas it concerns.
+pub async fn incidents<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+    let incidents = app.engine.store().incidents(INCIDENTS_SHOWN).await?;
+    Ok(Json(json!({ "network": app.network, "incidents": incidents })))
 }
 
 /// Whose breaker to release; none means the fleet's.
