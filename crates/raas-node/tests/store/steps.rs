@@ -1,6 +1,6 @@
 //! Claiming, finishing, waking, parking; providers, plans, uploads and notes.
 
-use crate::support::{cid, commitment, held, job, ordered, parts, piece, round, store};
+use crate::support::{cid, commitment, held, job, ordered, parts, piece, store};
 use raas_core::fleet::Ask;
 use raas_core::ids::{ActorId, HoldingId, OperatorId, OwnerId, ProviderId, StepId};
 use raas_core::observation::ProviderOnChain;
