@@ -191,16 +191,22 @@ pub enum Job {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Show one job with its copies.
+    /// Show a job with its copies, or every job of a CID.
     Show {
-        /// Its number.
-        id: u64,
+        /// Its number, or a CID.
+        #[arg(value_name = "ID|CID")]
+        job: String,
     },
     /// Spend nothing more for a job; what lives is listed.
     Stop {
-        /// Its number.
+        /// Its number; `raas job list --cid CID` tells it.
+        #[arg(value_parser = job_number)]
         id: u64,
     },
+}
+
+fn job_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a job's number; `raas job list --cid CID` tells those of a CID".to_owned())
 }
 
 /// `raas job register`.
