@@ -156,8 +156,11 @@ async fn every_wrong_query_path_method_and_type_is_refused_in_the_api_s_own_form
     scene.end().await;
 }
 
+/// A name and its bytes.
+type Part<'a> = (&'a str, &'a [u8]);
+
 /// A multipart body of these parts and boundary `x`.
-fn multipart(parts: &[(&str, &[u8])]) -> Vec<u8> {
+fn multipart(parts: &[Part<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, bytes) in parts {
         let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
@@ -175,7 +178,7 @@ async fn long_unknown_and_repeated_form_fields_are_refused_before_they_are_kept(
     let long = vec![b'a'; 100_000];
     let bytes = small(82);
     let file = ("file", bytes.as_slice());
-    let cases: &[(&[(&str, &[u8])], &str)] = &[
+    let cases: &[(&[Part<'_>], &str)] = &[
         (&[("cid", &long), file], "cid"),
         (&[("nobody-knows", &long), file], "nobody-knows"),
         (&[("deal", b"false"), ("deal", b"false"), file], "deal"),
