@@ -250,6 +250,16 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let bad = call(&["job", "register", &raw, "--replicas", "0"]).await;
     assert_eq!(bad.status.code(), Some(2));
     assert!(said(&bad).contains("replicas"), "{}", said(&bad));
+    for (flag, field) in [
+        ("--replicas", "replicas"),
+        ("--repair-after", "repairAfter"),
+        ("--renew-before", "renewBefore"),
+        ("--duration", "duration"),
+    ] {
+        let negative = call(&["job", "register", &raw, flag, "-1"]).await;
+        assert_eq!(negative.status.code(), Some(2), "{}", said(&negative));
+        assert!(said(&negative).contains(&format!("{field}: ")), "{}", said(&negative));
+    }
     assert_eq!(json(&["job", "list", "--cid", &raw]).await["jobs"].as_array().map(Vec::len), Some(2));
     let stopped = json(&["job", "stop", &registered["job"].to_string()]).await;
     assert_eq!(stopped["stopped_now"], true);
@@ -261,7 +271,7 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let unknown = call(&["job", "show", CID]).await;
     assert_eq!(unknown.status.code(), Some(1));
     assert!(said(&unknown).contains("raas job register"), "{}", said(&unknown));
-    for args in [["job", "show", "x"], ["job", "stop", &raw]] {
+    for args in [["job", "show", "x"], ["job", "show", "-1"], ["job", "stop", &raw], ["job", "stop", "-1"]] {
         let wrong = call(&args).await;
         assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
         assert!(said(&wrong).contains("raas job list"), "{}", said(&wrong));

@@ -3,6 +3,7 @@
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
 pub mod error;
+pub mod extract;
 mod guard;
 pub mod jobs;
 pub mod spec;

@@ -123,7 +123,7 @@ async fn killed_at_each_effect_of_a_registration() {
 /// Later passages of points that a life passes often: the second order, the third round, the last transaction.
 const LATER: &[&str] = &[
     "observe.apply:after:4",
-    "plan.commit:after:3",
+    "plan.commit:after:2",
     "deliver.sign:after:2",
     "deliver.sign:before:3",
     "deliver.propose:after:3",

@@ -2,10 +2,11 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Path;
 use crate::api::jobs::{order, standing};
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use raas_core::cid::DataCid;
 use raas_core::endpoint::alarms;
 use raas_core::holding::Holding;

@@ -2,10 +2,11 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Query;
 use crate::api::jobs::time;
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use raas_core::endpoint::alarms;
 use raas_core::ids::ProviderId;
