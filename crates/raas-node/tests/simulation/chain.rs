@@ -144,7 +144,7 @@ impl Chain for SimChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
-        if self.shared.rpc() == Rpc::Down {
+        if self.shared.rpc() == Rpc::Down || self.shared.rpc() == Rpc::Blind(provider) {
             return ProviderSeen::NotSeen(NotSeen::RpcFailed);
         }
         let world = self.shared.world();
