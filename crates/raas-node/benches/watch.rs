@@ -16,7 +16,7 @@ use raas_core::ids::{ActorId, DealId, OperatorId, OrderId, OwnerId, ProviderId, 
 use raas_core::order::{Cause, OnChain, Order, OrderState};
 use raas_core::policy::{Duties, KeepLocal, Placement, Policy, Replicas};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
-use raas_node::config::{Config, ListenSection};
+use raas_node::config::{Config, EndpointSetting, ListenSection};
 use raas_node::node::{self, Options};
 use raas_node::store::{Import, JobSource, NewJob, NewPiece, Store};
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ async fn serve_node(args: &[String]) {
     config.chain.agree = args[1].parse().unwrap();
     config.deals.providers = vec![args[2].clone()];
     config.network = Some(args[3].clone());
-    config.chain.endpoints = args[3..].to_vec();
+    config.chain.endpoints = args[3..].iter().cloned().map(EndpointSetting::from).collect();
     let handle = node::start(&config, &Options { stepped: true, ..Options::default() }).await;
     let handle = handle.unwrap_or_else(|error| panic!("the node does not start: {error:?}"));
     println!("{}", handle.admin_url());

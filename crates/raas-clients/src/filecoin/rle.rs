@@ -76,15 +76,16 @@ pub(super) fn runs(bytes: &[u8]) -> Result<Vec<u64>, NotRle> {
     Ok(runs)
 }
 
+/// Writes bits in the order they are read.
+#[cfg(test)]
+pub(super) fn pack(bits: &str) -> Vec<u8> {
+    let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
+    bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, bit)| bit << at).sum()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Writes bits in the order they are read.
-    fn pack(bits: &str) -> Vec<u8> {
-        let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
-        bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, bit)| bit << at).sum()).collect()
-    }
 
     #[test]
     fn the_three_block_forms() {

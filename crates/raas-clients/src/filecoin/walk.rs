@@ -217,3 +217,44 @@ fn link(value: &Ipld, at: usize) -> Result<Cid, CallError> {
 fn not_as_known(what: &str) -> CallError {
     CallError::malformed(format!("{what} is not as this program knows it"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rle::pack;
+    use super::*;
+
+    fn sectors(numbers: &[u64]) -> Vec<SectorNumber> {
+        numbers.iter().copied().map(SectorNumber).collect()
+    }
+
+    #[test]
+    fn a_partitions_sets_tell_who_lives() {
+        // {0, 1, 2, 5}, of which 1 is faulty and 2 is terminated.
+        let value = Ipld::List(vec![
+            Ipld::Bytes(pack("00 1 01 1100 01 0100 1")),
+            Ipld::Bytes(Vec::new()),
+            Ipld::Bytes(pack("00 0 1 1")),
+            Ipld::Bytes(Vec::new()),
+            Ipld::Bytes(pack("00 0 01 0100 1")),
+        ]);
+        let partition = partition(&value).expect("a partition");
+        let listed = stand(&partition, &sectors(&[0, 1, 2, 3, 5, 9])).expect("sets");
+        let expected = Listed {
+            all: sectors(&[0, 1, 2, 5]),
+            live: sectors(&[0, 1, 5]),
+            faulty: sectors(&[1]),
+        };
+        assert_eq!(listed, expected);
+        assert!(super::partition(&Ipld::List(vec![])).is_err());
+    }
+
+    #[test]
+    fn a_block_is_believed_only_under_its_own_name() {
+        let bytes = serde_ipld_dagcbor::to_vec(&Ipld::List(vec![Ipld::Integer(7)])).expect("CBOR");
+        let digest: [u8; 32] = Blake2b::<U32>::digest(&bytes).into();
+        let hash = cid::multihash::Multihash::wrap(BLAKE2B_256, &digest).expect("a hash");
+        let name = Cid::new_v1(0x71, hash);
+        assert!(is_block_of(name, &bytes));
+        assert!(!is_block_of(name, b"other"));
+    }
+}

@@ -34,7 +34,7 @@ impl SimChain {
             _ => {}
         }
         match self.shared.world().market().deal(id, Self::at(round)) {
-            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(deal, phase))),
+            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(&deal, phase))),
             Err(32) => DealSeen::Gone,
             Err(_) => DealSeen::NeverAllocated,
         }
@@ -144,7 +144,7 @@ impl Chain for SimChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
-        if self.shared.rpc() == Rpc::Down {
+        if self.shared.rpc() == Rpc::Down || self.shared.rpc() == Rpc::Blind(provider) {
             return ProviderSeen::NotSeen(NotSeen::RpcFailed);
         }
         let world = self.shared.world();

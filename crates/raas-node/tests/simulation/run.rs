@@ -41,11 +41,11 @@ const CALM: i64 = 60 * 2_880;
 /// Steps for which everything must have been well to end a run early.
 const STEPS_WELL: u32 = 60;
 
-struct Run {
+pub struct Run {
     rng: ChaCha8Rng,
-    shared: Arc<Shared>,
+    pub shared: Arc<Shared>,
     world: Arc<SimWorld>,
-    engine: Engine<SimWorld>,
+    pub engine: Engine<SimWorld>,
     judge: Judge,
     pieces: Vec<Commitment>,
     wake: NextWake,
@@ -84,7 +84,7 @@ fn policy(target: u32, keep_local: KeepLocal) -> Policy {
 }
 
 impl Run {
-    async fn new(seed: u64) -> Result<Self, String> {
+    pub async fn new(seed: u64) -> Result<Self, String> {
         let target = if seed % 5 == 4 { TARGET_ALONE } else { TARGET };
         let config = Config { seed, allow_private: true, ..Config::default() };
         let world = World::new(&config);
@@ -148,12 +148,12 @@ impl Run {
         }
     }
 
-    fn advance(&mut self, epochs: i64) {
+    pub fn advance(&mut self, epochs: i64) {
         self.shared.world().apply(Command::Advance { epochs }).expect("time passes");
     }
 
     /// A holding with bytes at hand.
-    async fn store_something(&mut self) -> Result<(), String> {
+    pub async fn store_something(&mut self) -> Result<(), String> {
         let number = self.pieces.len() as u8;
         let mut root = [number; 32];
         root[0] = self.seed as u8;
@@ -269,7 +269,7 @@ impl Run {
     }
 
     /// To the node's next wake or the world's next event, whichever is first.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         let clock = self.shared.clock().0;
         let event = self.shared.world().next_event();
         let wake = self.wake.epoch.map(|epoch| epoch.0);
@@ -279,7 +279,7 @@ impl Run {
     }
 
     /// The node comes to rest, providers get their bytes, the judge looks.
-    async fn settle(&mut self) -> Result<(), String> {
+    pub async fn settle(&mut self) -> Result<(), String> {
         for _ in 0..5 {
             tokio::select! {
                 biased;
@@ -358,7 +358,7 @@ impl Run {
     }
 
     /// A new process on the same database.
-    async fn restart(&mut self) -> Result<(), String> {
+    pub async fn restart(&mut self) -> Result<(), String> {
         let store = self.engine.store().restarted("simulation").await.map_err(|error| error.to_string())?;
         *self.world.deals.store.lock().expect("not poisoned") = Some(store.clone());
         self.engine = Engine::new(Arc::clone(&self.world), store, self.engine.settings().clone());
@@ -443,7 +443,7 @@ impl Run {
     }
 
     /// Pieces below the target whose bytes are somewhere.
-    fn short(&self) -> Vec<Commitment> {
+    pub fn short(&self) -> Vec<Commitment> {
         let clock = self.shared.clock().0;
         let count = |piece: &Commitment| self.judge.proven(&piece.to_string(), clock);
         self.pieces

@@ -26,6 +26,8 @@ UPDATE orders SET
 CREATE INDEX orders_watched ON orders
     (provider, sector, id, operator, holding, deal, mark, term_start, term_end, fault_since, fault_first, places)
     WHERE mark > 0;
+-- What was spent, from the index alone: adopted copies cost nothing and may be a million.
+CREATE INDEX orders_spent ON orders (planned_at, state_name, cost) WHERE adopted = 0;
 CREATE INDEX orders_piece ON orders (piece) WHERE closed = 0;
 -- Where a secret's or a piece's holdings are looked for by piece.
 CREATE INDEX holding_piece_piece ON holding_piece (piece);
