@@ -1,6 +1,6 @@
 //! Health of one replica, and how a round changes it (rules 1, 4 and 5 of the decision rules).
 
-use crate::observation::{DealSeen, NotSeen, OnChainDeal, Round, SectorSeen};
+use crate::observation::{DealSeen, NotSeen, OnChainDeal, ProviderView, Round, SectorSeen};
 use crate::units::{Epoch, Epochs};
 use serde::{Deserialize, Serialize};
 
@@ -112,13 +112,64 @@ impl HealthRecord {
             }
             health => health,
         };
+        self.turned(health, sector, round.height)
+    }
+
+    /// The record after a round at `height` that saw the sector of an active replica and did not ask for its deal: an
+    /// activated deal leaves the state before its end only with its sector.
+    #[must_use]
+    pub fn with_sector(self, term: Term, sector: SectorSeen, height: Epoch) -> Self {
+        // What comes at the end of the term is for the market to say.
+        if matches!(self.health, Health::Lost(_) | Health::Ended) || height < self.at || height >= term.end {
+            return self;
+        }
+        let health = match sector {
+            SectorSeen::Live => Health::Proven,
+            SectorSeen::Faulty { .. } => Health::Suspect,
+            SectorSeen::Dead => Health::Unknown(UnknownReason::OneWitness),
+            SectorSeen::NotSeen(reason) => Health::Unknown(UnknownReason::NotSeen(reason)),
+        };
+        self.turned(health, sector, height)
+    }
+
+    fn turned(self, health: Health, sector: SectorSeen, height: Epoch) -> Self {
         let fault = match (health, sector) {
-            (Health::Suspect, SectorSeen::Faulty { since }) => Some(self.seen_faulty(since, round.height)),
+            (Health::Suspect, SectorSeen::Faulty { since }) => Some(self.seen_faulty(since, height)),
             (Health::Proven, _) => None,
             _ => self.fault,
         };
-        let proven_at = if health == Health::Proven { Some(round.height) } else { self.proven_at };
-        Self { health, fault, proven_at, at: round.height }
+        let proven_at = if health == Health::Proven { Some(height) } else { self.proven_at };
+        Self { health, fault, proven_at, at: height }
+    }
+
+    /// This record at `height`, given the last looks at its provider: nothing is stored for a replica that those
+    /// looks found unchanged. Only proven and suspect replicas are seen through their provider.
+    #[must_use]
+    pub fn as_of(self, view: &ProviderView, height: Epoch) -> Self {
+        if !matches!(self.health, Health::Proven | Health::Suspect) {
+            return self;
+        }
+        if let Some(reason) = view.doubt(self.at, height) {
+            let health = Health::Unknown(UnknownReason::NotSeen(reason));
+            return Self { health, at: self.at.max(height), ..self };
+        }
+        let Some(read) = view.faults_at.filter(|read| *read > self.at) else { return self };
+        match self.health {
+            Health::Proven => Self { at: read, proven_at: Some(read), ..self },
+            _ => {
+                let fault = self.fault.map(|fault| fault.seen_again(fault.since, read));
+                Self { at: read, fault, ..self }
+            }
+        }
+    }
+
+    /// Whether `other` says the same, whenever it was seen.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        let fault = |record: &Self| record.fault.map(|fault| (fault.since, fault.first_round));
+        self.health == other.health
+            && fault(self) == fault(other)
+            && self.proven_at.is_some() == other.proven_at.is_some()
     }
 
     /// Whether a round has seen its deal active.

@@ -25,5 +25,6 @@ pub mod ports;
 pub mod retry;
 pub mod select;
 pub mod spend;
+pub mod sweep;
 pub mod units;
 pub mod want;

@@ -125,6 +125,56 @@ impl ProviderSeen {
     }
 }
 
+/// Which sectors of a provider live in one round. Rows exist only for the exceptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LivesSeen {
+    /// All that were asked for.
+    All,
+    /// All but these, which are in no partition or terminated. In order.
+    Except(Vec<SectorNumber>),
+    /// Could not be read.
+    NotSeen(NotSeen),
+}
+
+/// What the last looks at a provider found, kept once for all of its replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderView {
+    /// Height of the last round that read its faults.
+    pub faults_at: Option<Epoch>,
+    /// Height of the last round that read which of its sectors live.
+    pub lives_at: Option<Epoch>,
+    /// The last look at its faults failed.
+    pub unseen: Option<Unseen>,
+}
+
+/// A look that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Why.
+    pub reason: NotSeen,
+    /// Height of the first round since the last good look.
+    pub since: Epoch,
+    /// Height of the last round that failed.
+    pub at: Epoch,
+}
+
+impl ProviderView {
+    /// A look older than this says nothing any more: a proving period and a half.
+    const STALE_AFTER: i64 = 4_320;
+
+    /// Why nothing can be said at `height` of a replica that was itself read at `own`, if so.
+    #[must_use]
+    pub fn doubt(&self, own: Epoch, height: Epoch) -> Option<NotSeen> {
+        if let Some(unseen) = self.unseen.filter(|unseen| unseen.at > own) {
+            return Some(unseen.reason);
+        }
+        let is_stale = |read: Option<Epoch>| {
+            height.0.saturating_sub(read.map_or(own, |read| read.max(own)).0) > Self::STALE_AFTER
+        };
+        (is_stale(self.faults_at) || is_stale(self.lives_at)).then_some(NotSeen::NotAsked)
+    }
+}
+
 /// Who runs a provider, and where it listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderOnChain {

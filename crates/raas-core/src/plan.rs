@@ -110,6 +110,17 @@ pub struct Want {
     pub proven: u32,
 }
 
+impl Want {
+    /// As the same holding would want it in `round`: what is wanted at once is due now, however long it has waited.
+    #[must_use]
+    pub fn at(mut self, round: &Round) -> Self {
+        if !matches!(self.reason, Reason::Suspect { .. } | Reason::TermEnds { .. } | Reason::Hedge { .. }) {
+            self.due = round.height;
+        }
+        self
+    }
+}
+
 /// The kinds of want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "want")]

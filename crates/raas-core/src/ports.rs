@@ -9,7 +9,7 @@ use crate::endpoint::EndpointSeen;
 use crate::fleet::Ask;
 use crate::gate::Hold;
 use crate::ids::{ActorId, DealId, JobId, OwnerId, ProviderId, RequestId, SectorNumber};
-use crate::observation::{DealSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
+use crate::observation::{DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -63,9 +63,22 @@ pub struct Balances {
     pub wallet: AttoFil,
 }
 
-/// A deal-published event of the market.
+/// What the market tells of a deal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DealChange {
+    /// It was published.
+    Published,
+    /// Its sector was proven for the first time.
+    Activated,
+    /// Its sector was terminated before its end. Terminations by cron are not told.
+    Terminated,
+}
+
+/// An event of the market: a hint where to look, never evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DealPublished {
+pub struct DealEvent {
+    /// What happened.
+    pub change: DealChange,
     /// The deal.
     pub deal: DealId,
     /// Who pays.
@@ -94,29 +107,42 @@ pub trait Chain: Send + Sync {
     /// The given deals, one answer each, in the same order.
     fn deals(&self, round: &Round, deals: &[DealId]) -> impl Future<Output = Vec<DealSeen>> + Send;
 
-    /// Faults of one provider; `watched` are the sectors that matter.
+    /// Whether the market has removed `deals`, one answer each, in the same order: the actor's exit code alone, for
+    /// deals whose sector is seen dead. `NotSeen(Contradiction)` where it is still in state.
+    fn removed(&self, round: &Round, deals: &[DealId]) -> impl Future<Output = Vec<DealSeen>> + Send;
+
+    /// Faults of one provider; `watched` are the sectors that matter, in order. Since when is not asked again for
+    /// those of `known` that are still faulty, which are in order too.
     fn provider_seen(
         &self,
         round: &Round,
         provider: ProviderId,
         watched: &[SectorNumber],
+        known: &[SectorNumber],
     ) -> impl Future<Output = ProviderSeen> + Send;
 
-    /// One sector singly, for suspects and for the second witness of a loss.
-    fn sector(
+    /// Which of `watched`, in order, are not live, by the provider's partitions.
+    fn lives(
         &self,
         round: &Round,
         provider: ProviderId,
-        sector: SectorNumber,
-    ) -> impl Future<Output = SectorSeen> + Send;
+        watched: &[SectorNumber],
+    ) -> impl Future<Output = LivesSeen> + Send;
 
-    /// Deals published by `client` in `from..=to`, `to` finalized.
-    fn published(
+    /// Sectors singly, one answer each, in the same order: for the second witness of a loss.
+    fn sectors(
         &self,
-        client: ActorId,
+        round: &Round,
+        provider: ProviderId,
+        sectors: &[SectorNumber],
+    ) -> impl Future<Output = Vec<SectorSeen>> + Send;
+
+    /// Events of the market in `from..=to`, `to` finalized, by height.
+    fn deal_events(
+        &self,
         from: Epoch,
         to: Epoch,
-    ) -> impl Future<Output = Result<Vec<DealPublished>, NotSeen>> + Send;
+    ) -> impl Future<Output = Result<Vec<DealEvent>, NotSeen>> + Send;
 
     /// The provider's owner, sector size and addresses.
     fn provider(

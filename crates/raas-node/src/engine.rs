@@ -6,17 +6,21 @@
 
 use crate::execute;
 use crate::settings::Settings;
-use crate::store::{self, Store, StoredPlan, TxId};
+use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
 use crate::tasks::follow::Stuck;
+use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
+use crate::watch::{self, FleetIndex};
 use crate::world::World;
 use raas_core::gate::Hold;
+use raas_core::holding::Holding;
 use raas_core::ids::{HoldingId, ProviderId};
-use raas_core::observation::Round;
-use raas_core::order::OrderState;
+use raas_core::observation::{ProviderView, Round};
+use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::ports::{Clock, Now};
 use raas_core::units::{Epoch, Epochs};
-use std::collections::{BTreeMap, BTreeSet};
+use raas_core::want::want;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -92,15 +96,22 @@ pub struct Engine<W: World> {
     status: std::sync::RwLock<Status>,
     /// One transaction is signed or sent at a time: the one writer of the wallet.
     pub(crate) sending: Mutex<()>,
-    /// One pass at a time; two would observe the same and plan it twice.
-    pass: Mutex<()>,
-    /// Holdings whose list on the contract was read, as the store's notes say: spares a look-up for each in
-    /// every pass.
-    views_read: std::sync::Mutex<BTreeSet<HoldingId>>,
+    /// One pass at a time; two would observe the same and plan it twice. It owns the fleet in memory, which is
+    /// loaded by the first pass and after one that failed.
+    pass: Mutex<Option<Watching>>,
+    /// What the last looks at providers found, for readers outside a pass.
+    views: std::sync::RwLock<Arc<BTreeMap<ProviderId, ProviderView>>>,
     /// Transactions that wait because their gas is too dear, with why.
     dear: std::sync::Mutex<BTreeMap<TxId, String>>,
-    /// The plan as stored last: the same one is not written again, nor read back.
-    saved_plan: std::sync::Mutex<Option<Arc<StoredPlan>>>,
+    /// What the last plan said of the wants, for readers outside a pass.
+    admitted: std::sync::RwLock<Arc<BTreeMap<HoldingId, Admitted>>>,
+}
+
+/// The fleet in memory, and what planning remembers.
+#[derive(Default)]
+struct Watching {
+    index: FleetIndex,
+    memory: Memory,
 }
 
 impl<W: World> Engine<W> {
@@ -112,10 +123,10 @@ impl<W: World> Engine<W> {
             settings,
             status: std::sync::RwLock::default(),
             sending: Mutex::new(()),
-            pass: Mutex::new(()),
-            views_read: std::sync::Mutex::default(),
+            pass: Mutex::new(None),
+            views: std::sync::RwLock::default(),
+            admitted: std::sync::RwLock::default(),
             dear: std::sync::Mutex::default(),
-            saved_plan: std::sync::Mutex::default(),
         }
     }
 
@@ -139,20 +150,15 @@ impl<W: World> Engine<W> {
         self.status.read().map(|status| status.clone()).unwrap_or_default()
     }
 
-    pub(crate) fn has_read_views(&self, holding: HoldingId) -> bool {
-        self.views_read.lock().is_ok_and(|read| read.contains(&holding))
-    }
-
-    /// The lists are to be read anew.
-    pub(crate) fn forget_read_views(&self) {
-        if let Ok(mut read) = self.views_read.lock() {
-            read.clear();
+    pub(crate) fn note_views(&self, views: BTreeMap<ProviderId, ProviderView>) {
+        if let Ok(mut kept) = self.views.write() {
+            *kept = Arc::new(views);
         }
     }
 
-    pub(crate) fn note_read_views(&self, holding: HoldingId) {
-        if let Ok(mut read) = self.views_read.lock() {
-            read.insert(holding);
+    pub(crate) fn note_admitted(&self, admitted: BTreeMap<HoldingId, Admitted>) {
+        if let Ok(mut kept) = self.admitted.write() {
+            *kept = Arc::new(admitted);
         }
     }
 
@@ -173,21 +179,53 @@ impl<W: World> Engine<W> {
         self.dear.lock().map(|dear| dear.clone()).unwrap_or_default()
     }
 
-    /// Stores the plan, unless it is the one that was stored last.
-    pub(crate) async fn save_plan(&self, plan: StoredPlan) -> Result<(), Error> {
-        let plan = Arc::new(plan);
-        if self.saved_plan().is_some_and(|saved| saved == plan) {
-            return Ok(());
+    /// What is decided of a holding as it is stored now: what the rules say in the last round, and what became of its
+    /// wants in the last pass.
+    pub async fn explain(&self, holding: &Holding) -> Result<Plan, Error> {
+        let status = self.status();
+        let round = match status.round {
+            Some(round) => Some(round),
+            None => self.store.last_round().await?.map(|(round, _)| round),
+        };
+        let Some(round) = round else { return Ok(Plan::default()) };
+        if let Some(hold) = status.hold {
+            let wait = Wait { holding: None, slot: None, for_: WaitFor::Gate(hold), wake: Wake::OnRound };
+            return Ok(Plan { actions: Vec::new(), waits: vec![wait] });
         }
-        self.store.save_plan(&plan).await?;
-        if let Ok(mut saved) = self.saved_plan.lock() {
-            *saved = Some(plan);
+        let views = self.views.read().map(|views| Arc::clone(&views)).unwrap_or_default();
+        let mut seen = holding.clone();
+        see_through(&mut seen, |provider| views.get(&provider).copied(), &round);
+        let (wants, mut waits) = want(&seen, &round, &self.settings.rules);
+        let mut actions = Vec::new();
+        if !wants.is_empty() {
+            let admitted = self.admitted.read().map(|admitted| Arc::clone(&admitted)).unwrap_or_default();
+            if let Some(admitted) = admitted.get(&holding.id) {
+                actions.clone_from(&admitted.actions);
+                waits.extend(admitted.waits.iter().cloned());
+            }
         }
-        Ok(())
+        waits.sort_by_key(|wait| (wait.holding, wait.slot));
+        Ok(Plan { actions, waits })
     }
 
-    fn saved_plan(&self) -> Option<Arc<StoredPlan>> {
-        self.saved_plan.lock().ok().and_then(|saved| saved.clone())
+    /// Every order ever made for a holding, active ones as of the last looks at their providers.
+    pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
+        let mut orders = self.store.orders_of_holding(holding).await?;
+        let views = self.views.read().map(|views| Arc::clone(&views)).unwrap_or_default();
+        if let Some(round) = self.status().round {
+            for stored in &mut orders {
+                let view = views.get(&stored.order.provider).copied().unwrap_or_default();
+                as_of(&mut stored.order, &view, &round);
+            }
+        }
+        Ok(orders)
+    }
+
+    /// Plans every holding in the next pass, whatever touched it: the answer must be the same.
+    pub async fn plan_all(&self) {
+        if let Some(watching) = self.pass.lock().await.as_mut() {
+            watching.memory.all = true;
+        }
     }
 
     /// How long the money lasts, by a fresh look; by the last one where a balance cannot be read now.
@@ -199,10 +237,27 @@ impl<W: World> Engine<W> {
 
     /// Every task once: observe, follow, plan, execute.
     pub async fn tick(&self) -> Result<Progress, Error> {
-        let _pass = self.pass.lock().await;
+        let mut pass = self.pass.lock().await;
+        // What a failed pass leaves in memory may be ahead of the store: it is dropped and loaded again.
+        let mut watching = match pass.take() {
+            Some(watching) => watching,
+            None => {
+                let index = FleetIndex::load(&self.store).await?;
+                self.note_views(index.views());
+                Watching { index, memory: Memory::default() }
+            }
+        };
+        let progress = self.run(&mut watching).await?;
+        *pass = Some(watching);
+        Ok(progress)
+    }
+
+    async fn run(&self, watching: &mut Watching) -> Result<Progress, Error> {
+        let Watching { index, memory } = watching;
         let now = self.world.clock().now().await;
+        index.sync(&self.store).await?;
         tasks::restored::notice(self, now).await?;
-        let seen = tasks::observe::observe(self, now).await?;
+        let seen = tasks::observe::observe(self, index, now).await?;
         let mut changed = seen.changed;
         let mut follow = None;
         if let (Some(round), None) = (&seen.round, &seen.hold) {
@@ -220,7 +275,7 @@ impl<W: World> Engine<W> {
             if hold.is_none() {
                 hold = tasks::restored::look(self, round).await?;
             }
-            changed |= tasks::plan::plan(self, round, hold, now).await?;
+            changed |= tasks::plan::plan(self, index, memory, round, hold, now).await?;
             if hold.is_none() {
                 changed |= execute::work(self, round, now).await?;
                 outlook = tasks::money::look(self, round, outlook).await?;
@@ -256,21 +311,25 @@ impl<W: World> Engine<W> {
 
     async fn next_wake(&self) -> Result<NextWake, Error> {
         let status = self.status();
-        let planned = self.saved_plan().and_then(|saved| saved.plan.next_wake());
+        let pass = self.pass.lock().await;
+        let watching = pass.as_ref();
+        let planned = watching.and_then(|watching| {
+            [watching.index.wakes.next(), watching.memory.next].into_iter().flatten().min()
+        });
         let due = match (self.store.next_due().await?, status.now) {
             (Some(due), Some(now)) => Some(epoch_of(due, now)),
             _ => None,
         };
-        let open = self.store.open_orders().await?;
-        let on_round = !self.store.open_txs(None).await?.is_empty()
-            || open.iter().any(|stored| !stored.order.state.is_active());
+        let unsettled = self.store.unsettled_orders().await?;
+        let any_pending = watching.is_some_and(|watching| watching.index.any_pending());
+        let on_round = !self.store.open_txs(None).await?.is_empty() || any_pending || !unsettled.is_empty();
         let lapse = status.round.as_ref().and_then(|round| {
             // Once its start is behind the finalized tipset, an order that is not active has failed.
             let lag = round.head.since(round.height).plus(Epochs::new(1).unwrap_or(Epochs::ZERO));
-            let starts = open.iter().filter_map(|stored| match &stored.order.state {
-                OrderState::Published(on_chain) => Some(on_chain.term.start),
-                state => state.signed().map(|signed| signed.term.start),
-            });
+            let signed = unsettled.iter().filter_map(|stored| stored.order.state.signed());
+            let shelves = watching.into_iter().flat_map(|watching| watching.index.shelves.values());
+            let published = shelves.flat_map(|shelf| shelf.pending.values().map(|pending| pending.start));
+            let starts = signed.map(|signed| signed.term.start).chain(published);
             starts.map(|start| start.after(lag)).filter(|at| *at > round.head).min()
         });
         let whole = match (status.hold, &status.round) {
@@ -281,9 +340,16 @@ impl<W: World> Engine<W> {
             }
             _ => None,
         };
+        let look = status.round.as_ref().zip(watching).and_then(|(round, watching)| {
+            let due = watch::next_look(&watching.index)?;
+            Some(round.head.after(due.since(round.height).max(Epochs::new(1)?)))
+        });
         // A finalized height: the head is further by then, so this is never too late.
         let release = self.store.breaker().await?.next_release();
-        Ok(NextWake { epoch: [planned, due, release, lapse, whole].into_iter().flatten().min(), on_round })
+        Ok(NextWake {
+            epoch: [planned, due, release, lapse, look, whole].into_iter().flatten().min(),
+            on_round,
+        })
     }
 }
 

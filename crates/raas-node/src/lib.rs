@@ -17,4 +17,5 @@ pub mod settings;
 pub mod store;
 pub mod tasks;
 pub mod upload;
+pub mod watch;
 pub mod world;

@@ -250,14 +250,42 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let bad = call(&["job", "register", &raw, "--replicas", "0"]).await;
     assert_eq!(bad.status.code(), Some(2));
     assert!(said(&bad).contains("replicas"), "{}", said(&bad));
+    for (flag, field) in [
+        ("--replicas", "replicas"),
+        ("--repair-after", "repairAfter"),
+        ("--renew-before", "renewBefore"),
+        ("--duration", "duration"),
+    ] {
+        let negative = call(&["job", "register", &raw, flag, "-1"]).await;
+        assert_eq!(negative.status.code(), Some(2), "{}", said(&negative));
+        assert!(said(&negative).contains(&format!("{field}: ")), "{}", said(&negative));
+    }
     assert_eq!(json(&["job", "list", "--cid", &raw]).await["jobs"].as_array().map(Vec::len), Some(2));
     let stopped = json(&["job", "stop", &registered["job"].to_string()]).await;
     assert_eq!(stopped["stopped_now"], true);
     assert_eq!(call(&["job", "show", "999"]).await.status.code(), Some(1));
+    let of_cid = json(&["job", "show", &raw]).await;
+    let ids: Vec<&Value> =
+        of_cid["jobs"].as_array().expect("jobs").iter().map(|one| &one["job"]["id"]).collect();
+    assert_eq!(ids, [&stored["job"], &registered["job"]], "every job of the CID");
+    let unknown = call(&["job", "show", CID]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("raas job register"), "{}", said(&unknown));
+    for args in [["job", "show", "x"], ["job", "show", "-1"], ["job", "stop", &raw], ["job", "stop", "-1"]] {
+        let wrong = call(&args).await;
+        assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+        assert!(said(&wrong).contains("raas job list"), "{}", said(&wrong));
+    }
 
     // People read the same with the network's name in it.
     let network = line["network"].as_str().expect("a name");
-    for args in [&["why", &raw][..], &["plan", &raw], &["job", "show", &job], &["job", "list"]] {
+    for args in [
+        &["why", &raw][..],
+        &["plan", &raw],
+        &["job", "show", &job],
+        &["job", "show", &raw],
+        &["job", "list"],
+    ] {
         let output = call(args).await;
         assert!(output.status.success(), "{args:?}: {}", said(&output));
         let all = printed(&output) + &said(&output);

@@ -1,7 +1,8 @@
 //! [`LotusChain`]: the port's methods, each handed to the file that knows it.
 
+use super::walk::Walker;
 use super::wire::{actor_id, amount, key_of_text, or_default};
-use super::{deals, events, multiaddr, pin, probe, sectors};
+use super::{deals, events, multiaddr, partitions, pin, probe, sectors};
 use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use base64::Engine as _;
@@ -9,8 +10,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use raas_core::endpoint::EndpointSeen;
 use raas_core::gate::Hold;
 use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
-use raas_core::observation::{DealSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
-use raas_core::ports::{Balances, Chain, CollateralBounds, DealPublished, Look, Pin};
+use raas_core::observation::{
+    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+};
+use raas_core::ports::{Balances, Chain, CollateralBounds, DealEvent, Look, Pin};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +24,7 @@ use std::sync::Arc;
 pub struct LotusChain {
     pub(super) pool: Pool,
     client: Address,
+    walker: Arc<Walker>,
     pinned: Arc<pin::Pinned>,
 }
 
@@ -51,7 +55,7 @@ impl LotusChain {
     /// Reads through `pool`; `client` is the wallet's f1 address, whose money and id are asked for.
     #[must_use]
     pub fn new(pool: Pool, client: Address) -> Self {
-        Self { pool, client, pinned: Arc::default() }
+        Self { pool, client, walker: Arc::default(), pinned: Arc::default() }
     }
 
     /// The endpoints.
@@ -126,26 +130,35 @@ impl Chain for LotusChain {
         deals::deals(&self.pool, round, deals).await
     }
 
+    async fn removed(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+        deals::removed(&self.pool, round, deals).await
+    }
+
     async fn provider_seen(
         &self,
         round: &Round,
         provider: ProviderId,
         watched: &[SectorNumber],
+        known: &[SectorNumber],
     ) -> ProviderSeen {
-        sectors::provider_seen(&self.pool, round, provider, watched).await
+        sectors::provider_seen(&self.pool, &self.walker, round, provider, watched, known).await
     }
 
-    async fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
-        sectors::sector(&self.pool, round, provider, sector).await
+    async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {
+        partitions::lives(&self.pool, &self.walker, round, provider, watched).await
     }
 
-    async fn published(
+    async fn sectors(
         &self,
-        client: ActorId,
-        from: Epoch,
-        to: Epoch,
-    ) -> Result<Vec<DealPublished>, NotSeen> {
-        Ok(events::published(&self.pool, client, from, to).await?)
+        round: &Round,
+        provider: ProviderId,
+        sectors: &[SectorNumber],
+    ) -> Vec<SectorSeen> {
+        sectors::sectors(&self.pool, &self.walker, round, provider, sectors).await
+    }
+
+    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
+        Ok(events::deal_events(&self.pool, from, to).await?)
     }
 
     async fn provider(&self, round: &Round, provider: ProviderId) -> Result<ProviderOnChain, NotSeen> {

@@ -84,6 +84,11 @@ pub(super) async fn deals(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<D
         .collect()
 }
 
+/// Whether the market has removed `deals`, by the actor's exit codes alone.
+pub(super) async fn removed(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+    exit_codes(pool, &key_of_text(&round.tipset), deals).await
+}
+
 /// Why the market does not have `deals`, by the actor's own exit codes.
 async fn exit_codes(pool: &Pool, key: &Value, deals: &[DealId]) -> Vec<DealSeen> {
     let calls: Vec<Call> = deals

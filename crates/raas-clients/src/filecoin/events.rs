@@ -1,12 +1,13 @@
-//! Deal-published events of the market actor.
+//! Events of the market actor about deals: published, activated, terminated.
 //!
 //! An endpoint whose event index has a hole answers with an empty list, so the answers of all endpoints are
-//! joined. Events are a hint where to look; the deal itself is read and compared afterwards.
+//! joined. Events are a hint where to look; the deal itself is read and compared afterwards. What cron does emits none
+//! that can be seen.
 
 use super::wire::{actor_id, base64_cbor, from_base64_cbor, or_default};
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use raas_core::ids::{ActorId, DealId, ProviderId};
-use raas_core::ports::DealPublished;
+use raas_core::ports::{DealChange, DealEvent};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,21 +39,23 @@ struct Entry {
 #[serde(transparent)]
 struct Events(#[serde(deserialize_with = "or_default")] Vec<Event>);
 
-/// Deals published for `client` in `from..=to`, by deal id.
-pub(super) async fn published(
-    pool: &Pool,
-    client: ActorId,
-    from: Epoch,
-    to: Epoch,
-) -> Result<Vec<DealPublished>, CallError> {
+const CHANGES: [(&str, DealChange); 3] = [
+    ("deal-published", DealChange::Published),
+    ("deal-activated", DealChange::Activated),
+    ("deal-terminated", DealChange::Terminated),
+];
+
+/// What happened to deals in `from..=to`, each once, by height.
+pub(super) async fn deal_events(pool: &Pool, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, CallError> {
     let mut found = BTreeMap::new();
     let mut width = WINDOW;
     let mut next = from.0.max(0);
     while next <= to.0 {
         let end = next.saturating_add(width - 1).min(to.0);
-        match window(pool, client, next, end).await {
+        match window(pool, next, end).await {
             Ok(events) => {
-                found.extend(events.into_iter().map(|event| (event.deal, event)));
+                let keyed = events.into_iter().map(|event| ((event.height, event.deal, event.change), event));
+                found.extend(keyed);
                 next = end.saturating_add(1);
             }
             Err(CallError::Evidence(Evidence::RangeTooWide(_))) if end > next => width = (end - next + 1) / 2,
@@ -63,22 +66,20 @@ pub(super) async fn published(
 }
 
 /// One window: at least `wanted` endpoints answered it.
-async fn window(pool: &Pool, client: ActorId, from: i64, to: i64) -> Result<Vec<DealPublished>, CallError> {
+async fn window(pool: &Pool, from: i64, to: i64) -> Result<Vec<DealEvent>, CallError> {
+    let types = CHANGES.map(|(name, _)| json!({"codec": CBOR, "value": base64_cbor(&name)}));
     let filter = json!({
         "fromHeight": from,
         "toHeight": to,
         "addresses": ["f05"],
-        "fields": {
-            "$type": [{"codec": CBOR, "value": base64_cbor(&"deal-published")}],
-            "client": [{"codec": CBOR, "value": base64_cbor(&client.0)}],
-        },
+        "fields": { "$type": types },
     });
     let call = Call::new("Filecoin.GetActorEventsRaw", vec![filter]);
     let mut joined = Vec::new();
     let mut answered = 0;
     let mut failed = None;
     for answer in pool.ask_all(&call).await {
-        match answer.and_then(|value| parse(value, client, from, to)) {
+        match answer.and_then(|value| parse(value, from, to)) {
             Ok(events) => {
                 answered += 1;
                 joined.extend(events);
@@ -98,9 +99,9 @@ async fn window(pool: &Pool, client: ActorId, from: i64, to: i64) -> Result<Vec<
 }
 
 /// Those events that truly are what was asked for; an endpoint may ignore a filter it does not know.
-fn parse(value: Value, client: ActorId, from: i64, to: i64) -> Result<Vec<DealPublished>, CallError> {
+fn parse(value: Value, from: i64, to: i64) -> Result<Vec<DealEvent>, CallError> {
     let Events(events) = serde_json::from_value(value).map_err(CallError::malformed)?;
-    let mut published = Vec::new();
+    let mut found = Vec::new();
     for event in events {
         if event.reverted
             || !(from..=to).contains(&event.height)
@@ -112,21 +113,18 @@ fn parse(value: Value, client: ActorId, from: i64, to: i64) -> Result<Vec<DealPu
             let entry = event.entries.iter().find(|entry| entry.key == key);
             entry.ok_or_else(|| CallError::malformed(format!("an event without {key}")))
         };
-        if from_base64_cbor::<String>(&entry("$type")?.value)? != "deal-published" {
-            continue;
-        }
+        let kind: String = from_base64_cbor(&entry("$type")?.value)?;
+        let Some((_, change)) = CHANGES.iter().find(|(name, _)| *name == kind) else { continue };
         let number = |key: &str| from_base64_cbor::<u64>(&entry(key)?.value);
-        let seen = DealPublished {
+        found.push(DealEvent {
+            change: *change,
             deal: DealId(number("id")?),
             client: ActorId(number("client")?),
             provider: ProviderId::new(number("provider")?),
             height: Epoch(event.height),
-        };
-        if seen.client == client {
-            published.push(seen);
-        }
+        });
     }
-    Ok(published)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -135,26 +133,30 @@ mod tests {
 
     #[test]
     fn null_is_no_event_and_reverted_ones_do_not_count() {
-        assert_eq!(parse(Value::Null, ActorId(1001), 0, 10), Ok(vec![]));
-        let event = |reverted: bool, height: i64, client: u64| {
+        assert_eq!(parse(Value::Null, 0, 10), Ok(vec![]));
+        let event = |reverted: bool, height: i64, kind: &str| {
             json!({"entries": [
-                {"Flags": 3, "Key": "$type", "Codec": 81, "Value": "bmRlYWwtcHVibGlzaGVk"},
+                {"Flags": 3, "Key": "$type", "Codec": 81, "Value": base64_cbor(&kind)},
                 {"Flags": 3, "Key": "id", "Codec": 81, "Value": "GgVIsYs="},
-                {"Flags": 3, "Key": "client", "Codec": 81, "Value": base64_cbor(&client)},
+                {"Flags": 3, "Key": "client", "Codec": 81, "Value": "GQPp"},
                 {"Flags": 3, "Key": "provider", "Codec": 81, "Value": "GUUp"}],
                 "emitter": "t05", "reverted": reverted, "height": height, "tipsetKey": [], "msgCid": {"/": "b"}})
         };
-        let list =
-            json!([event(false, 7, 1001), event(true, 7, 1001), event(false, 11, 1001), event(false, 7, 5)]);
-        let seen = parse(list, ActorId(1001), 0, 10).expect("events");
-        assert_eq!(
-            seen,
-            [DealPublished {
-                deal: DealId(88_650_123),
-                client: ActorId(1001),
-                provider: ProviderId::new(17_705),
-                height: Epoch(7),
-            }]
-        );
+        let list = json!([
+            event(false, 7, "deal-published"),
+            event(true, 7, "deal-published"),
+            event(false, 11, "deal-published"),
+            event(false, 7, "deal-completed"),
+            event(false, 8, "deal-terminated")
+        ]);
+        let seen = parse(list, 0, 10).expect("events");
+        let expected = |change, height| DealEvent {
+            change,
+            deal: DealId(88_650_123),
+            client: ActorId(1001),
+            provider: ProviderId::new(17_705),
+            height: Epoch(height),
+        };
+        assert_eq!(seen, [expected(DealChange::Published, 7), expected(DealChange::Terminated, 8)]);
     }
 }

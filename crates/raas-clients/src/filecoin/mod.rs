@@ -8,10 +8,13 @@ mod deals;
 mod events;
 mod identity;
 mod multiaddr;
+mod partitions;
 mod pin;
 mod probe;
+mod rle;
 mod sectors;
 mod sight;
+mod walk;
 mod wire;
 
 pub use chain::LotusChain;

@@ -1,9 +1,11 @@
 //! Sectors of miner actors: whether they are live, faulty or dead at the round's tipset.
 //!
-//! One count clears a whole provider. Only where it does not are single sectors asked for, first through the
-//! faults bitfield, then through the actor's own methods (FIP-0112), which public gateways pass on too.
+//! One count clears a whole provider. Only where it does not are faults asked for: through the faults bitfield, else
+//! the partitions, else sector by sector through the actor's own methods (FIP-0112), which public gateways pass on too.
 
-use super::wire::{key_of_text, or_default, receipt, state_call};
+use super::partitions::{self, Voices, members};
+use super::walk::Walker;
+use super::wire::{key_of_text, receipt, state_call};
 use crate::cbor;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use raas_core::ids::{ProviderId, SectorNumber};
@@ -18,8 +20,6 @@ const GENERATE_SECTOR_LOCATION: u64 = 1_321_604_665;
 const EXIT_NO_RECEIVER: i64 = 5;
 /// A sector faulty for this many epochs is terminated: fault start = early expiration - this.
 const FAULT_MAX_AGE: i64 = 120_960;
-/// Deadlines of a proving period.
-const DEADLINES: u64 = 48;
 /// Sectors of one provider that are asked for singly in one round.
 const SINGLY: usize = 1_000;
 
@@ -29,12 +29,15 @@ enum Count {
     NoMiner,
 }
 
-/// Faults of `provider` among `watched`.
+/// Faults of `provider` among `watched`, which is in order. Those of `known` that are still faulty are not asked again
+/// since when.
 pub(super) async fn provider_seen(
     pool: &Pool,
+    walker: &Walker,
     round: &Round,
     provider: ProviderId,
     watched: &[SectorNumber],
+    known: &[SectorNumber],
 ) -> ProviderSeen {
     let key = key_of_text(&round.tipset);
     match count(pool, &key, provider).await {
@@ -45,11 +48,16 @@ pub(super) async fn provider_seen(
         }
         Err(error) => return ProviderSeen::NotSeen(error.not_seen()),
     }
-    match faults(pool, &key, provider, watched).await {
+    match faults(pool, walker, &key, provider, watched).await {
         Ok(faulty) => {
-            let since = since_each(pool, &key, provider, &faulty).await;
-            let rows = faulty.into_iter().zip(since);
-            ProviderSeen::Except(rows.map(|(at, since)| (at, SectorSeen::Faulty { since })).collect())
+            let new: Vec<SectorNumber> =
+                faulty.iter().filter(|at| known.binary_search(at).is_err()).copied().collect();
+            let mut since = since_each(pool, &key, provider, &new).await.into_iter();
+            let rows = faulty.into_iter().map(|at| {
+                let since = if known.binary_search(&at).is_err() { since.next().flatten() } else { None };
+                (at, SectorSeen::Faulty { since })
+            });
+            ProviderSeen::Except(rows.collect())
         }
         Err(error) if error.not_seen() == NotSeen::NotOffered => {
             let rows = watched.iter().zip(singly(pool, &key, provider, watched).await);
@@ -60,19 +68,29 @@ pub(super) async fn provider_seen(
     }
 }
 
-/// One sector singly.
-pub(super) async fn sector(
+/// Sectors singly, one answer each.
+pub(super) async fn sectors(
     pool: &Pool,
+    walker: &Walker,
     round: &Round,
     provider: ProviderId,
-    sector: SectorNumber,
-) -> SectorSeen {
+    sectors: &[SectorNumber],
+) -> Vec<SectorSeen> {
     let key = key_of_text(&round.tipset);
-    let seen = singly(pool, &key, provider, &[sector]).await.pop();
-    match seen.unwrap_or(SectorSeen::NotSeen(NotSeen::NotAsked)) {
-        SectorSeen::NotSeen(NotSeen::NotOffered) => walk(pool, &key, provider, sector).await,
-        seen => seen,
+    let mut seen = Vec::with_capacity(sectors.len());
+    for page in sectors.chunks(SINGLY) {
+        seen.extend(singly(pool, &key, provider, page).await);
     }
+    let not_offered = SectorSeen::NotSeen(NotSeen::NotOffered);
+    if seen.contains(&not_offered) {
+        let listed = listed(pool, walker, &key, provider, sectors).await;
+        seen = seen
+            .into_iter()
+            .zip(listed)
+            .map(|(seen, listed)| if seen == not_offered { listed } else { seen })
+            .collect();
+    }
+    seen
 }
 
 async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, CallError> {
@@ -92,9 +110,10 @@ async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, 
     one(pool.votes(&[call], read, |count| *count == Count::Faulty(0)).await)
 }
 
-/// Which of `watched` stand in the faults bitfield.
+/// Which of `watched` are faulty, by the faults bitfield or the partitions.
 async fn faults(
     pool: &Pool,
+    walker: &Walker,
     key: &Value,
     provider: ProviderId,
     watched: &[SectorNumber],
@@ -105,26 +124,13 @@ async fn faults(
             serde_json::from_value(answer.map_err(CallError::Evidence)?).map_err(CallError::malformed)?;
         Ok(members(&runs, watched))
     };
-    one(pool.votes(&[call], read, |_| false).await)
-}
-
-/// Those of `wanted` that are set in a bitfield of run lengths, the first run being of zeros. In order.
-fn members(runs: &[u64], wanted: &[SectorNumber]) -> Vec<SectorNumber> {
-    let mut wanted = wanted.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut found = Vec::new();
-    let mut rest = wanted.as_slice();
-    let mut end = 0_u64;
-    for (position, run) in runs.iter().enumerate() {
-        end = end.saturating_add(*run);
-        let (inside, after) = rest.split_at(rest.partition_point(|sector| sector.0 < end));
-        if position % 2 == 1 {
-            found.extend_from_slice(inside);
+    match one(pool.votes(&[call], read, |_| false).await) {
+        Err(error) if error.not_seen() == NotSeen::NotOffered => {
+            let listed = partitions::locate(pool, walker, key, provider, watched, Voices::Agreed).await?;
+            Ok(listed.faulty)
         }
-        rest = after;
+        faulty => faulty,
     }
-    found
 }
 
 /// Since when each of `faulty` is faulty, where the endpoint tells. Beyond the first thousand it is not asked.
@@ -218,69 +224,46 @@ fn status(value: Value) -> Result<Status, CallError> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Listed {
-    Nowhere,
-    Dead,
-    Live,
-    Faulty,
-}
-
 /// Through the partitions, for networks and nodes without the actor's methods.
-async fn walk(pool: &Pool, key: &Value, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
-    let calls: Vec<Call> = (0..DEADLINES)
-        .map(|deadline| {
-            let params = vec![json!(provider.to_string()), json!(deadline), key.clone()];
-            Call::new("Filecoin.StateMinerPartitions", params)
-        })
-        .collect();
-    let read = |_, answer: Result<Value, Evidence>| listed(answer.map_err(CallError::Evidence)?, sector);
-    let mut best = Listed::Nowhere;
-    for answer in pool.votes(&calls, read, |listed| *listed == Listed::Live).await {
-        match answer {
-            Ok(listed) => best = best.max(listed),
-            Err(error) => return SectorSeen::NotSeen(error.not_seen()),
-        }
+async fn listed(
+    pool: &Pool,
+    walker: &Walker,
+    key: &Value,
+    provider: ProviderId,
+    wanted: &[SectorNumber],
+) -> Vec<SectorSeen> {
+    let mut sorted = wanted.to_vec();
+    sorted.sort_unstable();
+    let listed = match partitions::locate(pool, walker, key, provider, &sorted, Voices::Agreed).await {
+        Ok(listed) => listed,
+        Err(error) => return vec![SectorSeen::NotSeen(error.not_seen()); wanted.len()],
+    };
+    let mut since = since_each(pool, key, provider, &listed.faulty).await;
+    since.resize(listed.faulty.len(), None);
+    let mut seen = Vec::with_capacity(wanted.len());
+    for sector in wanted {
+        let has = |list: &[SectorNumber]| list.binary_search(sector).is_ok();
+        seen.push(if let Ok(at) = listed.faulty.binary_search(sector) {
+            SectorSeen::Faulty { since: since.get(at).copied().flatten() }
+        } else if has(&listed.live) {
+            SectorSeen::Live
+        } else if has(&listed.all) {
+            SectorSeen::Dead
+        } else {
+            unlisted(pool, key, provider, *sector).await
+        });
     }
-    match best {
-        Listed::Live => SectorSeen::Live,
-        Listed::Dead => SectorSeen::Dead,
-        Listed::Faulty => {
-            let since = since_each(pool, key, provider, &[sector]).await.pop().flatten();
-            SectorSeen::Faulty { since }
-        }
-        Listed::Nowhere => {
-            // Compaction drops a terminated sector from the partitions and from the sectors alike.
-            let info = on_miner("Filecoin.StateSectorGetInfo", provider, Some(sector), key);
-            match pool.agreed::<Value>(info).await {
-                Ok(Value::Null) => SectorSeen::Dead,
-                Ok(_) => SectorSeen::NotSeen(NotSeen::Contradiction),
-                Err(error) => SectorSeen::NotSeen(error.not_seen()),
-            }
-        }
-    }
+    seen
 }
 
-fn listed(value: Value, sector: SectorNumber) -> Result<Listed, CallError> {
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Partition {
-        all_sectors: Vec<u64>,
-        faulty_sectors: Vec<u64>,
-        live_sectors: Vec<u64>,
+/// Compaction drops a terminated sector from the partitions and from the sectors alike.
+async fn unlisted(pool: &Pool, key: &Value, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+    let info = on_miner("Filecoin.StateSectorGetInfo", provider, Some(sector), key);
+    match pool.agreed::<Value>(info).await {
+        Ok(Value::Null) => SectorSeen::Dead,
+        Ok(_) => SectorSeen::NotSeen(NotSeen::Contradiction),
+        Err(error) => SectorSeen::NotSeen(error.not_seen()),
     }
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Partitions(#[serde(deserialize_with = "or_default")] Vec<Partition>);
-    let Partitions(partitions) = serde_json::from_value(value).map_err(CallError::malformed)?;
-    let has = |runs: &[u64]| !members(runs, &[sector]).is_empty();
-    let places = partitions.iter().map(|partition| match () {
-        () if has(&partition.faulty_sectors) => Listed::Faulty,
-        () if has(&partition.live_sectors) => Listed::Live,
-        () if has(&partition.all_sectors) => Listed::Dead,
-        () => Listed::Nowhere,
-    });
-    Ok(places.max().unwrap_or(Listed::Nowhere))
 }
 
 fn on_miner(method: &'static str, provider: ProviderId, sector: Option<SectorNumber>, key: &Value) -> Call {
@@ -298,21 +281,6 @@ fn one<T>(mut answers: Vec<Result<T, CallError>>) -> Result<T, CallError> {
 mod tests {
     use super::*;
 
-    fn sectors(numbers: &[u64]) -> Vec<SectorNumber> {
-        numbers.iter().copied().map(SectorNumber).collect()
-    }
-
-    #[test]
-    fn run_lengths_begin_with_zeros() {
-        let all = sectors(&[0, 1, 2, 3, 5, 6]);
-        assert_eq!(members(&[5, 1], &all), sectors(&[5]));
-        assert_eq!(members(&[0], &all), sectors(&[]));
-        assert_eq!(members(&[0, 3], &all), sectors(&[0, 1, 2]));
-        assert_eq!(members(&[1, 2, 2, 1], &all), sectors(&[1, 2, 5]));
-        assert_eq!(members(&[], &all), sectors(&[]));
-        assert_eq!(members(&[0, u64::MAX, 5, 5], &sectors(&[7])), sectors(&[7]));
-    }
-
     #[test]
     fn the_actors_answer_is_read_as_it_stands_on_the_wire() {
         let answer = |exit: i64, bytes: Option<&str>| json!({"MsgRct": {"ExitCode": exit, "Return": bytes}});
@@ -323,17 +291,5 @@ mod tests {
         assert!(status(answer(0, None)).is_err());
         assert!(status(answer(0, Some("ggdDggUG"))).is_err());
         assert_eq!(cbor::encode(&(17_u64,)), [0x81, 0x11]);
-    }
-
-    #[test]
-    fn a_terminated_sector_is_listed_but_not_live() {
-        let partition = json!([{"AllSectors": [0, 5], "FaultySectors": [1, 1], "RecoveringSectors": [0],
-            "LiveSectors": [0, 2, 1, 2], "ActiveSectors": [0, 1, 2, 2]}]);
-        let at = |number| listed(partition.clone(), SectorNumber(number));
-        assert_eq!(at(0), Ok(Listed::Live));
-        assert_eq!(at(1), Ok(Listed::Faulty));
-        assert_eq!(at(2), Ok(Listed::Dead));
-        assert_eq!(at(9), Ok(Listed::Nowhere));
-        assert_eq!(listed(Value::Null, SectorNumber(1)), Ok(Listed::Nowhere));
     }
 }

@@ -8,11 +8,16 @@ use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
 use raas_core::gate::Hold;
 use raas_core::ids::ActorId;
-use raas_core::ids::{DealId, OperatorId, SectorNumber};
-use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, SectorSeen};
+use raas_core::ids::{DealId, OperatorId, ProviderId, SectorNumber};
+use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, Round, SectorSeen};
 use raas_core::ports::{Chain, Clock, Look};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
+
+/// One sector singly.
+async fn alone(chain: &LotusChain, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+    chain.sectors(round, provider, &[sector]).await.pop().expect("an answer")
+}
 
 #[tokio::test]
 async fn the_network_is_identified_and_strangers_are_not_mixed() {
@@ -72,36 +77,36 @@ async fn a_deal_is_seen_from_publication_to_termination() {
     assert_eq!(net.chain.deals(&round, &[next, deal]).await.len(), 2);
     assert_eq!(net.chain.deals(&round, &[next]).await, [DealSeen::NeverAllocated]);
 
-    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector]).await, ProviderSeen::Clear);
-    assert_eq!(net.chain.sector(&round, PROVIDER, sector).await, SectorSeen::Live);
+    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, ProviderSeen::Clear);
+    assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Live);
 
     control(&net.pool, "devnet_fault", json!(["f01000", null])).await;
     net.advance(2_920).await;
     let round = net.round().await;
-    let ProviderSeen::Except(rows) = net.chain.provider_seen(&round, PROVIDER, &[sector]).await else {
+    let ProviderSeen::Except(rows) = net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await else {
         panic!("a fault is an exception")
     };
     let [(number, SectorSeen::Faulty { since: Some(since) })] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!(*number, sector);
     assert!(*since <= round.height && since.0 > round.height.0 - 2_920, "{since} at {}", round.height);
-    let singly = net.chain.sector(&round, PROVIDER, sector).await;
+    let singly = alone(&net.chain, &round, PROVIDER, sector).await;
     assert_eq!(singly, SectorSeen::Faulty { since: Some(*since) });
     let other = [SectorNumber(sector.0 + 1_000)];
-    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &other).await, ProviderSeen::Except(vec![]));
+    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &other, &[]).await, ProviderSeen::Except(vec![]));
 
     control(&net.pool, "devnet_recover", json!(["f01000", null])).await;
     net.advance(2_920).await;
     let round = net.round().await;
-    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector]).await, ProviderSeen::Clear);
+    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, ProviderSeen::Clear);
 
     control(&net.pool, "devnet_terminate", json!(["f01000", null])).await;
     net.advance(60).await;
     let round = net.round().await;
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::Gone]);
-    assert_eq!(net.chain.sector(&round, PROVIDER, sector).await, SectorSeen::Dead);
+    assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Dead);
     // A round pinned before the termination still sees what was.
     let unknown = SectorNumber(99_999);
-    assert_eq!(net.chain.sector(&round, PROVIDER, unknown).await, SectorSeen::Dead);
+    assert_eq!(alone(&net.chain, &round, PROVIDER, unknown).await, SectorSeen::Dead);
 }
 
 #[tokio::test]
@@ -116,9 +121,9 @@ async fn a_provider_tells_its_owner_and_where_it_listens() {
     assert!(net.chain.provider(&round, missing).await.is_err());
     // Its actor is gone: a witness of its own.
     let watched = [SectorNumber(1)];
-    let gone = net.chain.provider_seen(&round, missing, &watched).await;
+    let gone = net.chain.provider_seen(&round, missing, &watched, &[]).await;
     assert_eq!(gone, ProviderSeen::Except(vec![(SectorNumber(1), SectorSeen::Dead)]));
-    assert_eq!(net.chain.sector(&round, missing, SectorNumber(1)).await, SectorSeen::Dead);
+    assert_eq!(alone(&net.chain, &round, missing, SectorNumber(1)).await, SectorSeen::Dead);
 }
 
 #[tokio::test]
@@ -129,20 +134,20 @@ async fn what_an_endpoint_hides_is_never_taken_for_truth_of_the_sector() {
 
     net.set_rpc("forgetDeals", None, None).await;
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::NeverAllocated]);
-    assert_eq!(net.chain.sector(&round, PROVIDER, sector).await, SectorSeen::Live);
+    assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Live);
     assert!(net.chain.next_deal(&round).await.expect("an id") > deal, "the denial is found out");
 
     net.set_rpc("forgetDeals32", None, None).await;
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::Gone]);
-    assert_eq!(net.chain.sector(&round, PROVIDER, sector).await, SectorSeen::Live, "no second witness");
+    assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Live, "no second witness");
 
     net.set_rpc("down", None, None).await;
     assert_eq!(net.chain.pin(&Look::default()).await, Err(Hold::NoEndpoint));
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::NotSeen(NotSeen::RpcFailed)]);
     let unseen = ProviderSeen::NotSeen(NotSeen::RpcFailed);
-    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector]).await, unseen);
+    assert_eq!(net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, unseen);
     let unseen = SectorSeen::NotSeen(NotSeen::RpcFailed);
-    assert_eq!(net.chain.sector(&round, PROVIDER, sector).await, unseen);
+    assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, unseen);
     let clock = DevnetClock::connect(endpoint(&net.devnet)).await.expect("faults do not touch the clock");
 
     net.set_rpc("stale", None, None).await;
@@ -175,7 +180,7 @@ async fn bad_news_needs_as_many_endpoints_as_must_agree() {
     control(&first, "devnet_setRpc", json!(["down"])).await;
     assert_eq!(both.deals(&pin.round, &old).await, [DealSeen::NotSeen(NotSeen::RpcFailed)]);
     // Good news comes from one.
-    assert_eq!(both.provider_seen(&pin.round, PROVIDER, &[]).await, ProviderSeen::Clear);
+    assert_eq!(both.provider_seen(&pin.round, PROVIDER, &[], &[]).await, ProviderSeen::Clear);
     assert_eq!(
         both.pin(&Look::default()).await.expect("a pin").round.agreed,
         1,
@@ -244,22 +249,22 @@ async fn an_endpoint_that_offers_less_tells_the_same() {
     assert_eq!(early.height.0, early.head.0 - 900, "no finality told: the depth that is always final");
 
     for chain in &chains {
-        assert_eq!(chain.sector(&round, PROVIDER, sector).await, SectorSeen::Live);
+        assert_eq!(alone(chain, &round, PROVIDER, sector).await, SectorSeen::Live);
     }
     control(&net.pool, "devnet_fault", json!(["f01000", null])).await;
     net.advance(2_920).await;
     let round = net.round().await;
-    let full = net.chain.sector(&round, PROVIDER, sector).await;
+    let full = alone(&net.chain, &round, PROVIDER, sector).await;
     assert!(matches!(full, SectorSeen::Faulty { since: Some(_) }), "{full:?}");
-    assert_eq!(old.sector(&round, PROVIDER, sector).await, full, "through the partitions");
+    assert_eq!(alone(old, &round, PROVIDER, sector).await, full, "through the partitions");
     assert_eq!(
-        old.provider_seen(&round, PROVIDER, &[sector]).await,
+        old.provider_seen(&round, PROVIDER, &[sector], &[]).await,
         ProviderSeen::Except(vec![(sector, full)])
     );
     let less = SectorSeen::Faulty { since: None };
-    assert_eq!(public.sector(&round, PROVIDER, sector).await, less, "when it began is not told");
+    assert_eq!(alone(public, &round, PROVIDER, sector).await, less, "when it began is not told");
     assert_eq!(
-        public.provider_seen(&round, PROVIDER, &[sector]).await,
+        public.provider_seen(&round, PROVIDER, &[sector], &[]).await,
         ProviderSeen::Except(vec![(sector, less)])
     );
 
@@ -267,6 +272,6 @@ async fn an_endpoint_that_offers_less_tells_the_same() {
     net.advance(60).await;
     let round = net.round().await;
     for chain in &chains {
-        assert_eq!(chain.sector(&round, PROVIDER, sector).await, SectorSeen::Dead);
+        assert_eq!(alone(chain, &round, PROVIDER, sector).await, SectorSeen::Dead);
     }
 }

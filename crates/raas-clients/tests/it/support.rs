@@ -12,8 +12,8 @@ use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::ids::{DealId, ProviderId, SectorNumber};
 use raas_core::observation::{DealSeen, OnChainDeal, ProviderOnChain, Round};
 use raas_core::ports::{
-    Broadcast, Chain, DealMaker, DealTerms, Effect, Inclusion, Lane, Look, Proposed, SignedDeal, SignedTx,
-    TxIntent, Wallet,
+    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Inclusion, Lane, Look, Proposed, SignedDeal,
+    SignedTx, TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs};
 use raas_devnet::codec::CommP;
@@ -177,7 +177,8 @@ impl Net {
     pub async fn published(&self, round: &Round) -> DealId {
         let client = self.chain.client_id().await.expect("an answer").expect("on chain");
         let from = Epoch(round.height.0 - 5_000);
-        let found = self.chain.published(client, from, round.height).await.expect("events");
+        let mut found = self.chain.deal_events(from, round.height).await.expect("events");
+        found.retain(|event| event.client == client && event.change == DealChange::Published);
         let [only] = found.as_slice() else { panic!("one deal: {found:?}") };
         assert_eq!((only.client, only.provider), (client, PROVIDER));
         only.deal

@@ -38,6 +38,13 @@ pub enum Event {
         /// Of this round.
         round: Round,
     },
+    /// What a round saw of the sector of an active replica, whose deal it did not ask for.
+    SectorObserved {
+        /// At the miner.
+        sector: SectorSeen,
+        /// Of this round.
+        height: Epoch,
+    },
     /// All publications up to this finalized height are known.
     FinalizedAt(Epoch),
     /// Another order takes its place, since nothing came of this one.
@@ -124,6 +131,7 @@ const fn name(event: &Event) -> &'static str {
         Event::RejectedByProvider => "rejected",
         Event::SeenPublished { .. } => "seen published",
         Event::Observed { .. } => "observed",
+        Event::SectorObserved { .. } => "seen in its sector",
         Event::FinalizedAt(_) => "finalized",
         Event::Hedged => "hedged",
         Event::Cancel => "cancelled",
@@ -147,6 +155,14 @@ pub fn next(state: &OrderState, event: &Event) -> Next {
             _ => publish(state, *deal, *term, *height, event),
         },
         Event::Observed { deal, sector, round } => observe(state, deal, *sector, round, event),
+        Event::SectorObserved { sector, height } => match state {
+            OrderState::Active(before) => {
+                let health = before.health.with_sector(before.term, *sector, *height);
+                Ok((OrderState::Active(OnChain { health, ..*before }), Vec::new()))
+            }
+            OrderState::Lost { .. } | OrderState::Ended(_) => unchanged(state),
+            _ => not_now(state, event),
+        },
         Event::FinalizedAt(height) => Ok(finalize(state, *height)),
         Event::Hedged => match state {
             OrderState::Accepted(signed) => Ok((OrderState::Hedged(signed.clone()), vec![Effect::Replan])),

@@ -4,7 +4,7 @@ use crate::model::build::{DAY, NOW, commitment, round};
 use proptest::prelude::*;
 use raas_core::health::{Health, HealthRecord, LossReason, Term, UnknownReason};
 use raas_core::ids::{ActorId, ProviderId, SectorNumber};
-use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, SectorSeen};
+use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderView, SectorSeen, Unseen};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 
 const TERM: Term = Term { start: Epoch(NOW), end: Epoch(NOW + 540 * DAY) };
@@ -123,6 +123,52 @@ fn a_fault_that_began_again_between_rounds_is_a_new_one() {
     assert!(!again.repair_due(Epochs::ZERO), "one round since the new fault");
 }
 
+fn view(faults_at: i64, lives_at: i64) -> ProviderView {
+    ProviderView { faults_at: Some(Epoch(faults_at)), lives_at: Some(Epoch(lives_at)), unseen: None }
+}
+
+#[test]
+fn a_replica_is_what_the_last_look_at_its_provider_says() {
+    let proven =
+        watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, present(Some(NOW)), SectorSeen::Live)]);
+    let at = |view: ProviderView, height: i64| proven.as_of(&view, Epoch(height));
+    let later = at(view(NOW + 500, NOW + 400), NOW + 510);
+    assert_eq!(
+        (later.health, later.proven_at, later.at),
+        (Health::Proven, Some(Epoch(NOW + 500)), Epoch(NOW + 500))
+    );
+    assert_eq!(at(ProviderView::default(), NOW + 20), proven, "its own look is evidence");
+    assert_eq!(at(view(NOW + 5, NOW + 5), NOW + 20), proven, "an older look says nothing new");
+    let stale = unknown(NotSeen::NotAsked);
+    assert_eq!(at(ProviderView::default(), NOW + 10 + 4_321).health, stale);
+    assert_eq!(
+        at(view(NOW + 5_000, NOW + 100), NOW + 5_000).health,
+        stale,
+        "its sectors were not read for long"
+    );
+    let unseen = Unseen { reason: NotSeen::RpcFailed, since: Epoch(NOW + 600), at: Epoch(NOW + 600) };
+    let blind = ProviderView { unseen: Some(unseen), ..view(NOW + 500, NOW + 400) };
+    assert_eq!(at(blind, NOW + 610).health, unknown(NotSeen::RpcFailed));
+    let seen_since = watched(proven, &[(NOW + 605, present(Some(NOW)), SectorSeen::Live)]);
+    assert_eq!(
+        seen_since.as_of(&blind, Epoch(NOW + 610)),
+        seen_since,
+        "it was seen after the look that failed"
+    );
+    let pending = HealthRecord::pending(Epoch(NOW));
+    assert_eq!(pending.as_of(&blind, Epoch(NOW + 610)), pending);
+}
+
+#[test]
+fn a_dead_sector_alone_is_one_witness_and_the_end_is_for_the_market_to_say() {
+    let proven =
+        watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, present(Some(NOW)), SectorSeen::Live)]);
+    let dead = proven.with_sector(TERM, SectorSeen::Dead, Epoch(NOW + 20));
+    assert_eq!(dead.health, Health::Unknown(UnknownReason::OneWitness));
+    assert_eq!(proven.with_sector(TERM, SectorSeen::Dead, TERM.end), proven);
+    assert_eq!(proven.with_sector(TERM, FAULTY, Epoch(NOW + 9)), proven, "an older round");
+}
+
 #[test]
 fn an_older_round_changes_nothing() {
     let record =
@@ -150,7 +196,64 @@ fn any_sector() -> impl Strategy<Value = SectorSeen> {
     ]
 }
 
+/// What one round sees of a sector.
+#[derive(Clone, Copy, Debug)]
+enum Sight {
+    Live,
+    Faulty,
+    Blind,
+}
+
 proptest! {
+    /// Writing a record only when it says something else, and seeing it through its provider in between, comes to what
+    /// writing it in every round comes to.
+    #[test]
+    fn seen_through_its_provider_a_replica_is_as_if_written_in_every_round(
+        steps in proptest::collection::vec(
+            (1_i64..400, prop_oneof![3 => Just(Sight::Live), 4 => Just(Sight::Faulty), 1 => Just(Sight::Blind)], -200_i64..200),
+            1..40,
+        ),
+        patience in 0_i64..2_000,
+    ) {
+        let patience = Epochs::new(patience).expect("not negative");
+        let active = present(Some(NOW - 5));
+        let start = HealthRecord::pending(Epoch(NOW)).next(TERM, &active, SectorSeen::Live, &round(NOW));
+        let (mut full, mut stored, mut view) = (start, start, view(NOW, NOW));
+        let (mut height, mut since) = (NOW, None);
+        for (gap, sight, ahead) in steps {
+            height += gap;
+            let sector = match sight {
+                Sight::Live => {
+                    since = None;
+                    SectorSeen::Live
+                }
+                Sight::Faulty => SectorSeen::Faulty { since: Some(*since.get_or_insert(Epoch(height + ahead))) },
+                Sight::Blind => BLIND,
+            };
+            full = full.next(TERM, &active, sector, &round(height));
+            view.lives_at = Some(Epoch(height));
+            if let Sight::Blind = sight {
+                view.unseen = Some(Unseen { reason: NotSeen::RpcFailed, since: Epoch(height), at: Epoch(height) });
+            } else {
+                view.unseen = None;
+                view.faults_at = Some(Epoch(height));
+                let is_known = match (stored.health, stored.fault, sector) {
+                    (Health::Proven, _, SectorSeen::Live) => true,
+                    (Health::Suspect, Some(fault), SectorSeen::Faulty { since }) => {
+                        since == Some(fault.since) && !(fault.first_round < fault.since && height >= fault.since.0)
+                    }
+                    _ => false,
+                };
+                if !is_known {
+                    stored = stored.with_sector(TERM, sector, Epoch(height));
+                }
+            }
+            let seen = stored.as_of(&view, Epoch(height));
+            prop_assert_eq!(seen.health, full.health);
+            prop_assert_eq!(seen.repair_due(patience), full.repair_due(patience), "{:?} {:?}", seen, full);
+        }
+    }
+
     /// Whatever is seen, in whatever order: loss needs its two witnesses in one round, or a missed start of a
     /// deal nobody ever saw active; a repair needs two rounds; applying a round twice is applying it once.
     #[test]

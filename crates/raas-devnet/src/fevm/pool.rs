@@ -169,16 +169,23 @@ impl Pool {
         Ok(())
     }
 
-    /// Removes what fits one tipset: per sender in nonce order, the best premium first, then the earliest.
-    pub(super) fn take_block(&mut self) -> Vec<Transaction> {
+    /// Removes what fits a tipset with this much gas: per sender in nonce order, the best premium first, then the
+    /// earliest.
+    pub(super) fn take(&mut self, mut room: u64) -> Vec<Transaction> {
         let mut taken = Vec::new();
-        let mut room = gas::BLOCK_LIMIT;
         while let Some(key) = self.best(room) {
             let Some(entry) = self.entries.remove(&key) else { break };
             room = room.saturating_sub(entry.transaction.gas_limit);
             taken.push(entry.transaction);
         }
         taken
+    }
+
+    /// Everything that waits, in the order in which it came.
+    pub(super) fn into_transactions(self) -> Vec<Transaction> {
+        let mut entries: Vec<Entry> = self.entries.into_values().collect();
+        entries.sort_by_key(|entry| entry.arrival);
+        entries.into_iter().map(|entry| entry.transaction).collect()
     }
 
     /// Puts back what a block could not execute.

@@ -33,7 +33,7 @@ pub(super) struct Record {
 }
 
 /// The FEVM's state: accounts, mempool, executed transactions. Part of the world, pure like it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fevm {
     pub(super) chain_id: u64,
     pub(super) records: BTreeMap<Address, Record>,
@@ -139,6 +139,34 @@ impl Fevm {
         }
         if let Some(code) = change.info.code.as_ref().filter(|code| !code.is_empty()) {
             self.codes.entry(change.info.code_hash).or_insert_with(|| code.clone());
+        }
+    }
+
+    /// Forgets everything that was executed after `epoch`, and answers it by height.
+    pub(crate) fn revert(&mut self, epoch: i64) -> BTreeMap<i64, Vec<Transaction>> {
+        self.records.retain(|_, record| {
+            record.storage.retain(|_, slot| slot.revert(epoch));
+            record.account.revert(epoch)
+        });
+        let left = self.blocks.split_off(&(epoch + 1));
+        let transactions = |block: Vec<Executed>| block.into_iter().map(|executed| executed.transaction);
+        let left: BTreeMap<i64, Vec<Transaction>> =
+            left.into_iter().map(|(height, block)| (height, transactions(block).collect())).collect();
+        for transaction in left.values().flatten() {
+            self.places.remove(&transaction.hash);
+        }
+        left
+    }
+
+    /// Takes everything out of the mempool, in the order in which it came.
+    pub(crate) fn take_pool(&mut self) -> Vec<Transaction> {
+        std::mem::take(&mut self.pool).into_transactions()
+    }
+
+    /// Puts a transaction into the mempool that was in it before, whatever the account says now.
+    pub(crate) fn put_back(&mut self, transaction: Transaction) {
+        if transaction.nonce >= self.newest(&transaction.from).nonce {
+            self.pool.put_back(transaction);
         }
     }
 

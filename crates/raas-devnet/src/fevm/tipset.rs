@@ -37,13 +37,14 @@ impl Fevm {
         Ok(hash)
     }
 
-    /// Executes what the mempool holds, as far as one block has room, in the tipset at `tipset.height`. Built-in
+    /// Executes what the mempool holds, as far as its blocks have room, in the tipset at `tipset.height`. Built-in
     /// actors are read through `actors`, which must show the state in which these transactions run.
     pub fn execute_tipset(&mut self, tipset: Tipset<'_>, actors: &impl ActorCalls) -> TipsetEffects {
         let mut effects = TipsetEffects::default();
         let mut block: Vec<Executed> = Vec::new();
         let mut first_log = 0;
-        for transaction in self.pool.take_block() {
+        let room = gas::BLOCK_LIMIT.saturating_mul(tipset.chain.block_count(tipset.height));
+        for transaction in self.pool.take(room) {
             if !self.can_run(&transaction) {
                 // A miner leaves it out: an earlier transaction of the sender was left out or spent its funds.
                 self.pool.put_back(transaction);

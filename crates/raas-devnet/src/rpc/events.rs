@@ -11,11 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The widest range of heights.
-const RANGE_MAX: i64 = 2_880;
-/// The most events over more than one tipset.
-const EVENTS_MAX: usize = 10_000;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
@@ -40,17 +35,15 @@ pub(super) fn get(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError>
     let (from, to) = heights(view, &filter)?;
     let emitters = emitters(view, &filter)?;
     let fields = fields(&filter)?;
-    if view.lens.hides_logs() {
-        return Ok(Value::Null);
-    }
     let found: Vec<(i64, &ActorEvent)> = view
         .world
         .actor_events(from, to.min(view.head - 1))
         .filter(|(_, event)| emitters.as_ref().is_none_or(|emitters| emitters.contains(&event.emitter)))
         .filter(|(_, event)| matches(event, &fields))
+        .take(view.lens.keeps_logs())
         .collect();
     let one_tipset = found.first().map(|(height, _)| *height) == found.last().map(|(height, _)| *height);
-    if found.len() > EVENTS_MAX && !one_tipset {
+    if found.len() > view.lens.log_results() && !one_tipset {
         return Err(RpcError::other("filter matches too many events, try a more restricted filter"));
     }
     if found.is_empty() {
@@ -80,9 +73,11 @@ fn heights(view: View<'_>, filter: &Filter) -> Result<(i64, i64), RpcError> {
             "invalid epoch range: to height ({to}) must be after from height ({from})"
         )));
     }
-    if to - from > RANGE_MAX {
+    view.lens.check_age(from, view.head)?;
+    let most = view.lens.log_range();
+    if to - from > most {
         return Err(RpcError::other(format!(
-            "invalid epoch range: range between to and 'from' heights is too large (maximum: {RANGE_MAX})"
+            "invalid epoch range: range between to and 'from' heights is too large (maximum: {most})"
         )));
     }
     Ok((from, to))

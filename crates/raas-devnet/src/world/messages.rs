@@ -6,7 +6,10 @@ use super::{
     timeline::StateAt,
 };
 use crate::{
-    codec::{Address, Bitfield, ClientDealProposal, Message, SignedMessage, TokenAmount, from_cbor, to_cbor},
+    codec::{
+        Address, Bitfield, ClientDealProposal, Message, Signature, SignedMessage, TokenAmount, from_cbor,
+        to_cbor,
+    },
     fevm,
     ledger::Fact,
 };
@@ -40,8 +43,8 @@ const UNHANDLED: i64 = 22;
 /// A signed message that waits for the next tipset.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    signed: SignedMessage,
-    cid: Cid,
+    pub(super) signed: SignedMessage,
+    pub(super) cid: Cid,
 }
 
 /// An executed message.
@@ -59,6 +62,8 @@ pub struct NativeReceipt {
     pub ret: Vec<u8>,
     /// Gas used.
     pub gas_used: u64,
+    /// The sender's signature; none on messages of providers' workers, which are made here.
+    pub signature: Option<Signature>,
 }
 
 impl World {
@@ -179,7 +184,7 @@ impl World {
     /// Runs the mempool in the tipset of `epoch`.
     pub(super) fn execute_native(&mut self, epoch: i64) {
         for ((sender, _), waiting) in std::mem::take(&mut self.mempool) {
-            let message = waiting.signed.message;
+            let SignedMessage { message, signature } = waiting.signed;
             let gas_used = gas_of(&message);
             let fee = AttoFil(
                 u128::from(gas_used) * u128::from(fevm::BASE_FEE)
@@ -191,7 +196,9 @@ impl World {
             });
             self.actors.update(BURNT, epoch, |wallet| wallet.balance = wallet.balance.plus(fee));
             let (exit, ret) = self.execute(epoch, sender, waiting.cid, &message);
-            let receipt = NativeReceipt { cid: waiting.cid, message, included: epoch, exit, ret, gas_used };
+            let signature = Some(signature);
+            let receipt =
+                NativeReceipt { cid: waiting.cid, message, included: epoch, exit, ret, gas_used, signature };
             self.record_receipt(sender, receipt);
         }
     }
@@ -251,7 +258,9 @@ impl World {
     ) {
         self.actors.update(worker, epoch, |wallet| wallet.nonce = message.nonce + 1);
         let gas_used = gas_of(&message);
-        self.record_receipt(worker, NativeReceipt { cid, message, included: epoch, exit, ret, gas_used });
+        let signature = None;
+        let receipt = NativeReceipt { cid, message, included: epoch, exit, ret, gas_used, signature };
+        self.record_receipt(worker, receipt);
     }
 
     /// A worker's message whose end is known beforehand; its CID.

@@ -62,7 +62,7 @@ pub fn order(stored: &StoredOrder) -> Value {
 
 /// The deals of a holding, oldest first: what is or was published.
 pub async fn deals_of<W: World>(app: &App<W>, holding: HoldingId) -> Result<Vec<Value>, ApiError> {
-    let orders = app.engine.store().orders_of_holding(holding).await?;
+    let orders = app.engine.orders_of_holding(holding).await?;
     Ok(orders.iter().filter(|stored| stored.order.state.on_chain().is_some()).map(order).collect())
 }
 

@@ -3,6 +3,7 @@
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
 pub mod error;
+pub mod extract;
 mod guard;
 pub mod jobs;
 pub mod spec;
@@ -58,6 +59,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/wallet", get(v1::wallet::show::<W>))
         .route("/v1/wallet/transactions", get(v1::wallet::transactions::<W>).post(v1::pay::pay::<W>))
         .route("/v1/wallet/release", post(v1::pay::release::<W>))
+        .route("/v1/incidents", get(v1::node::incidents::<W>))
         .route("/v1/breaker/release", post(v1::node::release::<W>))
         .route("/livez", get(v1::node::livez))
         .route("/readyz", get(v1::node::readyz::<W>))

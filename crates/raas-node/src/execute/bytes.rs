@@ -11,9 +11,10 @@ use raas_core::cid::Commitment;
 use raas_core::health::Health;
 use raas_core::holding::{Holding, PieceSlots};
 use raas_core::ids::{HoldingId, ProviderId};
-use raas_core::observation::Round;
+use raas_core::observation::{DealSeen, Round, SectorSeen};
 use raas_core::ports::{Bytes, Chain, Effect, Fetched, Imported, Now, PieceSource};
 use raas_core::retry::Class;
+use std::collections::BTreeSet;
 
 /// The piece of `stored` on the local disk, fetched from a provider if need be. `Some` says why not.
 pub async fn ensure_local<W: World>(
@@ -51,10 +52,10 @@ pub async fn sources<W: World>(
 ) -> Result<Vec<PieceSource>, Error> {
     let mut copies: Vec<(u8, ProviderId)> = engine
         .store
-        .open_orders()
+        .orders_of_piece(piece)
         .await?
         .iter()
-        .filter(|stored| stored.order.piece == piece && stored.order.state.is_active())
+        .filter(|stored| stored.order.state.is_active())
         .filter_map(|stored| {
             let rank = match stored.order.state.on_chain()?.health.health {
                 Health::Proven => 0,
@@ -143,16 +144,21 @@ pub async fn probe<W: World>(
 /// checked that no other holding of the same bytes still needs them.
 pub async fn evict<W: World>(
     engine: &Engine<W>,
+    round: &Round,
     now: Now,
     holding: HoldingId,
     piece: Commitment,
     attempts: u32,
 ) -> Result<StepOutcome, Error> {
-    let needed_elsewhere = engine.store.holdings().await?.iter().any(|other| {
+    let needed_elsewhere = engine.store.holdings_of_piece(piece).await?.iter().any(|other| {
         other.id != holding && other.open && other.pieces.iter().any(|slots| keeps(other, slots, piece))
     });
     if needed_elsewhere {
         return Ok(StepOutcome::Done);
+    }
+    if !are_still_proven(engine, round, holding, piece).await? {
+        let why = "fewer copies than the policy asks for are proven when each is looked at";
+        return Ok(again(now, Class::Provider, attempts, &piece.0, why));
     }
     match failpoint::around("evict.delete", engine.world.bytes().evict(piece)).await {
         Effect::Done(()) => {
@@ -163,6 +169,32 @@ pub async fn evict<W: World>(
             Ok(again(now, Class::Transient, attempts, &piece.0, why))
         }
     }
+}
+
+/// The rules saw the copies as of the last looks at their providers. Before the local one goes, each is read singly.
+async fn are_still_proven<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    holding: HoldingId,
+    piece: Commitment,
+) -> Result<bool, Error> {
+    let Some(held) = engine.store.holding(holding).await? else { return Ok(true) };
+    let policy = &held.policy;
+    let Some(needed) = policy.keep_local.evict_at(policy.replicas.target) else { return Ok(false) };
+    let copies = held.pieces.iter().filter(|slots| slots.piece.commitment == piece);
+    let copies = copies.flat_map(PieceSlots::orders).filter(|order| order.state.is_active());
+    let chain = engine.world.chain();
+    let mut proven = BTreeSet::new();
+    for order in copies {
+        let Some(on_chain) = order.state.on_chain() else { continue };
+        let deal = chain.deals(round, &[on_chain.deal]).await.pop();
+        let Some(DealSeen::Present(deal)) = deal else { continue };
+        let sector = chain.sectors(round, order.provider, &[deal.sector]).await.pop();
+        if deal.activated.is_some() && round.height < deal.end && sector == Some(SectorSeen::Live) {
+            proven.insert(order.operator);
+        }
+    }
+    Ok(proven.len() >= needed.max(1) as usize)
 }
 
 /// Whether `slots` of another holding are of `piece` and its own policy does not let the local copy go now.

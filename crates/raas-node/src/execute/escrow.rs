@@ -77,7 +77,7 @@ impl Purse {
 /// Balances less everything that is signed and can still be published; `None` when they cannot be read.
 async fn draw<W: World>(engine: &Engine<W>) -> Result<Option<Drawn>, Error> {
     let Ok(balances) = engine.world.chain().balances().await else { return Ok(None) };
-    let open = engine.store.open_orders().await?;
+    let open = engine.store.unsettled_orders().await?;
     let sum = |wanted: fn(&OrderState) -> bool| {
         open.iter()
             .filter(|stored| wanted(&stored.order.state))

@@ -65,7 +65,7 @@ async fn run<W: World>(
         }
         StepKind::Send { tx } => send::send(engine, round, now, *tx, step.attempts).await,
         StepKind::Evict { holding, piece } => {
-            bytes::evict(engine, now, *holding, *piece, step.attempts).await
+            bytes::evict(engine, round, now, *holding, *piece, step.attempts).await
         }
         StepKind::Probe { holding, piece } => {
             bytes::probe(engine, round, now, *holding, *piece, step.attempts).await

@@ -15,11 +15,13 @@ use super::schema::{DUTIES, POLICY, parse, small, uint};
 
 /// Which holdings.
 #[derive(Clone, Copy)]
-pub(super) enum Scope {
+pub(super) enum Scope<'a> {
     /// Open, or with an order that is not closed.
     Watched,
     /// One of them, in any state.
     One(i64),
+    /// A JSON list of them, in any state.
+    These(&'a str),
 }
 
 macro_rules! scoped {
@@ -32,6 +34,13 @@ macro_rules! scoped {
                 $tail
             )),
             Scope::One(id) => sqlx::query(concat!($head, $column, " = $1 ", $tail)).bind(id),
+            Scope::These(ids) => sqlx::query(concat!(
+                $head,
+                $column,
+                " IN (SELECT value FROM json_each($1)) ",
+                $tail
+            ))
+            .bind(ids.to_owned()),
         }
     };
 }
@@ -49,7 +58,7 @@ struct Draft {
 }
 
 /// The holdings of `scope`, in order of their ids.
-pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope) -> Result<Vec<Holding>, Error> {
+pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope<'_>) -> Result<Vec<Holding>, Error> {
     let mut names: BTreeMap<HoldingId, (OwnerId, DataCid)> = BTreeMap::new();
     let mut drafts: BTreeMap<HoldingId, Draft> = BTreeMap::new();
     for row in rows(connection, scoped!(scope, "id", "SELECT id, owner, cid FROM holding WHERE ", "")).await?
@@ -84,7 +93,7 @@ fn draft<'a>(
 
 async fn read_jobs(
     connection: &mut SqliteConnection,
-    scope: Scope,
+    scope: Scope<'_>,
     drafts: &mut BTreeMap<HoldingId, Draft>,
 ) -> Result<(), Error> {
     let query = scoped!(
@@ -110,7 +119,7 @@ async fn read_jobs(
 
 async fn read_pieces(
     connection: &mut SqliteConnection,
-    scope: Scope,
+    scope: Scope<'_>,
     drafts: &mut BTreeMap<HoldingId, Draft>,
 ) -> Result<(), Error> {
     let query = scoped!(
@@ -138,7 +147,7 @@ async fn read_pieces(
 
 async fn read_orders(
     connection: &mut SqliteConnection,
-    scope: Scope,
+    scope: Scope<'_>,
     drafts: &mut BTreeMap<HoldingId, Draft>,
 ) -> Result<(), Error> {
     let placed = scoped!(
@@ -180,7 +189,7 @@ async fn read_orders(
 /// way or succeeded.
 async fn read_attested(
     connection: &mut SqliteConnection,
-    scope: Scope,
+    scope: Scope<'_>,
     drafts: &mut BTreeMap<HoldingId, Draft>,
 ) -> Result<(), Error> {
     let seen = scoped!(

@@ -3,16 +3,17 @@
 //! An order counts from the moment it is planned, at the price of its whole term, and no more once it was cancelled or
 //! let expire. One that serves several holdings counts for the first, and its owner.
 
+use futures_util::TryStreamExt;
 use raas_core::ids::HoldingId;
 use raas_core::spend::{Limits, Spent};
-use raas_core::units::{AttoFil, Epoch};
+use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epoch, Epochs};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
 use super::error::Error;
 use super::open::Store;
 use super::orders::sum;
-use super::schema::int;
+use super::schema::{int, parse};
 
 macro_rules! costs_sql {
     ($where:literal) => {
@@ -23,7 +24,39 @@ macro_rules! costs_sql {
     };
 }
 
+/// Copies whose terms end on one day and last as long, and what they cost together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The day's first epoch.
+    pub end: Epoch,
+    /// Of each.
+    pub duration: Epochs,
+    /// Of all.
+    pub cost: AttoFil,
+}
+
 impl Store {
+    /// What renewing the copies of open jobs costs at their present prices, by day. Read row by row: there may be
+    /// millions.
+    pub async fn renewals(&self) -> Result<Vec<Renewal>, Error> {
+        let mut tx = self.read().await?;
+        let mut rows = sqlx::query_as::<_, (i64, i64, String)>(
+            "SELECT term_end, duration, cost FROM orders
+             WHERE mark > 0 AND term_end IS NOT NULL AND holding IN (SELECT holding FROM job WHERE open = 1)",
+        )
+        .fetch(&mut *tx);
+        let mut sums: BTreeMap<(i64, i64), AttoFil> = BTreeMap::new();
+        while let Some((end, duration, cost)) = rows.try_next().await? {
+            let sum = sums.entry((end - end.rem_euclid(EPOCHS_PER_DAY), duration)).or_default();
+            *sum = sum.plus(parse("cost", &cost)?);
+        }
+        let renewal = |((end, duration), cost)| {
+            let duration = Epochs::new(duration).unwrap_or(Epochs::ZERO);
+            Renewal { end: Epoch(end), duration, cost }
+        };
+        Ok(sums.into_iter().map(renewal).collect())
+    }
+
     /// The first epoch at which a part of what was committed since `since` leaves the daily window; `None` when
     /// nothing was.
     pub async fn first_order_since(&self, since: Epoch) -> Result<Option<Epoch>, Error> {

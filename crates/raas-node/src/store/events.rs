@@ -95,6 +95,17 @@ pub enum Happened {
         /// The replica's health, once there is one.
         health: Option<Health>,
     },
+    /// Many replicas of one provider changed alike in one round.
+    ReplicasChanged {
+        /// Whose.
+        provider: ProviderId,
+        /// Their health before.
+        from: Health,
+        /// Their health now.
+        to: Health,
+        /// How many.
+        replicas: u32,
+    },
     /// A copy left its place, since there is a newer one.
     OrderToSpare {
         /// Which.

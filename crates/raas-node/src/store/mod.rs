@@ -24,6 +24,8 @@ mod cursor;
 mod error;
 mod events;
 mod holdings;
+mod import;
+mod incidents;
 mod intents;
 mod jobs;
 mod lanes;
@@ -42,14 +44,20 @@ mod steps;
 mod txs;
 mod types;
 mod uploads;
+mod watch;
 
+pub use budget::Renewal;
 pub use error::Error;
 pub use events::{Happened, StoreEvent};
+pub use import::Import;
+pub use incidents::{Incident, Trouble, TroubleKind};
 pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
+pub use types::HealthChange;
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,
-    RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece, StoredPlan,
+    RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece,
     StoredProposal, StoredProvider, StoredTx, TxId, TxSubmit, Upload,
 };
+pub use watch::{Dirty, Mark, Watched};

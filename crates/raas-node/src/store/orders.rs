@@ -18,6 +18,7 @@ use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{CAUSE, ORDER_STATE, int, parse, small, uint};
 use super::types::{Attempt, StoredOrder, StoredProposal};
+use super::watch::{Narrow, json_list};
 use super::{attempts, places};
 
 /// The columns that [`decode_order`] reads, of `orders o`.
@@ -57,13 +58,65 @@ impl Store {
 
     /// One order.
     pub async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, Error> {
-        let id = int("order", order.0)?;
+        let id = Key::Number(int("order", order.0)?);
         Ok(load(&mut *self.read().await?, stored_orders!("o.id = $1"), Some(id)).await?.pop())
+    }
+
+    /// The orders of which something can still be published or cancelled: everything that reserves escrow. By id.
+    pub async fn unsettled_orders(&self) -> Result<Vec<StoredOrder>, Error> {
+        load(&mut *self.read().await?, stored_orders!("o.reserves = 1"), None).await
+    }
+
+    /// The open orders for a piece, by id.
+    pub async fn orders_of_piece(&self, piece: Commitment) -> Result<Vec<StoredOrder>, Error> {
+        let sql = stored_orders!("o.closed = 0 AND o.piece = $1");
+        load(&mut *self.read().await?, sql, Some(Key::Text(piece.to_string()))).await
+    }
+
+    /// The given orders that are not closed, by id.
+    pub async fn orders_by_id(&self, orders: &[OrderId]) -> Result<Vec<StoredOrder>, Error> {
+        let ids: Vec<u64> = orders.iter().map(|order| order.0).collect();
+        let sql = stored_orders!("o.id IN (SELECT value FROM json_each($1)) AND o.closed = 0");
+        load(&mut *self.read().await?, sql, Some(Key::Text(json_list(&ids)))).await
+    }
+
+    /// How many orders are on their way to each provider and not seen published.
+    pub async fn under_way(&self) -> Result<BTreeMap<ProviderId, u32>, Error> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT provider, COUNT(*) FROM orders WHERE reserves = 1 AND state_name NOT IN ('rejected_watched', 'hedged')
+             GROUP BY provider",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        rows.into_iter()
+            .map(|(provider, count)| {
+                Ok((ProviderId::new(uint("provider", provider)?), small("orders", count)?))
+            })
+            .collect()
+    }
+
+    /// Repairs planned at or after each of the two epochs that are not closed.
+    pub async fn repairs_since(&self, epochs: [Epoch; 2]) -> Result<[u32; 2], Error> {
+        let earliest = epochs[0].min(epochs[1]);
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT planned_at, cause FROM orders WHERE planned_at >= $1 AND closed = 0")
+                .bind(earliest.0)
+                .fetch_all(&mut *self.read().await?)
+                .await?;
+        let mut counts = [0_u32; 2];
+        for (planned_at, cause) in rows {
+            if matches!(CAUSE.decode(&cause)?, Cause::Repair { .. }) {
+                for (count, since) in counts.iter_mut().zip(epochs) {
+                    *count += u32::from(planned_at >= since.0);
+                }
+            }
+        }
+        Ok(counts)
     }
 
     /// Every order ever made for a holding, by id.
     pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
-        let id = int("holding", holding.0)?;
+        let id = Key::Number(int("holding", holding.0)?);
         load(&mut *self.read().await?, stored_orders!("o.holding = $1"), Some(id)).await
     }
 
@@ -120,11 +173,13 @@ impl Store {
         sum(&costs)
     }
 
-    /// Every deal that is or was an order, closed ones included.
-    pub async fn deal_ids(&self) -> Result<std::collections::BTreeSet<DealId>, Error> {
+    /// Every deal from `first` on that is or was an order, closed ones included.
+    pub async fn deal_ids(&self, first: DealId) -> Result<std::collections::BTreeSet<DealId>, Error> {
         let mut tx = self.read().await?;
-        let rows: Vec<(i64,)> =
-            sqlx::query_as("SELECT deal FROM orders WHERE deal IS NOT NULL").fetch_all(&mut *tx).await?;
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT deal FROM orders WHERE deal >= $1")
+            .bind(int("deal", first.0)?)
+            .fetch_all(&mut *tx)
+            .await?;
         Ok(rows.into_iter().filter_map(|(deal,)| u64::try_from(deal).ok()).map(DealId).collect())
     }
 
@@ -137,6 +192,18 @@ impl Store {
         .fetch_all(&mut *self.read().await?)
         .await?;
         rows.into_iter().map(|(deal,)| uint("deal", deal).map(DealId)).collect()
+    }
+
+    /// Which of `deals` stand for an order here that is not closed.
+    pub async fn deals_known(&self, deals: &[DealId]) -> Result<std::collections::BTreeSet<DealId>, Error> {
+        let ids: Vec<u64> = deals.iter().map(|deal| deal.0).collect();
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT deal FROM orders WHERE deal IN (SELECT value FROM json_each($1)) AND closed = 0",
+        )
+        .bind(json_list(&ids))
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        rows.into_iter().map(|deal| Ok(DealId(uint("deal", deal)?))).collect()
     }
 
     /// What was committed since `epoch`: the cost of all orders planned from there on that were neither
@@ -165,10 +232,13 @@ pub(super) async fn insert(
 ) -> Result<OrderId, Error> {
     let adopted = order.cause == Cause::Adopt;
     let deal = order.state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    let narrow = Narrow::of(&order.state)?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO orders (version, holding, piece, size, provider, operator, cause, adopted,
-         price_per_epoch, duration, cost, planned_at, state_name, state, closed, reserves, deal)
-         VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id",
+         price_per_epoch, duration, cost, planned_at, state_name, state, closed, reserves, deal, mark, sector,
+         term_start, term_end, fault_since, fault_first)
+         VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+         $21, $22) RETURNING id",
     )
     .bind(int("holding", holding.0)?)
     .bind(order.piece.to_string())
@@ -186,6 +256,12 @@ pub(super) async fn insert(
     .bind(order.state.is_closed())
     .bind(order.state.reserves_escrow())
     .bind(deal)
+    .bind(narrow.mark)
+    .bind(narrow.sector)
+    .bind(narrow.term_start)
+    .bind(narrow.term_end)
+    .bind(narrow.fault_since)
+    .bind(narrow.fault_first)
     .fetch_one(connection)
     .await?;
     Ok(OrderId(uint("order", id)?))
@@ -239,9 +315,11 @@ pub(super) async fn write_state(
 
 async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) -> Result<(), Error> {
     let deal = state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    let narrow = Narrow::of(state)?;
     sqlx::query(
         "UPDATE orders SET version = version + 1, state_name = $2, state = $3, closed = $4, reserves = $5,
-         deal = $6 WHERE id = $1",
+         deal = $6, mark = $7, sector = $8, term_start = $9, term_end = $10, fault_since = $11,
+         fault_first = $12 WHERE id = $1",
     )
     .bind(id)
     .bind(state.name())
@@ -249,6 +327,12 @@ async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) 
     .bind(state.is_closed())
     .bind(state.reserves_escrow())
     .bind(deal)
+    .bind(narrow.mark)
+    .bind(narrow.sector)
+    .bind(narrow.term_start)
+    .bind(narrow.term_end)
+    .bind(narrow.fault_since)
+    .bind(narrow.fault_first)
     .execute(connection)
     .await?;
     Ok(())
@@ -319,13 +403,20 @@ async fn insert_proposal(
     }
 }
 
+/// What a query for orders is bound to.
+#[derive(Clone)]
+enum Key {
+    Number(i64),
+    Text(String),
+}
+
 async fn load(
     connection: &mut SqliteConnection,
     [orders, slots, proposals]: [&'static str; 3],
-    id: Option<i64>,
+    id: Option<Key>,
 ) -> Result<Vec<StoredOrder>, Error> {
     let mut found: BTreeMap<i64, StoredOrder> = BTreeMap::new();
-    for row in fetch(connection, orders, id).await? {
+    for row in fetch(connection, orders, id.clone()).await? {
         let stored = StoredOrder {
             order: decode_order(&row)?,
             version: row.try_get("version")?,
@@ -335,7 +426,7 @@ async fn load(
         };
         found.insert(row.try_get("order_id")?, stored);
     }
-    for row in fetch(connection, slots, id).await? {
+    for row in fetch(connection, slots, id.clone()).await? {
         if let Some(order) = found.get_mut(&row.try_get("order_id")?) {
             order.slots.push(places::slot_ref((row.try_get("holding")?, row.try_get("slot")?))?);
         }
@@ -351,10 +442,14 @@ async fn load(
 async fn fetch(
     connection: &mut SqliteConnection,
     sql: &'static str,
-    id: Option<i64>,
+    id: Option<Key>,
 ) -> Result<Vec<SqliteRow>, Error> {
     let query = sqlx::query(sql);
-    let query = if let Some(id) = id { query.bind(id) } else { query };
+    let query = match id {
+        Some(Key::Number(id)) => query.bind(id),
+        Some(Key::Text(text)) => query.bind(text),
+        None => query,
+    };
     Ok(query.fetch_all(connection).await?)
 }
 

@@ -5,6 +5,7 @@ use raas_core::ids::HoldingId;
 use raas_core::units::Epoch;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeSet;
 
 use super::error::Error;
 use super::events::{Happened, log};
@@ -28,17 +29,7 @@ impl Store {
     /// root or of its own piece CID that has no bytes yet; their fetch steps end. Safe to repeat.
     pub async fn record_piece(&self, piece: &NewPiece) -> Result<(), Error> {
         let mut tx = self.write().await?;
-        sqlx::query(
-            "INSERT INTO piece (commitment, root, size, car_bytes, payload_bytes, local)
-             VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (commitment) DO UPDATE SET local = 1",
-        )
-        .bind(piece.commitment.to_string())
-        .bind(piece.root.to_string())
-        .bind(int("piece size", piece.size.get())?)
-        .bind(int("CAR bytes", piece.car_bytes)?)
-        .bind(int("payload bytes", piece.payload_bytes)?)
-        .execute(&mut *tx)
-        .await?;
+        insert(&mut tx, piece, true).await?;
         let own_cid = DataCid::normalise(&piece.commitment.piece_cid_v1())
             .map_err(|error| Error::Unreadable { format: "commitment", source: Box::new(error) })?;
         let mut wanted = holdings::of_cid(&mut tx, &piece.root).await?;
@@ -67,6 +58,13 @@ impl Store {
             .fetch_optional(&mut *self.read().await?)
             .await?;
         row.as_ref().map(decode).transpose()
+    }
+
+    /// Every piece that is recorded, wherever its bytes are.
+    pub async fn recorded_pieces(&self) -> Result<BTreeSet<Commitment>, Error> {
+        let all: Vec<String> =
+            sqlx::query_scalar("SELECT commitment FROM piece").fetch_all(&mut *self.read().await?).await?;
+        all.iter().map(|text| parse("commitment", text)).collect()
     }
 
     /// All pieces whose CAR is on the disk.
@@ -106,6 +104,27 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Adds a piece; one that is known can only become local by it.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    piece: &NewPiece,
+    local: bool,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO piece (commitment, root, size, car_bytes, payload_bytes, local)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (commitment) DO UPDATE SET local = MAX(local, excluded.local)",
+    )
+    .bind(piece.commitment.to_string())
+    .bind(piece.root.to_string())
+    .bind(int("piece size", piece.size.get())?)
+    .bind(int("CAR bytes", piece.car_bytes)?)
+    .bind(int("payload bytes", piece.payload_bytes)?)
+    .bind(local)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Gives `holding` the piece that is known for its CID; whether it has one now.

@@ -1,25 +1,42 @@
-//! The last plan, for "why" and the dashboard, and the node's own small notes.
+//! When holdings are planned again, and the node's own small notes.
+
+use raas_core::ids::HoldingId;
+use raas_core::units::Epoch;
 
 use super::error::Error;
 use super::open::Store;
-use super::rounds::{get, put};
-use super::schema::PLAN;
-use super::types::StoredPlan;
-
-const LAST_PLAN: &str = "plan";
+use super::schema::uint;
 
 impl Store {
-    /// Replaces the last plan.
-    pub async fn save_plan(&self, plan: &StoredPlan) -> Result<(), Error> {
+    /// Stores when holdings are planned again (0: in every round, `None`: when something touches them), and takes what
+    /// was planned out of the feed, up to its number `planned_to`: what was touched since has a later one.
+    pub async fn save_wakes(
+        &self,
+        wakes: &[(HoldingId, Option<Epoch>)],
+        planned_to: i64,
+    ) -> Result<(), Error> {
         let mut tx = self.write().await?;
-        put(&mut tx, LAST_PLAN, PLAN.encode(plan)?).await?;
+        for page in wakes.chunks(1_000) {
+            let rows: Vec<(u64, Option<i64>)> =
+                page.iter().map(|(holding, wake)| (holding.0, wake.map(|wake| wake.0))).collect();
+            sqlx::query(
+                "UPDATE holding SET wake = n.value ->> 1 FROM json_each($1) n WHERE holding.id = n.value ->> 0",
+            )
+            .bind(serde_json::to_string(&rows).unwrap_or_default())
+            .execute(&mut *tx)
+            .await?;
+        }
+        sqlx::query("DELETE FROM dirty WHERE seq <= $1").bind(planned_to).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// The last plan and the round it was made in.
-    pub async fn last_plan(&self) -> Result<Option<StoredPlan>, Error> {
-        get(&mut *self.read().await?, LAST_PLAN, &PLAN).await
+    /// When each holding is planned again, by id, as [`Store::save_wakes`] stored it.
+    pub async fn wakes(&self) -> Result<Vec<(HoldingId, Option<Epoch>)>, Error> {
+        let rows: Vec<(i64, Option<i64>)> = sqlx::query_as("SELECT id, wake FROM holding ORDER BY id")
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.into_iter().map(|(id, wake)| Ok((HoldingId(uint("holding", id)?), wake.map(Epoch)))).collect()
     }
 
     /// Replaces a note; its format is its writer's.

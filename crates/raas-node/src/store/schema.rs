@@ -13,12 +13,13 @@ use super::error::Error;
 
 /// All migrations, oldest first. A released one is never changed: its checksum is compared at each start.
 pub(super) fn migrator() -> Migrator {
-    let migration = |version, name, sql: sqlx::SqlStr| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+    let migration = |number, name, sql: &'static str| {
+        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(vec![
-        migration(1, "first", include_str!("migrations/0001_first.sql").into_sql_str()),
-        migration(3, "spending", include_str!("migrations/0003_spending.sql").into_sql_str()),
+        migration(1, "first", include_str!("migrations/0001_first.sql")),
+        migration(21, "watch", include_str!("migrations/0021_watch.sql")),
+        migration(22, "spending", include_str!("migrations/0022_spending.sql")),
     ])
 }
 
@@ -86,7 +87,7 @@ pub(super) const ASK: Format = Format::v1("ask");
 pub(super) const UPLOAD_STATE: Format = Format::v1("upload state");
 pub(super) const ROUND: Format = Format::v1("round");
 pub(super) const BREAKER: Format = Format::v1("breaker");
-pub(super) const PLAN: Format = Format::v1("plan");
+pub(super) const VIEW: Format = Format::v1("provider view");
 pub(super) const EVENT: Format = Format::v1("event");
 
 /// An unsigned number as a column holds it.

@@ -3,15 +3,17 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::{Ask, Breaker};
 use raas_core::gate::Hold;
+use raas_core::health::Health;
 use raas_core::ids::{DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestId, StepId};
-use raas_core::observation::{ProviderOnChain, Round};
-use raas_core::order::{Order, OrderState, Signed, SlotRef};
-use raas_core::plan::Plan;
+use raas_core::observation::{ProviderOnChain, ProviderView, Round};
+use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
 use raas_core::policy::{Duties, Policy};
 use raas_core::ports::{Lane, SignedTx, TxIntent};
 use raas_core::spend::Limit;
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
+
+use super::incidents::Trouble;
 
 /// Where a job came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,6 +219,23 @@ pub enum SightingState {
     Unverified,
 }
 
+/// An active replica whose health changed and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthChange {
+    /// Which order.
+    pub order: OrderId,
+    /// The version read.
+    pub version: i64,
+    /// Whose.
+    pub holding: HoldingId,
+    /// Where.
+    pub provider: ProviderId,
+    /// As it was.
+    pub from: Health,
+    /// As it is.
+    pub on_chain: OnChain,
+}
+
 /// What one round changes, all or nothing.
 #[derive(Clone, Debug)]
 pub struct RoundReport {
@@ -226,6 +245,12 @@ pub struct RoundReport {
     pub hold: Option<Hold>,
     /// Orders whose state changed: id, version read, new state.
     pub orders: Vec<(OrderId, i64, OrderState)>,
+    /// Active replicas whose health alone changed.
+    pub health: Vec<HealthChange>,
+    /// What was found of each provider that was looked at.
+    pub views: Vec<(ProviderId, ProviderView)>,
+    /// Providers' troubles as they stand now, where they changed.
+    pub troubles: Vec<Trouble>,
     /// Copies found.
     pub adopted: Vec<Adopted>,
     /// Sightings whose state changed: (cid, deal, state).
@@ -404,15 +429,6 @@ pub struct Attempt {
     pub at: Epoch,
     /// Seconds since 1970 by the same clock.
     pub at_unix: i64,
-}
-
-/// The last plan and the round it was made in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredPlan {
-    /// What was decided.
-    pub plan: Plan,
-    /// In which round.
-    pub round: Round,
 }
 
 /// An upload under way or done.

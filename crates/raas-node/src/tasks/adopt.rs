@@ -6,7 +6,6 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Adopted, RoundReport, Sighting, SightingState};
-use crate::tasks::follow::LISTS_SINCE;
 use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
@@ -18,6 +17,9 @@ use raas_core::order::{Cause, OnChain, Order, OrderState};
 use raas_core::ports::{Chain, Contract};
 use raas_core::units::Epochs;
 
+/// Lists read in one pass.
+const LISTS_PER_PASS: u32 = 100;
+
 /// Reads the contract's list for holdings not read yet and settles all new sightings. True when something
 /// was adopted or settled.
 pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, Error> {
@@ -26,15 +28,8 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
     if new.is_empty() {
         return Ok(false);
     }
-    let holdings = engine.store.holdings().await?;
-    let known: Vec<DealId> = engine
-        .store
-        .open_orders()
-        .await?
-        .iter()
-        .filter_map(|stored| stored.order.state.on_chain().map(|on_chain| on_chain.deal))
-        .collect();
     let ids: Vec<DealId> = new.iter().map(|sighting| sighting.deal).collect();
+    let known = engine.store.deals_known(&ids).await?;
     let deals = engine.world.chain().deals(round, &ids).await;
     let mut adopted = Vec::new();
     let mut settled = Vec::new();
@@ -42,6 +37,10 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
         let outcome = if known.contains(&sighting.deal) {
             Some((SightingState::Adopted, None))
         } else {
+            let mut holdings = Vec::new();
+            for id in engine.store.holdings_of_cid(&sighting.cid).await? {
+                holdings.extend(engine.store.holding(id).await?);
+            }
             settle(engine, round, sighting, seen, &holdings).await
         };
         if let Some((state, copy)) = outcome {
@@ -56,6 +55,9 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
         round: round.clone(),
         hold: None,
         orders: Vec::new(),
+        health: Vec::new(),
+        views: Vec::new(),
+        troubles: Vec::new(),
         adopted,
         sightings: settled,
         breaker: engine.store.breaker().await?,
@@ -68,23 +70,7 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
 /// The contract's list of deals, read once for each holding; later ones come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
     let Some(contract) = engine.world.contract() else { return Ok(()) };
-    let mut since: Option<i64> = None;
-    for holding in engine.store.holdings().await? {
-        if engine.has_read_views(holding.id) {
-            continue;
-        }
-        let mark = format!("views:{}", holding.id);
-        if since.is_none() {
-            let told = engine.store.meta(LISTS_SINCE).await?;
-            since = Some(told.and_then(|block| block.parse().ok()).unwrap_or(i64::MIN));
-        }
-        let read = engine.store.meta(&mark).await?;
-        // A list that was read before a gap in the events may lack what was completed in it.
-        let stands = |block: &str| block.parse::<i64>().is_ok_and(|block| Some(block) >= since);
-        if read.as_deref().is_some_and(stands) {
-            engine.note_read_views(holding.id);
-            continue;
-        }
+    for holding in engine.store.unlisted(LISTS_PER_PASS).await? {
         let bytes = holding.cid.cid().to_bytes();
         let Ok(deals) = contract.deals_of(&bytes, round.eth_block).await else { continue };
         let sightings: Vec<Sighting> = deals
@@ -97,8 +83,7 @@ async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), E
             })
             .collect();
         engine.store.add_sightings(&sightings).await?;
-        engine.store.put_meta(&mark, &round.eth_block.to_string()).await?;
-        engine.note_read_views(holding.id);
+        engine.store.set_listed(holding.id, round.eth_block).await?;
     }
     Ok(())
 }
@@ -127,7 +112,10 @@ async fn settle<W: World>(
     }
     let provider = engine.world.chain().provider(round, deal.provider).await.ok()?;
     let sector = match deal.activated {
-        Some(_) => engine.world.chain().sector(round, deal.provider, deal.sector).await,
+        Some(_) => {
+            let seen = engine.world.chain().sectors(round, deal.provider, &[deal.sector]).await;
+            seen.first().copied().unwrap_or(SectorSeen::NotSeen(NotSeen::NotAsked))
+        }
         None => SectorSeen::NotSeen(NotSeen::NotAsked),
     };
     let order = order_for(sighting.deal, &deal, sector, &provider, round)?;

@@ -24,8 +24,6 @@ const WINDOW_BLOCKS: i64 = 2_000;
 const WINDOWS_PER_PASS: u32 = 50;
 /// Requests read by view in one pass of calls.
 const VIEWS_AT_ONCE: u64 = 100;
-/// Up to which block the contract's lists are to be read anew, since completions before it were not seen.
-pub(super) const LISTS_SINCE: &str = "contract lists since";
 
 /// Why following went no further.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -172,8 +170,7 @@ async fn recover<W: World>(
     if let (Some(requests), Some(_)) = (requests, count) {
         tracing::warn!(%from, %to, requests = requests.len(), "no endpoint keeps these logs; the contract's views tell");
         // Completions are in the lists, which are read anew for every holding.
-        engine.store.put_meta(LISTS_SINCE, &to.to_string()).await?;
-        engine.forget_read_views();
+        engine.store.forget_lists(to).await?;
         let inner =
             ContractWindow { requests, request_count: count, witness: Witness::State, ..Default::default() };
         return Ok(Ok(Read { inner, by_view: true }));

@@ -1,21 +1,17 @@
 //! Money: how long it lasts at what renewals and gas will cost, told before it runs out.
 //!
-//! Looked at once an hour; the admin is told when it becomes urgent, at 30, 7 and 1 days, and again at each restart.
+//! Looked at twice a day; the admin is told when it becomes urgent, at 30, 7 and 1 days, and again at each restart.
 
 use crate::engine::{Engine, Error};
 use crate::world::World;
 use raas_core::forecast::{Due, Runway, Urgency, runway};
-use raas_core::ids::HoldingId;
 use raas_core::observation::Round;
-use raas_core::order::OrderState;
-use raas_core::policy::Policy;
 use raas_core::ports::{Balances, Chain, Lane, Wallet};
 use raas_core::units::{AttoFil, Epoch, Epochs};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Epochs between two looks.
-const EVERY: i64 = 120;
+const EVERY: i64 = 1_440;
 /// Gas of so many days is averaged.
 const GAS_DAYS: u32 = 7;
 
@@ -40,7 +36,7 @@ impl Outlook {
     }
 }
 
-/// The outlook, made anew when it is older than an hour. One that cannot be made stays as it was.
+/// The outlook, made anew when it is older than half a day. One that cannot be made stays as it was.
 pub async fn look<W: World>(
     engine: &Engine<W>,
     round: &Round,
@@ -92,37 +88,22 @@ const fn free(balances: Balances) -> AttoFil {
 
 /// What the copies that live or are ordered will cost, again and again, as long as their job is open.
 async fn renewals<W: World>(engine: &Engine<W>, round: &Round) -> Result<Vec<Due>, Error> {
-    let policies: BTreeMap<HoldingId, Policy> = engine
+    let policy = &engine.settings.default_policy;
+    let mut due: Vec<Due> = engine
         .store
-        .holdings()
+        .renewals()
         .await?
         .into_iter()
-        .filter(|holding| holding.duties.renew)
-        .map(|holding| (holding.id, holding.policy))
+        .map(|renewal| Due {
+            at: renewal.end.before(policy.renew_before),
+            amount: renewal.cost,
+            every: renewal.duration,
+        })
         .collect();
-    let mut due = Vec::new();
-    for stored in engine.store.open_orders().await? {
-        let Some(policy) = policies.get(&stored.holding) else { continue };
-        let order = &stored.order;
-        let every = policy.duration;
-        let amount = order.price_per_epoch.times(every.get().unsigned_abs());
-        let window = |end: Epoch| end.before(policy.renew_before);
-        let at = match &order.state {
-            OrderState::Active(on_chain) => window(on_chain.term.end),
-            OrderState::Published(on_chain) => window(on_chain.term.end),
-            OrderState::Planned => round.head,
-            state => match state.signed() {
-                // Signed and not published: its own price is due as well.
-                Some(signed) => {
-                    due.push(Due { at: round.head, amount: order.cost(), every: Epochs::ZERO });
-                    window(signed.term.end)
-                }
-                None => continue,
-            },
-        };
-        if policy.ends_at.is_none_or(|ends| at < ends) {
-            due.push(Due { at, amount, every });
-        }
+    // What is not on chain yet is due as well, and renewed after its term.
+    for stored in engine.store.unsettled_orders().await? {
+        let (amount, every) = (stored.order.cost(), stored.order.duration);
+        due.push(Due { at: round.head, amount, every });
     }
     Ok(due)
 }

@@ -1,27 +1,31 @@
-//! Observe: pins a round, reads every open order's deal and sector, and stores what changed in one write.
+//! Observe: pins a round, looks at what is due, and stores what changed in one write.
 //!
 //! Nothing is decided here about money. A closed gate stores nothing but the reason; a read that failed is
-//! `NotSeen`, which the rules turn into Unknown.
+//! `NotSeen`, which the rules turn into Unknown. What is read in a round is paced by `watch::reading`.
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{RoundReport, StoredOrder};
-use crate::tasks::{adopt, census, published};
+use crate::store::{RoundReport, Trouble, TroubleKind};
+use crate::tasks::changes::Changes;
+use crate::tasks::look::{self, Trust};
+use crate::tasks::{adopt, published};
+use crate::watch::{self, FleetIndex, Probe, Reading};
 use crate::world::World;
 use raas_core::gate::{self, Hold};
-use raas_core::health::Health;
-use raas_core::ids::{OrderId, ProviderId, SectorNumber};
-use raas_core::machine::order::{self, Event};
-use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, Round, SectorSeen};
-use raas_core::order::{OnChain, OrderState, SlotRef};
-use raas_core::ports::{Chain, Look, Now};
-use raas_core::units::{AttoFil, Epoch, Epochs};
+use raas_core::health::{Health, LossReason};
+use raas_core::ids::{DealId, OrderId, ProviderId};
+use raas_core::observation::{ProviderView, Round};
+use raas_core::order::OrderState;
+use raas_core::ports::{Chain, DealChange, DealEvent, Look, Now};
+use raas_core::units::{Epoch, Epochs};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A provider that took an order and let it lapse is passed over for this long: a week, since each such try
 /// costs a whole start delay.
 const LAPSE_BACKS_OFF: Epochs = Epochs::days(7);
+/// Losses settled in one pass, so that those of a whole provider leave room for everything else.
+const LOSSES_PER_PASS: usize = 5_000;
 
 /// What a pass saw.
 pub struct Seen {
@@ -34,19 +38,17 @@ pub struct Seen {
 }
 
 /// Pins, reads, judges and stores one round.
-pub async fn observe<W: World>(engine: &Engine<W>, now: Now) -> Result<Seen, Error> {
-    let last = engine.store.last_round().await?;
+pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: Now) -> Result<Seen, Error> {
+    let last = engine.store.last_round().await?.map(|(round, _)| round);
     let look = Look {
         expected: Some(now.epoch),
-        last: last.as_ref().map(|(round, _)| (round.tipset.clone(), round.height)),
+        last: last.as_ref().map(|round| (round.tipset.clone(), round.height)),
     };
     let pin = match engine.world.chain().pin(&look).await {
         Ok(pin) => pin,
-        Err(hold) => {
-            return Ok(Seen { round: last.map(|(round, _)| round), hold: Some(hold), changed: false });
-        }
+        Err(hold) => return Ok(Seen { round: last, hold: Some(hold), changed: false }),
     };
-    let went_back = last.as_ref().and_then(|(before, _)| match pin.round.height.cmp(&before.height) {
+    let went_back = last.as_ref().and_then(|before| match pin.round.height.cmp(&before.height) {
         Ordering::Less => Some(Hold::Behind { finalized: pin.round.height, seen: before.height }),
         Ordering::Equal => {
             (pin.round.tipset != before.tipset).then_some(Hold::Rewritten { height: before.height })
@@ -58,206 +60,231 @@ pub async fn observe<W: World>(engine: &Engine<W>, now: Now) -> Result<Seen, Err
     if hold.is_some() {
         return Ok(Seen { round: Some(pin.round), hold, changed: false });
     }
-    let same_round = last.as_ref().is_some_and(|(before, _)| before.height == pin.round.height);
+    let same_round = last.as_ref().is_some_and(|before| before.height == pin.round.height);
     // A restored store holds the plan back, not the looking.
     let was_open = matches!(engine.status().hold, None | Some(Hold::Restored { .. }));
     if same_round && was_open && engine.status().round.is_some() {
-        // Everything at this tipset was read; only adoption can bring something new.
+        // Everything that is due at this tipset was read; adoption and losses that wait can bring something new.
         let adopted = adopt::adopt(engine, &pin.round).await?;
-        return Ok(Seen { round: Some(pin.round), hold: None, changed: adopted });
+        let settled = settle_more(engine, index, &pin.round).await?;
+        return Ok(Seen { round: Some(pin.round), hold: None, changed: adopted || settled });
     }
-    read(engine, pin.round, now).await
+    let elapsed = last.map_or(1, |before| pin.round.height.0 - before.height.0);
+    read(engine, index, pin.round, elapsed).await
 }
 
-async fn read<W: World>(engine: &Engine<W>, round: Round, now: Now) -> Result<Seen, Error> {
-    let open = engine.store.open_orders().await?;
+async fn read<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: Round,
+    elapsed: i64,
+) -> Result<Seen, Error> {
+    let before = Before::of(index);
+    let events = events(engine, &round).await?;
+    let named = events.named();
+    let reading = watch::reading(index, round.height, elapsed, &named);
     let mut changes = Changes::default();
-    let on_chain = |changes: &Changes, stored: &StoredOrder| changes.state_of(stored).on_chain().copied();
-    let known: Vec<(&StoredOrder, OnChain)> =
-        open.iter().filter_map(|stored| Some((stored, on_chain(&changes, stored)?))).collect();
-    let trust = watch(engine, &round, &known, &mut changes).await?;
+    let trust = look::look(engine, index, &round, &reading, &mut changes).await?;
+    let denied = Seen { round: Some(round.clone()), hold: Some(Hold::Contradiction), changed: false };
     if trust == Trust::Denies {
-        return Ok(Seen { round: Some(round), hold: Some(Hold::Contradiction), changed: false });
+        return Ok(denied);
     }
-    let found = published::find(engine, &round, &open, trust == Trust::Confirmed).await?;
-    let mut new = Vec::new();
-    for (stored, event) in found.events {
-        changes.step(stored, &event)?;
-        new.extend(on_chain(&changes, stored).map(|on_chain| (stored, on_chain)));
+    let unsettled = engine.store.unsettled_orders().await?;
+    let found = published::find(engine, &round, &unsettled, &events, trust == Trust::Confirmed).await?;
+    changes.add(unsettled);
+    let mut new = Reading::default();
+    for (order, event) in found.events {
+        changes.step(order, &event)?;
+        new.deals.extend(probe(&changes, order));
     }
-    watch(engine, &round, &new, &mut changes).await?;
-    changes.cancel_unsigned_beside_late(&open)?;
-    note_lapses(engine, &open, &changes, &round, now).await?;
-    let after: Vec<(&StoredOrder, &OrderState)> =
-        open.iter().map(|stored| (stored, changes.state_of(stored))).collect();
-    let breaker =
-        raas_core::breaker::next(&engine.store.breaker().await?, &census::count(&after), round.height);
-    let report = RoundReport {
-        round: round.clone(),
-        hold: None,
-        orders: changes.changed(&open),
-        adopted: Vec::new(),
-        sightings: Vec::new(),
-        breaker,
-        events_read_to: found.read_to,
-    };
-    failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    if !new.deals.is_empty() {
+        for probe in &new.deals {
+            if let Some(stored) = changes.stored(probe.order) {
+                index.turn(stored, changes.state_of(stored));
+            }
+        }
+        look::look(engine, index, &round, &new, &mut changes).await?;
+    }
+    if !look::settle_doomed(engine, index, &round, LOSSES_PER_PASS, &mut changes).await? {
+        return Ok(denied);
+    }
+    changes.cancel_unsigned_beside_late()?;
+    store(engine, index, &round, &before, &changes, found.read_to).await?;
     adopt::adopt(engine, &round).await?;
     Ok(Seen { round: Some(round), hold: None, changed: true })
 }
 
-/// New states by order, so that several events of one round build on each other.
-#[derive(Default)]
-pub(crate) struct Changes {
-    states: BTreeMap<OrderId, OrderState>,
-}
-
-impl Changes {
-    /// The state after what this round did so far.
-    pub(crate) fn state_of<'a>(&'a self, stored: &'a StoredOrder) -> &'a OrderState {
-        self.states.get(&stored.order.id).unwrap_or(&stored.order.state)
-    }
-
-    fn step(&mut self, stored: &StoredOrder, event: &Event) -> Result<(), Error> {
-        let (state, _effects) = order::next(self.state_of(stored), event)
-            .map_err(|source| Error::Order { order: stored.order.id, source })?;
-        self.states.insert(stored.order.id, state);
-        Ok(())
-    }
-
-    /// A rejected or hedged proposal that was published all the same takes its slot back, if what was ordered in
-    /// its stead has not been signed yet.
-    fn cancel_unsigned_beside_late(&mut self, open: &[StoredOrder]) -> Result<(), Error> {
-        let late: Vec<SlotRef> = open
-            .iter()
-            .filter(|stored| came_late(stored, self.state_of(stored)))
-            .flat_map(|stored| stored.slots.iter().copied())
-            .collect();
-        for stored in open {
-            let planned = matches!(self.state_of(stored), OrderState::Planned);
-            if planned && !stored.slots.is_empty() && stored.slots.iter().all(|slot| late.contains(slot)) {
-                self.step(stored, &Event::Cancel)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Changed orders; those that free their place first, so that the place is free for others in one write.
-    fn changed(&self, open: &[StoredOrder]) -> Vec<(OrderId, i64, OrderState)> {
-        let mut changed: Vec<_> = open
-            .iter()
-            .filter(|stored| *self.state_of(stored) != stored.order.state)
-            .map(|stored| (stored.order.id, stored.version, self.state_of(stored).clone()))
-            .collect();
-        changed.sort_by_key(|(_, _, state)| !state.is_closed());
-        changed
-    }
-}
-
-/// Whether an endpoint can be believed about deals, by what it says of those that are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
-    /// It shows at least one of them.
-    Confirmed,
-    /// Nothing known could be asked for.
-    Unproven,
-    /// It denies what was seen finalized, or calls every known deal gone while their sectors live.
-    Denies,
-}
-
-/// Reads every published deal and its sector.
-async fn watch<W: World>(
+/// Losses that the pass before left over. True when there were any.
+async fn settle_more<W: World>(
     engine: &Engine<W>,
+    index: &mut FleetIndex,
     round: &Round,
-    watched: &[(&StoredOrder, OnChain)],
-    changes: &mut Changes,
-) -> Result<Trust, Error> {
-    let chain = engine.world.chain();
-    let mut gone_alive = false;
-    let ids: Vec<_> = watched.iter().map(|(_, on_chain)| on_chain.deal).collect();
-    let deals = chain.deals(round, &ids).await;
-    let present = deals.iter().any(|seen| matches!(seen, DealSeen::Present(_)));
-    let mut by_provider: BTreeMap<ProviderId, Vec<SectorNumber>> = BTreeMap::new();
-    for ((stored, on_chain), seen) in watched.iter().zip(&deals) {
-        let sector = match seen {
-            DealSeen::Present(deal) => deal.activated.map(|_| deal.sector),
-            _ => on_chain.sector,
-        };
-        if let Some(sector) = sector {
-            by_provider.entry(stored.order.provider).or_default().push(sector);
-        }
+) -> Result<bool, Error> {
+    let before = Before::of(index);
+    let mut changes = Changes::default();
+    if !look::settle_doomed(engine, index, round, LOSSES_PER_PASS, &mut changes).await? {
+        return Ok(false);
     }
-    let mut providers: BTreeMap<ProviderId, ProviderSeen> = BTreeMap::new();
-    for (provider, sectors) in &by_provider {
-        providers.insert(*provider, chain.provider_seen(round, *provider, sectors).await);
+    if changes.changed().next().is_none() {
+        return Ok(false);
     }
-    for ((stored, on_chain), seen) in watched.iter().zip(deals) {
-        if seen == DealSeen::NeverAllocated {
-            return Ok(Trust::Denies);
-        }
-        let sector = match (&seen, on_chain.sector) {
-            (DealSeen::Present(deal), _) => providers
-                .get(&stored.order.provider)
-                .map_or(SectorSeen::NotSeen(NotSeen::NotAsked), |view| view.sector(deal.sector)),
-            // The second witness is asked singly: a provider whose faults are clear says nothing of the dead.
-            (DealSeen::Gone, Some(sector)) => chain.sector(round, stored.order.provider, sector).await,
-            (DealSeen::Gone, None) if round.height > on_chain.term.start => {
-                never_seen_active(engine, present).await
-            }
-            _ => SectorSeen::NotSeen(NotSeen::NotAsked),
-        };
-        gone_alive |=
-            seen == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
-        changes.step(stored, &Event::Observed { deal: seen, sector, round: round.clone() })?;
-    }
-    Ok(match (present, gone_alive) {
-        (true, _) => Trust::Confirmed,
-        (false, true) => Trust::Denies,
-        (false, false) => Trust::Unproven,
-    })
+    let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
+    store(engine, index, round, &before, &changes, read_to).await?;
+    Ok(true)
 }
 
-/// The second witness for a deal that was published, never seen active, and is gone after its start: it has no
-/// sector to ask. That the endpoint shows other known deals says that it does not forget; so does a market that
-/// holds no money of ours.
-async fn never_seen_active<W: World>(engine: &Engine<W>, others_present: bool) -> SectorSeen {
-    let no_money = || async {
-        let balances = engine.world.chain().balances().await;
-        balances.is_ok_and(|balances| balances.locked == AttoFil::ZERO)
-    };
-    if others_present || no_money().await { SectorSeen::Dead } else { SectorSeen::NotSeen(NotSeen::NotAsked) }
+/// What the market told since the last time.
+pub struct Events {
+    /// First height of the window.
+    pub from: Epoch,
+    /// Its last height: events up to T - 1 are what native state at T shows.
+    pub to: Epoch,
+    /// `None` when they could not be read.
+    pub told: Option<Vec<DealEvent>>,
 }
 
-/// A provider that let an order lapse is passed over for a while.
-async fn note_lapses<W: World>(
+impl Events {
+    fn named(&self) -> BTreeSet<(ProviderId, DealId)> {
+        let told = self.told.iter().flatten();
+        told.filter(|event| event.change != DealChange::Published)
+            .map(|event| (event.provider, event.deal))
+            .collect()
+    }
+}
+
+async fn events<W: World>(engine: &Engine<W>, round: &Round) -> Result<Events, Error> {
+    let to = Epoch(round.height.0 - 1);
+    let from = engine.store.events_read_to().await?.map_or(to, |read| Epoch(read.0 + 1));
+    let told = engine.world.chain().deal_events(from, to).await.ok();
+    Ok(Events { from, to, told })
+}
+
+fn probe(changes: &Changes, order: OrderId) -> Option<Probe> {
+    let stored = changes.stored(order)?;
+    let on_chain = changes.state_of(stored).on_chain()?;
+    Some(Probe { order, provider: stored.order.provider, deal: on_chain.deal, sector: None, over: false })
+}
+
+/// The index before a round, for what the round changes of it.
+struct Before {
+    views: BTreeMap<ProviderId, ProviderView>,
+    suspects: BTreeMap<ProviderId, usize>,
+}
+
+impl Before {
+    fn of(index: &FleetIndex) -> Self {
+        let suspects = index.shelves.iter().map(|(provider, shelf)| (*provider, shelf.suspects()));
+        Self { views: index.views(), suspects: suspects.collect() }
+    }
+}
+
+/// Brings the index to where the round has brought the orders, and stores all of it in one write.
+async fn store<W: World>(
     engine: &Engine<W>,
-    open: &[StoredOrder],
+    index: &mut FleetIndex,
+    round: &Round,
+    before: &Before,
     changes: &Changes,
-    round: &Round,
-    _now: Now,
+    events_read_to: Epoch,
 ) -> Result<(), Error> {
-    for stored in open {
-        let why = match changes.state_of(stored) {
+    for (stored, state) in changes.changed() {
+        index.turn(stored, state);
+    }
+    note_lapses(engine, changes, round).await?;
+    let (orders, health) = changes.to_write();
+    let views = index.views();
+    let report = RoundReport {
+        round: round.clone(),
+        hold: None,
+        orders,
+        health,
+        troubles: troubles(index, before, changes),
+        views: views
+            .iter()
+            .filter(|(provider, view)| before.views.get(provider) != Some(view))
+            .map(|(provider, view)| (*provider, *view))
+            .collect(),
+        adopted: Vec::new(),
+        sightings: Vec::new(),
+        breaker: raas_core::breaker::next(
+            &engine.store.breaker().await?,
+            &index.census(round.height),
+            round.height,
+        ),
+        events_read_to,
+    };
+    let skipped = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    engine.note_views(views);
+    let holdings: BTreeSet<_> =
+        skipped.iter().filter_map(|order| changes.stored(*order)).map(|stored| stored.holding).collect();
+    if !holdings.is_empty() {
+        let holdings: Vec<_> = holdings.into_iter().collect();
+        for row in engine.store.watched_of(&holdings).await? {
+            index.put(&row);
+        }
+    }
+    Ok(())
+}
+
+/// Providers' troubles as far as they changed.
+fn troubles(index: &FleetIndex, before: &Before, changes: &Changes) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let providers: BTreeSet<ProviderId> =
+        before.suspects.keys().chain(index.shelves.keys()).copied().collect();
+    for provider in providers {
+        let shelf = index.shelves.get(&provider);
+        let faulty = shelf.map_or(0, |shelf| shelf.suspects());
+        if faulty != before.suspects.get(&provider).copied().unwrap_or(0) {
+            troubles.push(Trouble { provider, kind: TroubleKind::Faulty, replicas: count(faulty) });
+        }
+        let unseen = shelf.is_some_and(|shelf| shelf.view.unseen.is_some());
+        if unseen != before.views.get(&provider).is_some_and(|view| view.unseen.is_some()) {
+            let replicas = shelf.filter(|_| unseen).map_or(0, |shelf| count(shelf.active().max(1)));
+            troubles.push(Trouble { provider, kind: TroubleKind::Unseen, replicas });
+        }
+    }
+    let mut lost: BTreeMap<ProviderId, u32> = BTreeMap::new();
+    for (stored, state) in changes.changed() {
+        if matches!(state, OrderState::Lost { reason: LossReason::Terminated, .. }) {
+            *lost.entry(stored.order.provider).or_default() += 1;
+        }
+    }
+    troubles.extend(lost.into_iter().map(|(provider, replicas)| Trouble {
+        provider,
+        kind: TroubleKind::Lost,
+        replicas,
+    }));
+    troubles
+}
+
+/// A provider that let an order lapse is passed over for a while; once for all its orders of a round.
+async fn note_lapses<W: World>(engine: &Engine<W>, changes: &Changes, round: &Round) -> Result<(), Error> {
+    let mut lapses: BTreeMap<ProviderId, &str> = BTreeMap::new();
+    let mut well: BTreeSet<ProviderId> = BTreeSet::new();
+    for (stored, state) in changes.changed() {
+        let why = match state {
             OrderState::Expired => "took an order and never published it",
-            OrderState::Lost { reason: raas_core::health::LossReason::NeverActivated, .. } => {
+            OrderState::Lost { reason: LossReason::NeverActivated, .. } => {
                 "published an order and never activated it"
             }
             OrderState::Lost { .. } => "terminated the sector of an order",
             OrderState::Active(on_chain)
                 if on_chain.health.health == Health::Proven && !stored.order.state.is_active() =>
             {
-                engine.store.provider_succeeded(stored.order.provider).await?;
+                well.insert(stored.order.provider);
                 continue;
             }
             _ => continue,
         };
-        let until = Epoch(round.head.0).after(LAPSE_BACKS_OFF);
-        engine.store.provider_failed(stored.order.provider, why, until).await?;
+        lapses.insert(stored.order.provider, why);
+    }
+    for provider in well {
+        engine.store.provider_succeeded(provider).await?;
+    }
+    for (provider, why) in lapses {
+        let until = round.head.after(LAPSE_BACKS_OFF);
+        engine.store.provider_failed(provider, why, until).await?;
     }
     Ok(())
-}
-
-/// Whether a proposal whose place may have moved on is now on chain.
-fn came_late(stored: &StoredOrder, state: &OrderState) -> bool {
-    stored.order.state.is_watched() && matches!(state, OrderState::Published(_) | OrderState::Active(_))
 }

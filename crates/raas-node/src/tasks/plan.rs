@@ -1,61 +1,278 @@
-//! Plan: the rules over all holdings and the fleet, and the intents of the result in one transaction.
+//! Plan: the rules over the holdings that something touched or woke, and the intents of the result in one transaction.
+//!
+//! What a holding wants follows from the holding, the round and the rules alone, so it is kept until something touches
+//! the holding; what of all wants starts now is decided anew in each round. A slice of holdings that nothing touched is
+//! planned as well, so that each of them is within a proving period.
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{Committed, Refusal, StepKind, StoredPlan};
+use crate::store::{Committed, Refusal, StepKind};
+use crate::tasks::fleet;
+use crate::watch::{EVERY_ROUND, FleetIndex};
 use crate::world::World;
-use raas_core::fleet::{Fleet, Money, Pace, Provider};
+use raas_core::admit::admit;
+use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
 use raas_core::holding::Holding;
-use raas_core::ids::ProviderId;
-use raas_core::observation::Round;
-use raas_core::order::{Cause, OrderState};
-use raas_core::plan::{Action, Plan, Wait, WaitFor, Wake};
-use raas_core::ports::{Chain, DealMaker, Now};
-use raas_core::spend::{DAY, Limit, Limits, Spending, Spent};
-use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epoch};
+use raas_core::ids::{HoldingId, OrderId, ProviderId};
+use raas_core::observation::{ProviderView, Round};
+use raas_core::order::{Order, OrderState};
+use raas_core::plan::{Action, Wait, WaitFor, Wake, Want};
+use raas_core::ports::Now;
+use raas_core::spend::{DAY, Limit, Spending};
+use raas_core::units::{EPOCHS_PER_DAY, Epoch};
+use raas_core::want::want;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Owners, addresses and asks are read again after this many epochs.
-const PROVIDER_STALE_AFTER: i64 = EPOCHS_PER_DAY;
-/// A provider without an ask is asked again sooner: an hour.
-const ASK_MISSING_STALE_AFTER: i64 = 120;
+/// Holdings read from the store at once.
+const PAGE: usize = 1_000;
+/// Holdings planned in a round though nothing touched them: at least so many.
+const SLICE_MIN: usize = 64;
 
-/// Decides, stores the decision for `why`, and commits its intents. True when an intent was committed.
+/// What planning remembers between passes.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Wants that are not satisfied, by holding.
+    wants: BTreeMap<HoldingId, Vec<Want>>,
+    /// Head and finalized height of the last pass.
+    planned: Option<(Epoch, Epoch)>,
+    /// The last holding of the slice.
+    slice: Option<HoldingId>,
+    /// Providers that could not be read, as the wants were made.
+    blind: BTreeSet<ProviderId>,
+    /// The breaker that the wants were last admitted under.
+    breaker: Breaker,
+    /// The earliest epoch at which a want that was not admitted may be.
+    pub next: Option<Epoch>,
+    /// Every holding is planned in the next pass.
+    pub all: bool,
+}
+
+/// What `admit` last said of one holding.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Admitted {
+    /// What was to be done.
+    pub actions: Vec<Action>,
+    /// What was not.
+    pub waits: Vec<Wait>,
+}
+
+/// Decides and commits intents. True when an intent was committed.
 pub async fn plan<W: World>(
     engine: &Engine<W>,
+    index: &mut FleetIndex,
+    memory: &mut Memory,
     round: &Round,
     hold: Option<Hold>,
     now: Now,
 ) -> Result<bool, Error> {
-    let holdings = engine.store.holdings().await?;
-    let fleet = match hold {
-        None => fleet(engine, round).await?,
-        Some(_) => no_fleet(round),
-    };
-    if hold.is_none() {
-        probe_before_evicting(engine, &holdings, round).await?;
-    }
-    let mut plan = raas_core::plan::plan(&holdings, &fleet, round, &engine.settings.rules, hold);
-    let actions = plan.actions.clone();
-    if actions.is_empty() {
-        wake_when_day_frees(engine, round, &mut plan).await?;
-        engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
+    if hold.is_some() {
         return Ok(false);
     }
-    let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
-    let committed = failpoint::around(
-        "plan.commit",
-        engine.store.commit_intents(&actions, round.head, now.unix_seconds, spending),
-    )
-    .await?;
-    for (action, outcome) in actions.iter().zip(&committed) {
-        tracing::info!(?action, ?outcome, "intent");
+    // Rows of the feed are given back below, so the index must have seen them.
+    index.sync(&engine.store).await?;
+    let dirty = engine.store.dirty(0, index.synced_to()).await?;
+    let is_new = memory.planned != Some((round.head, round.height));
+    let concerned = memory.concerned(index, dirty.holdings, round, is_new);
+    let any = !concerned.is_empty();
+    let mut wakes = Vec::new();
+    for page in concerned.chunks(PAGE) {
+        memory.page(engine, index, page, round, &mut wakes).await?;
     }
-    // What the store refused is a wait like any other; the decision is stored with it.
-    plan.waits.extend(short(&actions, &committed));
-    wake_when_day_frees(engine, round, &mut plan).await?;
-    engine.save_plan(StoredPlan { plan, round: round.clone() }).await?;
-    Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
+    let changed = memory.admit(engine, index, round, now, any || is_new).await?;
+    if any {
+        engine.store.save_wakes(&wakes, dirty.to).await?;
+    }
+    memory.planned = Some((round.head, round.height));
+    Ok(changed)
+}
+
+impl Memory {
+    /// Which holdings are planned in this pass.
+    fn concerned(
+        &mut self,
+        index: &FleetIndex,
+        dirty: Vec<HoldingId>,
+        round: &Round,
+        is_new: bool,
+    ) -> Vec<HoldingId> {
+        let mut concerned: BTreeSet<HoldingId> = dirty.into_iter().collect();
+        if is_new {
+            concerned.extend(index.woken(round.head));
+            let elapsed = self.planned.map_or(1, |(_, height)| (round.height.0 - height.0).max(1));
+            let share = index.wakes.len() as u64 * elapsed.unsigned_abs() / EPOCHS_PER_DAY.unsigned_abs();
+            let count = usize::try_from(share).unwrap_or(usize::MAX).saturating_add(1).max(SLICE_MIN);
+            let slice = index.wakes.slice(self.slice.unwrap_or(HoldingId(0)), count);
+            self.slice = slice.last().copied();
+            concerned.extend(slice);
+        }
+        let unseen = index.shelves.iter().filter(|(_, shelf)| shelf.view.unseen.is_some());
+        let blind: BTreeSet<ProviderId> = unseen.map(|(provider, _)| *provider).collect();
+        if blind != self.blind {
+            concerned.extend(self.wants.keys());
+            self.blind = blind;
+        }
+        if std::mem::take(&mut self.all) {
+            concerned.extend(index.wakes.holdings());
+        }
+        concerned.into_iter().collect()
+    }
+
+    /// Plans the holdings of one page each for itself.
+    async fn page<W: World>(
+        &mut self,
+        engine: &Engine<W>,
+        index: &mut FleetIndex,
+        page: &[HoldingId],
+        round: &Round,
+        wakes: &mut Vec<(HoldingId, Option<Epoch>)>,
+    ) -> Result<(), Error> {
+        let mut holdings = engine.store.holdings_by_id(page).await?;
+        for holding in &mut holdings {
+            see_through(holding, |provider| index.shelves.get(&provider).map(|shelf| shelf.view), round);
+        }
+        probe_before_evicting(engine, &holdings, round).await?;
+        let mut gone: BTreeSet<HoldingId> = page.iter().copied().collect();
+        for holding in &holdings {
+            gone.remove(&holding.id);
+            let (wants, waits) = want(holding, round, &engine.settings.rules);
+            watch_patience(index, holding, &waits);
+            let wake = wake_of(&waits);
+            let stored = if wants.is_empty() { wake } else { Some(EVERY_ROUND) };
+            let wanted = if wants.is_empty() {
+                self.wants.remove(&holding.id).is_some()
+            } else {
+                self.wants.insert(holding.id, wants).is_none()
+            };
+            if index.wakes.set(holding.id, wake) || wanted {
+                wakes.push((holding.id, stored));
+            }
+        }
+        for holding in gone {
+            self.wants.remove(&holding);
+            if index.wakes.set(holding, None) {
+                wakes.push((holding, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all wants compete, and commits those that may start.
+    async fn admit<W: World>(
+        &mut self,
+        engine: &Engine<W>,
+        index: &FleetIndex,
+        round: &Round,
+        now: Now,
+        is_due: bool,
+    ) -> Result<bool, Error> {
+        let breaker = engine.store.breaker().await?;
+        if !is_due && breaker == self.breaker {
+            return Ok(false);
+        }
+        self.breaker = breaker;
+        // What providers ask is kept fresh for whoever asks next.
+        fleet::refresh_providers(engine, round).await?;
+        if self.wants.is_empty() {
+            self.next = None;
+            engine.note_admitted(BTreeMap::new());
+            return Ok(false);
+        }
+        let fleet = fleet::fleet(engine, index, round, self.breaker.clone()).await?;
+        let wants = self.wants.values().flatten().map(|want| want.clone().at(round)).collect();
+        let mut admitted = admit(wants, &fleet, round);
+        let mut committed = Vec::new();
+        if !admitted.actions.is_empty() {
+            let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
+            let commit =
+                engine.store.commit_intents(&admitted.actions, round.head, now.unix_seconds, spending);
+            committed = failpoint::around("plan.commit", commit).await?;
+        }
+        for (action, outcome) in admitted.actions.iter().zip(&committed) {
+            tracing::info!(?action, ?outcome, "intent");
+        }
+        // What the store refused for money is a wait like any other.
+        admitted.waits.extend(short(&admitted.actions, &committed));
+        wake_when_day_frees(engine, round, &mut admitted.waits).await?;
+        self.next = admitted.next_wake();
+        engine.note_admitted(by_holding(&admitted.actions, admitted.waits));
+        Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
+    }
+}
+
+/// The holding as of the last looks at its providers: nothing is stored for a replica that they found unchanged.
+pub fn see_through(holding: &mut Holding, view: impl Fn(ProviderId) -> Option<ProviderView>, round: &Round) {
+    for pieces in &mut holding.pieces {
+        let placed = pieces.slots.iter_mut().flat_map(|slot| &mut slot.generations);
+        for order in placed.chain(&mut pieces.spares) {
+            as_of(order, &view(order.provider).unwrap_or_default(), round);
+        }
+    }
+}
+
+/// The order as of the last looks at its provider.
+pub fn as_of(order: &mut Order, view: &ProviderView, round: &Round) {
+    if let OrderState::Active(on_chain) = &mut order.state {
+        on_chain.health = on_chain.health.as_of(view, round.height);
+    }
+}
+
+/// When a holding with these waits is looked at again: in every round while something of it is on its way, out of
+/// sight, or to be seen once more.
+fn wake_of(waits: &[Wait]) -> Option<Epoch> {
+    let is_restless = |wait: &Wait| {
+        matches!(wait.for_, WaitFor::OrderUnderWay { .. } | WaitFor::Unknown { .. })
+            || (matches!(wait.for_, WaitFor::Patience { .. }) && wait.wake == Wake::OnRound)
+    };
+    if waits.iter().any(is_restless) {
+        return Some(EVERY_ROUND);
+    }
+    waits
+        .iter()
+        .filter_map(|wait| match wait.wake {
+            Wake::At(epoch) => Some(epoch),
+            _ => None,
+        })
+        .min()
+}
+
+/// The round that ends a suspect's patience must see it faulty: its provider is read then.
+fn watch_patience(index: &mut FleetIndex, holding: &Holding, waits: &[Wait]) {
+    for wait in waits {
+        let WaitFor::Patience { order, until, .. } = wait.for_ else { continue };
+        if let Some(provider) = provider_of(holding, order)
+            && let Some(shelf) = index.shelves.get_mut(&provider)
+        {
+            shelf.faults_due = Some(shelf.faults_due.map_or(until, |due| due.min(until)));
+        }
+    }
+}
+
+fn provider_of(holding: &Holding, order: OrderId) -> Option<ProviderId> {
+    let orders = holding.pieces.iter().flat_map(raas_core::holding::PieceSlots::orders);
+    orders.into_iter().find(|other| other.id == order).map(|found| found.provider)
+}
+
+fn by_holding(actions: &[Action], waits: Vec<Wait>) -> BTreeMap<HoldingId, Admitted> {
+    let mut admitted: BTreeMap<HoldingId, Admitted> = BTreeMap::new();
+    for action in actions {
+        let holdings: BTreeSet<HoldingId> = match action {
+            Action::Order { slots, .. } => slots.iter().map(|slot| slot.holding).collect(),
+            Action::Fill { slot, .. } => [slot.holding].into(),
+            Action::Attest { holding, .. }
+            | Action::Evict { holding, .. }
+            | Action::Cancel { holding, .. } => [*holding].into(),
+        };
+        for holding in holdings {
+            admitted.entry(holding).or_default().actions.push(action.clone());
+        }
+    }
+    for wait in waits {
+        if let Some(holding) = wait.holding {
+            admitted.entry(holding).or_default().waits.push(wait);
+        }
+    }
+    admitted
 }
 
 /// What the store refused for money, as waits that name the limit.
@@ -82,14 +299,14 @@ fn short(actions: &[Action], committed: &[Committed]) -> Vec<Wait> {
 async fn wake_when_day_frees<W: World>(
     engine: &Engine<W>,
     round: &Round,
-    plan: &mut Plan,
+    waits: &mut [Wait],
 ) -> Result<(), Error> {
     let for_day = |wait: &Wait| matches!(wait.for_, WaitFor::Budget { limit: Limit::Day, .. });
-    if !plan.waits.iter().any(for_day) {
+    if !waits.iter().any(for_day) {
         return Ok(());
     }
     let Some(first) = engine.store.first_order_since(round.head.before(DAY)).await? else { return Ok(()) };
-    for wait in plan.waits.iter_mut().filter(|wait| for_day(wait)) {
+    for wait in waits.iter_mut().filter(|wait| for_day(wait)) {
         wait.wake = Wake::At(first.after(DAY));
     }
     Ok(())
@@ -116,110 +333,6 @@ async fn probe_before_evicting<W: World>(
                 engine.store.put_meta(&mark, &round.height.to_string()).await?;
             }
         }
-    }
-    Ok(())
-}
-
-/// What a held round plans with: nothing can be bought.
-fn no_fleet(round: &Round) -> Fleet {
-    Fleet {
-        providers: Vec::new(),
-        money: Money::default(),
-        breaker: raas_core::fleet::Breaker::default(),
-        pace: Pace { started: 0, cap: 0, next_window: round.head },
-        released_started: 0,
-    }
-}
-
-async fn fleet<W: World>(engine: &Engine<W>, round: &Round) -> Result<Fleet, Error> {
-    let settings = &engine.settings;
-    refresh_providers(engine, round).await?;
-    let open = engine.store.open_orders().await?;
-    let in_flight = |id: ProviderId| {
-        let on_their_way = open.iter().filter(|stored| {
-            stored.order.provider == id
-                && stored.order.state.occupies()
-                && !matches!(stored.order.state, OrderState::Published(_))
-        });
-        u32::try_from(on_their_way.count()).unwrap_or(u32::MAX)
-    };
-    let faulty = |id: ProviderId| {
-        open.iter().any(|stored| {
-            stored.order.provider == id
-                && stored.order.state.on_chain().is_some_and(|on_chain| on_chain.health.fault.is_some())
-        })
-    };
-    let providers = engine
-        .store
-        .providers()
-        .await?
-        .into_iter()
-        .filter(|known| settings.providers.contains(&known.on_chain.provider))
-        .map(|known| Provider {
-            id: known.on_chain.provider,
-            operator: known.on_chain.operator,
-            ask: known.ask,
-            in_flight: in_flight(known.on_chain.provider),
-            capacity: settings.provider_capacity,
-            failures: known.failures,
-            backs_off_until: known.backs_off_until,
-            healthy: !faulty(known.on_chain.provider),
-        })
-        .collect();
-    let window = settings.pace_window.get().max(1);
-    let window_start = Epoch(round.head.0 - round.head.0.rem_euclid(window));
-    let repairs_since = |since: Epoch| {
-        let started = open.iter().filter(|stored| {
-            matches!(stored.order.cause, Cause::Repair { .. }) && stored.order.planned_at >= since
-        });
-        u32::try_from(started.count()).unwrap_or(u32::MAX)
-    };
-    let breaker = engine.store.breaker().await?;
-    Ok(Fleet {
-        providers,
-        money: available(engine, round).await?,
-        breaker,
-        pace: Pace {
-            started: repairs_since(window_start),
-            cap: settings.repairs_per_window,
-            next_window: Epoch(window_start.0 + window),
-        },
-        released_started: repairs_since(Epoch(round.head.0 - 120)),
-    })
-}
-
-/// Free escrow plus what wallet and budget allow to add, less what signed proposals may still take; and what binds.
-async fn available<W: World>(engine: &Engine<W>, round: &Round) -> Result<Money, Error> {
-    let Ok(balances) = engine.world.chain().balances().await else { return Ok(Money::default()) };
-    let settings = &engine.settings;
-    let free = balances.escrow.minus(balances.locked);
-    let addable = balances.wallet.minus(settings.wallet_reserve);
-    let unreserved = free.plus(addable).minus(engine.store.reserved().await?);
-    let total = engine.store.spent_since(Epoch(i64::MIN)).await?;
-    let day = match settings.spending.per_day {
-        // Orders planned at the first epoch of the window count no more.
-        Some(_) => engine.store.spent_since(Epoch(round.head.before(DAY).0.saturating_add(1))).await?,
-        None => AttoFil::ZERO,
-    };
-    let node = Limits { per_tenant: None, per_holding: None, ..settings.limits() };
-    let (limit, available) = node.tightest(&Spent { total, day, ..Spent::default() }, unreserved);
-    Ok(Money { available, limit })
-}
-
-async fn refresh_providers<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
-    let known = engine.store.providers().await?;
-    for id in &engine.settings.providers {
-        let stored = known.iter().find(|stored| stored.on_chain.provider == *id);
-        let stale_after = match stored.map(|stored| stored.ask.is_some()) {
-            Some(true) => PROVIDER_STALE_AFTER,
-            _ => ASK_MISSING_STALE_AFTER,
-        };
-        if stored.is_some_and(|stored| round.head.0 - stored.read_at.0 < stale_after) {
-            continue;
-        }
-        let Ok(on_chain) = engine.world.chain().provider(round, *id).await else { continue };
-        let ask = engine.world.deal_maker().ask(&on_chain).await.unwrap_or_default();
-        engine.store.put_provider(&on_chain, ask.as_ref(), round.head).await?;
     }
     Ok(())
 }

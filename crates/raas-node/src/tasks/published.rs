@@ -6,12 +6,13 @@
 
 use crate::engine::{Engine, Error};
 use crate::store::StoredOrder;
+use crate::tasks::observe::Events;
 use crate::world::World;
 use raas_core::ids::{ActorId, DealId, OrderId};
 use raas_core::machine::order::Event;
 use raas_core::observation::{DealSeen, OnChainDeal, Round};
 use raas_core::order::OrderState;
-use raas_core::ports::{Chain, DealPublished};
+use raas_core::ports::{Chain, DealChange, DealEvent};
 use raas_core::units::{AttoFil, Epoch};
 use std::collections::BTreeSet;
 
@@ -19,51 +20,53 @@ use std::collections::BTreeSet;
 const SEARCH_PAGE: usize = 100;
 
 /// What the search found.
-pub struct Found<'a> {
+pub struct Found {
     /// Events for the orders concerned.
-    pub events: Vec<(&'a StoredOrder, Event)>,
+    pub events: Vec<(OrderId, Event)>,
     /// Market events are read and settled up to here.
     pub read_to: Epoch,
 }
 
-/// Looks for every open signed order. `confirmed` says that the endpoint shows deals that are known: only then is
-/// an id that it calls gone believed to be gone.
-pub async fn find<'a, W: World>(
+/// Looks for every signed order of `unsettled`, with what the market told. `confirmed` says that the endpoint shows
+/// deals that are known: only then is an id that it calls gone believed to be gone.
+pub async fn find<W: World>(
     engine: &Engine<W>,
     round: &Round,
-    open: &'a [StoredOrder],
+    unsettled: &[StoredOrder],
+    events: &Events,
     confirmed: bool,
-) -> Result<Found<'a>, Error> {
-    let waiting: Vec<&StoredOrder> = open.iter().filter(|stored| waits_for_chain(stored)).collect();
-    // Native state at T is before T's messages, so events up to T - 1 are what that state shows.
-    let to = Epoch(round.height.0 - 1);
-    let from = engine.store.events_read_to().await?.map_or(to, |read| Epoch(read.0 + 1));
-    let mut found = Found { events: Vec::new(), read_to: Epoch(from.0 - 1) };
+) -> Result<Found, Error> {
+    let waiting: Vec<&StoredOrder> = unsettled.iter().filter(|stored| waits_for_chain(stored)).collect();
+    let mut found = Found { events: Vec::new(), read_to: Epoch(events.from.0 - 1) };
     if waiting.is_empty() {
-        found.read_to = to;
+        // Nobody waits for a publication, and for all else the sweep is the truth.
+        found.read_to = events.to;
         return Ok(found);
     }
     let chain = engine.world.chain();
     let Ok(Some(client)) = chain.client_id().await else { return Ok(found) };
-    let listed = chain.published(client, from, to).await.ok();
-    if let Some(listed) = &listed
-        && settle(engine, round, client, &waiting, listed, &mut found).await
-    {
-        found.read_to = to;
+    let told = events.told.as_deref().unwrap_or_default();
+    let listed: Vec<DealEvent> =
+        told.iter().filter(|event| event.change == DealChange::Published).copied().collect();
+    let ours: Vec<DealEvent> = listed.iter().filter(|event| event.client == client).copied().collect();
+    if events.told.is_some() && settle(engine, round, client, &waiting, &ours, &mut found).await {
+        found.read_to = events.to;
     }
     let late: Vec<&StoredOrder> = waiting
         .into_iter()
         .filter(|stored| start_of(stored).is_some_and(|start| round.height > start))
-        .filter(|stored| !found.events.iter().any(|(other, _)| other.order.id == stored.order.id))
+        .filter(|stored| !found.events.iter().any(|(other, _)| *other == stored.order.id))
         .collect();
-    let foreign: BTreeSet<DealId> = listed
+    let first =
+        late.iter().filter_map(|stored| stored.proposal.as_ref()).map(|signed| signed.next_deal).min();
+    let Some(first) = first else { return Ok(found) };
+    let others: BTreeSet<DealId> = listed
         .iter()
-        .flatten()
         .filter(|event| event.client != client)
         .map(|event| event.deal)
-        .chain(engine.store.deal_ids().await?)
+        .chain(engine.store.deal_ids(first).await?)
         .collect();
-    search(engine, round, client, &late, &foreign, confirmed, &mut found).await;
+    search(engine, round, client, &late, &others, confirmed, &mut found).await;
     Ok(found)
 }
 
@@ -76,13 +79,13 @@ fn start_of(stored: &StoredOrder) -> Option<Epoch> {
 }
 
 /// Matches listed deals to orders. False when one of them could not be read, so that the cursor stays.
-async fn settle<'a, W: World>(
+async fn settle<W: World>(
     engine: &Engine<W>,
     round: &Round,
     client: ActorId,
-    waiting: &[&'a StoredOrder],
-    listed: &[DealPublished],
-    found: &mut Found<'a>,
+    waiting: &[&StoredOrder],
+    listed: &[DealEvent],
+    found: &mut Found,
 ) -> bool {
     let ids: Vec<DealId> = listed.iter().map(|event| event.deal).collect();
     let mut all_read = true;
@@ -90,7 +93,7 @@ async fn settle<'a, W: World>(
         match seen {
             DealSeen::Present(on_chain) => {
                 if let Some(stored) = owner_of(&on_chain, client, waiting) {
-                    found.events.push((*stored, published(*deal, &on_chain, round)));
+                    found.events.push((stored.order.id, published(*deal, &on_chain, round)));
                 }
             }
             // Removed since: the search by ids decides with more witnesses.
@@ -103,14 +106,14 @@ async fn settle<'a, W: World>(
 
 /// Looks at every id allocated since the oldest signature; an order that is none of them has expired. `others` are
 /// ids that are not what is looked for: other clients', and those of orders that are known.
-async fn search<'a, W: World>(
+async fn search<W: World>(
     engine: &Engine<W>,
     round: &Round,
     client: ActorId,
-    late: &[&'a StoredOrder],
+    late: &[&StoredOrder],
     others: &BTreeSet<DealId>,
     confirmed: bool,
-    found: &mut Found<'a>,
+    found: &mut Found,
 ) {
     let chain = engine.world.chain();
     let first =
@@ -125,7 +128,7 @@ async fn search<'a, W: World>(
                 DealSeen::Present(on_chain) => {
                     present = true;
                     if let Some(stored) = owner_of(&on_chain, client, late) {
-                        found.events.push((*stored, published(*deal, &on_chain, round)));
+                        found.events.push((stored.order.id, published(*deal, &on_chain, round)));
                         seen_here.push(stored.order.id);
                     }
                 }
@@ -140,7 +143,7 @@ async fn search<'a, W: World>(
     }
     if !unread && (present || !gone) {
         let rest = late.iter().filter(|stored| !seen_here.contains(&stored.order.id));
-        found.events.extend(rest.map(|stored| (*stored, Event::FinalizedAt(round.height))));
+        found.events.extend(rest.map(|stored| (stored.order.id, Event::FinalizedAt(round.height))));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::store::{Restored, Sighting, SightingState};
 use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::observation::{DealSeen, Round};
-use raas_core::ports::{Chain, Lane, Now, Wallet};
+use raas_core::ports::{Chain, DealChange, DealEvent, Lane, Now, Wallet};
 use raas_core::units::{Epoch, Epochs};
 
 /// Where nothing is known of the backup's age, deals are looked for in so many days.
@@ -67,8 +67,9 @@ async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Resto
         Err(_) => return Ok(false),
     };
     let one = Epochs::new(1).unwrap_or(Epochs::ZERO);
-    let Ok(listed) = chain.published(client, restored.read_to.after(one), to).await else { return Ok(false) };
-    let ids: Vec<_> = listed.iter().filter(|event| event.client == client).map(|event| event.deal).collect();
+    let Ok(told) = chain.deal_events(restored.read_to.after(one), to).await else { return Ok(false) };
+    let ours = |event: &&DealEvent| event.change == DealChange::Published && event.client == client;
+    let ids: Vec<_> = told.iter().filter(ours).map(|event| event.deal).collect();
     let mut sightings = Vec::new();
     for (deal, seen) in ids.iter().zip(chain.deals(round, &ids).await) {
         let on_chain = match seen {

@@ -8,6 +8,7 @@ mod harness;
 mod follows;
 mod holds;
 mod pays;
+mod reads;
 mod refuses;
 mod renews;
 mod repairs;

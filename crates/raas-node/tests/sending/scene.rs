@@ -2,12 +2,15 @@
 
 use crate::script::{LAG, Script, ScriptWallet};
 use raas_core::fleet::{Ask, Rules};
-use raas_core::ids::{ActorId, DealId, ProviderId, SectorNumber};
-use raas_core::observation::{DealSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
+use raas_core::gate::Hold;
+use raas_core::ids::{DealId, ProviderId, RequestId, SectorNumber};
+use raas_core::observation::{
+    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+};
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
 use raas_core::ports::{
     Balances, Bytes, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealMaker, DealPublished,
-    Effect, Fetched, Imported, Now, PieceSource, Pin, Proposed, TxIntent,
+    Effect, Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::engine::Engine;
@@ -188,23 +191,37 @@ impl World for Ports {
 const UNSEEN: NotSeen = NotSeen::NotOffered;
 
 impl Chain for Nothing {
-    async fn pin(&self) -> Result<Pin, NotSeen> {
-        Err(UNSEEN)
+    async fn pin(&self, _: &Look) -> Result<Pin, Hold> {
+        Err(Hold::NoEndpoint)
     }
 
     async fn deals(&self, _: &Round, deals: &[DealId]) -> Vec<DealSeen> {
         deals.iter().map(|_| DealSeen::NotSeen(UNSEEN)).collect()
     }
 
-    async fn provider_seen(&self, _: &Round, _: ProviderId, _: &[SectorNumber]) -> ProviderSeen {
+    async fn removed(&self, _: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+        deals.iter().map(|_| DealSeen::NotSeen(UNSEEN)).collect()
+    }
+
+    async fn provider_seen(
+        &self,
+        _: &Round,
+        _: ProviderId,
+        _: &[SectorNumber],
+        _: &[SectorNumber],
+    ) -> ProviderSeen {
         ProviderSeen::NotSeen(UNSEEN)
     }
 
-    async fn sector(&self, _: &Round, _: ProviderId, _: SectorNumber) -> SectorSeen {
-        SectorSeen::NotSeen(UNSEEN)
+    async fn lives(&self, _: &Round, _: ProviderId, _: &[SectorNumber]) -> LivesSeen {
+        LivesSeen::NotSeen(UNSEEN)
     }
 
-    async fn published(&self, _: ActorId, _: Epoch, _: Epoch) -> Result<Vec<DealPublished>, NotSeen> {
+    async fn sectors(&self, _: &Round, _: ProviderId, sectors: &[SectorNumber]) -> Vec<SectorSeen> {
+        sectors.iter().map(|_| SectorSeen::NotSeen(UNSEEN)).collect()
+    }
+
+    async fn deal_events(&self, _: Epoch, _: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
         Err(UNSEEN)
     }
 
@@ -224,13 +241,26 @@ impl Chain for Nothing {
         Err(UNSEEN)
     }
 
-    async fn client_id(&self) -> Result<Option<ActorId>, NotSeen> {
+    async fn client_id(&self) -> Result<Option<raas_core::ids::ActorId>, NotSeen> {
         Err(UNSEEN)
     }
 }
 
 impl Contract for Nothing {
-    async fn window(&self, _: Epoch, _: Epoch) -> Result<ContractWindow, NotSeen> {
+    async fn window(&self, _: &Round, _: Epoch, _: Epoch) -> Result<ContractWindow, NotSeen> {
+        Err(UNSEEN)
+    }
+
+    async fn requests_by_view(
+        &self,
+        _: RequestId,
+        _: RequestId,
+        _: Epoch,
+    ) -> Result<Option<Vec<RequestSeen>>, NotSeen> {
+        Err(UNSEEN)
+    }
+
+    async fn request_count(&self, _: Epoch) -> Result<Option<u64>, NotSeen> {
         Err(UNSEEN)
     }
 

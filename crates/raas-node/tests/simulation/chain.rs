@@ -5,15 +5,14 @@ use raas_core::cid::Commitment;
 use raas_core::gate::Hold;
 use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, RequestId, SectorNumber};
 use raas_core::observation::{
-    DealSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+    DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
 };
 use raas_core::ports::{
-    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealPublished, Look, Now, Pin,
-    RequestSeen,
+    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealChange, DealEvent, Look, Now,
+    Pin, RequestSeen,
 };
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
-use raas_devnet::codec::{Address, Label};
-use raas_devnet::ledger::Fact;
+use raas_devnet::codec::{Address, Label, from_cbor};
 use raas_devnet::world::{Deal, FAULT_MAX_AGE, Phase, SectorPhase, StateAt, collateral_bounds};
 use std::sync::Arc;
 
@@ -35,7 +34,7 @@ impl SimChain {
             _ => {}
         }
         match self.shared.world().market().deal(id, Self::at(round)) {
-            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(deal, phase))),
+            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(&deal, phase))),
             Err(32) => DealSeen::Gone,
             Err(_) => DealSeen::NeverAllocated,
         }
@@ -77,6 +76,22 @@ fn seen(phase: SectorPhase, early: Option<i64>) -> SectorSeen {
     }
 }
 
+impl SimChain {
+    fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+        if self.shared.rpc() == Rpc::Down {
+            return SectorSeen::NotSeen(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
+        found.map_or(SectorSeen::Dead, |(sector, phase)| {
+            let early = phase
+                .faulty_since()
+                .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
+            seen(phase, early)
+        })
+    }
+}
+
 impl Chain for SimChain {
     async fn pin(&self, _look: &Look) -> Result<Pin, Hold> {
         let head = self.shared.head().ok_or(Hold::NoEndpoint)?;
@@ -101,13 +116,35 @@ impl Chain for SimChain {
         deals.iter().map(|id| self.deal(round, *id)).collect()
     }
 
+    async fn removed(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+        let seen = deals.iter().map(|id| match self.deal(round, *id) {
+            DealSeen::Present(_) => DealSeen::NotSeen(NotSeen::Contradiction),
+            other => other,
+        });
+        seen.collect()
+    }
+
+    async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {
+        if self.shared.rpc() == Rpc::Down {
+            return LivesSeen::NotSeen(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let lives = |number: &SectorNumber| {
+            let sector = world.miner(provider).and_then(|miner| miner.sector(*number, Self::at(round)));
+            sector.is_some_and(|(_, phase)| phase.is_live())
+        };
+        let dead: Vec<SectorNumber> = watched.iter().filter(|number| !lives(number)).copied().collect();
+        if dead.is_empty() { LivesSeen::All } else { LivesSeen::Except(dead) }
+    }
+
     async fn provider_seen(
         &self,
         round: &Round,
         provider: ProviderId,
         watched: &[SectorNumber],
+        known: &[SectorNumber],
     ) -> ProviderSeen {
-        if self.shared.rpc() == Rpc::Down {
+        if self.shared.rpc() == Rpc::Down || self.shared.rpc() == Rpc::Blind(provider) {
             return ProviderSeen::NotSeen(NotSeen::RpcFailed);
         }
         let world = self.shared.world();
@@ -120,6 +157,9 @@ impl Chain for SimChain {
             .filter_map(|number| {
                 let (sector, phase) = miner.sector(*number, Self::at(round))?;
                 let since = phase.faulty_since()?;
+                if known.contains(number) {
+                    return Some((*number, SectorSeen::Faulty { since: None }));
+                }
                 let early = raas_devnet::world::Miner::early_expiration(sector, since);
                 Some((*number, seen(phase, early)))
             })
@@ -127,46 +167,41 @@ impl Chain for SimChain {
         ProviderSeen::Except(rows)
     }
 
-    async fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
-        if self.shared.rpc() == Rpc::Down {
-            return SectorSeen::NotSeen(NotSeen::RpcFailed);
-        }
-        let world = self.shared.world();
-        let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
-        found.map_or(SectorSeen::Dead, |(sector, phase)| {
-            let early = phase
-                .faulty_since()
-                .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
-            seen(phase, early)
-        })
+    async fn sectors(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        sectors: &[SectorNumber],
+    ) -> Vec<SectorSeen> {
+        sectors.iter().map(|sector| self.sector(round, provider, *sector)).collect()
     }
 
-    async fn published(
-        &self,
-        client: ActorId,
-        from: Epoch,
-        to: Epoch,
-    ) -> Result<Vec<DealPublished>, NotSeen> {
+    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
         match self.shared.rpc() {
             Rpc::Down => return Err(NotSeen::RpcFailed),
             Rpc::EmptyLogs => return Ok(Vec::new()),
             _ => {}
         }
         let world = self.shared.world();
-        let published = world.ledger.since(0).iter().filter_map(|entry| match &entry.fact {
-            Fact::Published { deal_id, provider, client: who, .. }
-                if *who == client && (from.0..=to.0).contains(&entry.epoch) =>
-            {
-                Some(DealPublished {
-                    deal: *deal_id,
-                    client: *who,
-                    provider: *provider,
-                    height: Epoch(entry.epoch),
-                })
-            }
-            _ => None,
+        let told = world.actor_events(from.0, to.0).filter_map(|(height, event)| {
+            let entry = |key: &str| event.entries.iter().find(|entry| entry.key == key);
+            let number = |key: &str| -> Option<u64> { from_cbor(&entry(key)?.value).ok() };
+            let kind: String = from_cbor(&entry("$type")?.value).ok()?;
+            let change = match kind.as_str() {
+                "deal-published" => DealChange::Published,
+                "deal-activated" => DealChange::Activated,
+                "deal-terminated" => DealChange::Terminated,
+                _ => return None,
+            };
+            Some(DealEvent {
+                change,
+                deal: DealId(number("id")?),
+                client: ActorId(number("client")?),
+                provider: ProviderId::new(number("provider")?),
+                height: Epoch(height),
+            })
         });
-        Ok(published.collect())
+        Ok(told.collect())
     }
 
     async fn provider(&self, _round: &Round, provider: ProviderId) -> Result<ProviderOnChain, NotSeen> {

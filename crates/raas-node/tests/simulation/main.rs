@@ -11,6 +11,7 @@ mod judge;
 mod run;
 mod shared;
 mod wallet;
+mod watching;
 
 use std::collections::BTreeMap;
 

@@ -41,11 +41,11 @@ const CALM: i64 = 60 * 2_880;
 /// Steps for which everything must have been well to end a run early.
 const STEPS_WELL: u32 = 60;
 
-struct Run {
+pub struct Run {
     rng: ChaCha8Rng,
-    shared: Arc<Shared>,
+    pub shared: Arc<Shared>,
     world: Arc<SimWorld>,
-    engine: Engine<SimWorld>,
+    pub engine: Engine<SimWorld>,
     judge: Judge,
     pieces: Vec<Commitment>,
     wake: NextWake,
@@ -84,7 +84,7 @@ fn policy(target: u32, keep_local: KeepLocal) -> Policy {
 }
 
 impl Run {
-    async fn new(seed: u64) -> Result<Self, String> {
+    pub async fn new(seed: u64) -> Result<Self, String> {
         let target = if seed % 5 == 4 { TARGET_ALONE } else { TARGET };
         let config = Config { seed, allow_private: true, ..Config::default() };
         let world = World::new(&config);
@@ -149,12 +149,12 @@ impl Run {
         }
     }
 
-    fn advance(&mut self, epochs: i64) {
+    pub fn advance(&mut self, epochs: i64) {
         self.shared.world().apply(Command::Advance { epochs }).expect("time passes");
     }
 
     /// A holding with bytes at hand.
-    async fn store_something(&mut self) -> Result<(), String> {
+    pub async fn store_something(&mut self) -> Result<(), String> {
         let number = self.pieces.len() as u8;
         let mut root = [number; 32];
         root[0] = self.seed as u8;
@@ -270,7 +270,7 @@ impl Run {
     }
 
     /// To the node's next wake or the world's next event, whichever is first.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         let clock = self.shared.clock().0;
         let event = self.shared.world().next_event();
         let wake = self.wake.epoch.map(|epoch| epoch.0);
@@ -280,7 +280,7 @@ impl Run {
     }
 
     /// The node comes to rest, providers get their bytes, the judge looks.
-    async fn settle(&mut self) -> Result<(), String> {
+    pub async fn settle(&mut self) -> Result<(), String> {
         for _ in 0..5 {
             tokio::select! {
                 biased;
@@ -296,6 +296,7 @@ impl Run {
                 break;
             }
         }
+        self.full_plan_agrees().await?;
         let broken = std::mem::take(&mut *self.shared.broken.lock().expect("not poisoned"));
         if let Some(first) = broken.into_iter().next() {
             return Err(first);
@@ -305,6 +306,37 @@ impl Run {
             Ok(()) => Ok(()),
             Err(why) => Err(format!("{why}\n{}", self.orders().await?)),
         }
+    }
+
+    /// Planning every holding anew, whatever touched it, reaches what planning by change has reached.
+    async fn full_plan_agrees(&self) -> Result<(), String> {
+        if self.engine.status().hold.is_some() {
+            return Ok(());
+        }
+        let before = self.decided().await?;
+        self.engine.plan_all().await;
+        let progress = tokio::select! {
+            biased;
+            () = self.shared.crashed.notified() => return Err("a full plan acted where none was due".to_owned()),
+            progress = self.engine.tick() => progress.map_err(|error| format!("{error:?}"))?,
+        };
+        if progress.changed {
+            return Err(format!("a full plan acts where changes led to rest: {:#?}", self.decided().await?));
+        }
+        let after = self.decided().await?;
+        if before != after {
+            return Err(format!("by change: {before:#?}\nin full: {after:#?}"));
+        }
+        Ok(())
+    }
+
+    /// What is decided of every holding.
+    async fn decided(&self) -> Result<Vec<raas_core::plan::Plan>, String> {
+        let mut plans = Vec::new();
+        for holding in self.engine.store().holdings().await.map_err(|error| error.to_string())? {
+            plans.push(self.engine.explain(&holding).await.map_err(|error| error.to_string())?);
+        }
+        Ok(plans)
     }
 
     /// The node's own view, for a failing seed.
@@ -327,7 +359,7 @@ impl Run {
     }
 
     /// A new process on the same database.
-    async fn restart(&mut self) -> Result<(), String> {
+    pub async fn restart(&mut self) -> Result<(), String> {
         let store = self.engine.store().restarted("simulation").await.map_err(|error| error.to_string())?;
         *self.world.deals.store.lock().expect("not poisoned") = Some(store.clone());
         self.engine = Engine::new(Arc::clone(&self.world), store, self.engine.settings().clone());
@@ -397,8 +429,12 @@ impl Run {
         match last.first() {
             None => Ok(()),
             Some(piece) => {
-                let plan = self.engine.store().last_plan().await.map_err(|error| error.to_string())?;
-                let waits = plan.map(|plan| format!("{:#?}", plan.plan.waits)).unwrap_or_default();
+                let mut waits = String::new();
+                let holdings = self.engine.store().holdings().await.map_err(|error| error.to_string())?;
+                for holding in &holdings {
+                    let plan = self.engine.explain(holding).await.map_err(|error| error.to_string())?;
+                    waits.push_str(&format!("{plan:#?}\n"));
+                }
                 Err(format!(
                     "L1: {piece} has too few proven copies {CALM} epochs after the last fault\n{}\n{waits}",
                     self.judge.tell(&piece.to_string())
@@ -408,7 +444,7 @@ impl Run {
     }
 
     /// Pieces below the target whose bytes are somewhere.
-    fn short(&self) -> Vec<Commitment> {
+    pub fn short(&self) -> Vec<Commitment> {
         let clock = self.shared.clock().0;
         let count = |piece: &Commitment| self.judge.proven(&piece.to_string(), clock);
         self.pieces

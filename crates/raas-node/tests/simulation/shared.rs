@@ -1,6 +1,7 @@
 //! What the ports share: the world, the faults of its RPC, and the crash that is to come.
 
 use raas_core::cid::Commitment;
+use raas_core::ids::ProviderId;
 use raas_core::units::Epoch;
 use raas_devnet::world::World;
 use std::collections::BTreeSet;
@@ -22,6 +23,8 @@ pub enum Rpc {
     Forget32,
     /// Events are missing.
     EmptyLogs,
+    /// One provider's state cannot be read.
+    Blind(ProviderId),
 }
 
 /// State behind all ports of one run.

@@ -12,4 +12,5 @@ mod rounds;
 mod steps;
 mod support;
 mod txs;
+mod watch;
 mod window;

@@ -1,12 +1,11 @@
 //! Claiming, finishing, waking, parking; providers, plans, uploads and notes.
 
-use crate::support::{cid, commitment, held, job, ordered, parts, round, store};
+use crate::support::{cid, commitment, held, job, ordered, parts, piece, store};
 use raas_core::fleet::Ask;
 use raas_core::ids::{ActorId, HoldingId, OperatorId, OwnerId, ProviderId, StepId};
 use raas_core::observation::ProviderOnChain;
-use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::units::{AttoFil, Epoch};
-use raas_node::store::{Happened, Step, StepKind, StepOutcome, StoredPlan, Upload};
+use raas_node::store::{Happened, Step, StepKind, StepOutcome, Upload};
 use serde_json::json;
 
 fn again(at_unix: i64, failed: bool) -> StepOutcome {
@@ -118,15 +117,8 @@ async fn providers_keep_how_they_served_when_they_are_read_again() {
 }
 
 #[tokio::test]
-async fn plans_uploads_and_notes_are_replaced() {
+async fn uploads_and_notes_are_replaced() {
     let store = store().await;
-    assert_eq!(store.last_plan().await.unwrap(), None);
-    let wait = Wait { holding: None, slot: None, for_: WaitFor::Bytes, wake: Wake::At(Epoch(7)) };
-    for waits in [vec![wait.clone(), wait.clone()], vec![wait]] {
-        let plan = StoredPlan { plan: Plan { actions: vec![], waits }, round: round(5) };
-        store.save_plan(&plan).await.unwrap();
-        assert_eq!(store.last_plan().await.unwrap(), Some(plan));
-    }
     let begun = |id: &str| Upload {
         id: id.to_owned(),
         owner: OwnerId::local(),
@@ -148,4 +140,36 @@ async fn plans_uploads_and_notes_are_replaced() {
         assert_eq!(store.meta("mark").await.unwrap().as_deref(), Some(value));
     }
     assert_eq!(store.meta("other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn uploads_that_nobody_was_told_of_are_given_up_and_their_pieces_forgotten() {
+    let store = store().await;
+    for number in 1..=4 {
+        store.record_piece(&piece(number)).await.unwrap();
+    }
+    // Of these roots, the second has a job and the third was uploaded before, to the end, without one.
+    store.register_job(&job(2)).await.unwrap();
+    let upload = |id: &str, state: serde_json::Value, number: u64| Upload {
+        id: id.to_owned(),
+        owner: OwnerId::local(),
+        state,
+        root: Some(cid(number)),
+        job: None,
+    };
+    let packed = json!({"state": "packed", "bytes": 5});
+    let ended = json!({"state": "registered", "bytes": 5});
+    for (id, state, number) in
+        [("a", &packed, 1), ("b", &packed, 2), ("c", &ended, 3), ("d", &packed, 3), ("e", &ended, 4)]
+    {
+        store.put_upload(&upload(id, state.clone(), number)).await.unwrap();
+    }
+    assert_eq!(store.abandon_uploads().await.unwrap(), 3);
+    let left = store.recorded_pieces().await.unwrap();
+    assert_eq!(left, [2, 3, 4].map(commitment).into());
+    let refused = json!({"state": "refused", "reason": "truncated"});
+    for (id, state) in [("a", &refused), ("b", &refused), ("c", &ended), ("d", &refused), ("e", &ended)] {
+        assert_eq!(store.upload(id).await.unwrap().unwrap().state, *state, "{id}");
+    }
+    assert_eq!(store.abandon_uploads().await.unwrap(), 0, "run twice");
 }

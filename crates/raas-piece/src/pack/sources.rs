@@ -18,7 +18,8 @@ pub fn pack_path<W: Write + Seek>(
     out: W,
     options: &PackOptions,
 ) -> Result<(Packed, W), PackError> {
-    let mut car = Writer::new(out, options.profile.version, options.max_car_bytes)?;
+    let mut car =
+        Writer::new(out, options.profile.version, options.max_car_bytes)?.on_threads(options.threads);
     let entry = import_path(path, &options.profile, options.disk, &mut car)?;
     seal(car, &entry)
 }

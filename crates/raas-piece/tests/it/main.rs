@@ -6,6 +6,7 @@
 
 mod car;
 mod commp;
+mod go_random;
 mod hostile;
 mod pack;
 mod segment;

@@ -34,8 +34,8 @@ pub(super) fn render(context: Context<'_>, height: i64, whole: bool) -> Value {
     };
     let gas_used: u64 = executed.iter().map(|executed| executed.gas_used).sum();
     json!({
-        "hash": hex::word(chain.eth_hash(height)),
-        "parentHash": hex::word(chain.eth_hash(chain.parent(height).max(0))),
+        "hash": hex::word(context.hash(height)),
+        "parentHash": hex::word(context.hash(chain.parent(height).max(0))),
         "sha3Uncles": NO_UNCLES,
         "miner": hex::address(&masked(context.world.block_miner())),
         "stateRoot": hex::bytes(chain.object_cid("eth-state", height).hash().digest()),
@@ -45,7 +45,7 @@ pub(super) fn render(context: Context<'_>, height: i64, whole: bool) -> Value {
         "difficulty": "0x0",
         "totalDifficulty": "0x0",
         "number": hex::height(height),
-        "gasLimit": hex::quantity(BLOCK_LIMIT),
+        "gasLimit": hex::quantity(BLOCK_LIMIT.saturating_mul(chain.block_count(height))),
         "gasUsed": hex::quantity(gas_used),
         "timestamp": hex::quantity(chain.timestamp(height)),
         "extraData": "0x",

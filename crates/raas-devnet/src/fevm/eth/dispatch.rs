@@ -3,7 +3,7 @@
 use super::{blocks, context::Context, fees, hex, logs, params::Params, state, transactions};
 use crate::{
     fevm::{BASE_FEE, MIN_PREMIUM},
-    rpc::RpcError,
+    rpc::{Lens, RpcError},
     world::{Command, Outcome, World},
 };
 use serde_json::{Value, json};
@@ -14,20 +14,31 @@ const CLIENT: &str = concat!("raas-devnet/", env!("CARGO_PKG_VERSION"));
 /// Answers `eth_*`, `net_*` and `web3_*` with the world's head.
 pub fn handle(world: &mut World, method: &str, params: &Value) -> Result<Value, RpcError> {
     let head = world.chain().head();
-    handle_at(world, head, method, params)
+    handle_as(world, head, &Lens::default(), method, params)
 }
 
-/// As [`handle`], but as a node sees it whose head stands at `head`, at or before the world's.
-pub fn handle_at(world: &mut World, head: i64, method: &str, params: &Value) -> Result<Value, RpcError> {
+/// As [`handle`], but as an endpoint sees it whose head stands at `head`, at or before the world's.
+pub(crate) fn handle_as(
+    world: &mut World,
+    head: i64,
+    lens: &Lens,
+    method: &str,
+    params: &Value,
+) -> Result<Value, RpcError> {
     let params = Params::new(method, params)?;
     if method == "eth_sendRawTransaction" {
+        let (shown, own) = (lens.chain_id(world.fevm.chain_id()), world.fevm.chain_id());
+        if shown != own {
+            let text = format!("invalid chain id: {own}, this network is {shown}");
+            return Err(RpcError::other(text));
+        }
         return send(world, params);
     }
-    read(Context { world, head }, params)
+    read(Context { world, head, lens }, params)
 }
 
 fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let chain_id = context.world.fevm.chain_id();
+    let chain_id = context.lens.chain_id(context.world.fevm.chain_id());
     match params.method {
         "eth_chainId" => Ok(hex::quantity(chain_id)),
         "eth_blockNumber" => Ok(hex::height(context.latest())),

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 /// The most blocks `eth_feeHistory` covers.
 const MAX_BLOCKS: u64 = 1_024;
+/// The same through a gateway.
+const GATEWAY_BLOCKS: u64 = 128;
 
 /// `eth_gasPrice`: base fee and premium.
 pub(super) fn price() -> Value {
@@ -19,8 +21,9 @@ pub(super) fn price() -> Value {
 pub(super) fn history(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     params.count(2, 3)?;
     let count: u64 = params.quantity(0)?.saturating_to();
-    if count > MAX_BLOCKS {
-        return Err(RpcError::other(format!("block count should be smaller than {MAX_BLOCKS}")));
+    let most = if context.lens.is_gateway() { GATEWAY_BLOCKS } else { MAX_BLOCKS };
+    if count > most {
+        return Err(RpcError::other(format!("block count should be smaller than {most}")));
     }
     let percentiles = percentiles(params)?;
     let mut height = context.state(&params.block(1)?)?;

@@ -2,15 +2,14 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Path;
 use crate::api::jobs::{order, standing};
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use raas_core::cid::DataCid;
 use raas_core::endpoint::alarms;
 use raas_core::holding::Holding;
-use raas_core::ids::HoldingId;
-use raas_core::plan::{Action, Plan};
 use raas_core::ports::Chain;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,25 +23,22 @@ pub async fn plan<W: World>(
     Path(cid): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let cid = parse(&cid)?;
-    let stored = app.engine.store().last_plan().await?;
-    let holdings = holdings(&app, &cid).await?;
-    let parts: Vec<Value> = holdings
-        .iter()
-        .map(|holding| match &stored {
-            Some(stored) => json!({
-                "holding": holding.id,
-                "owner": holding.owner,
-                "actions": actions(&stored.plan, holding),
-                "waits": waits(&stored.plan, holding.id),
-            }),
-            None => json!({ "holding": holding.id, "owner": holding.owner, "actions": [], "waits": [] }),
-        })
-        .collect();
+    let mut parts = Vec::new();
+    for holding in holdings(&app, &cid).await? {
+        let plan = app.engine.explain(&holding).await?;
+        parts.push(json!({
+            "holding": holding.id,
+            "owner": holding.owner,
+            "actions": plan.actions,
+            "waits": plan.waits,
+        }));
+    }
+    let status = app.engine.status();
     Ok(Json(json!({
         "network": app.network,
         "cid": cid,
-        "round": stored.map(|stored| stored.round),
-        "hold": app.engine.status().hold,
+        "round": status.round,
+        "hold": status.hold,
         "holdings": parts,
     })))
 }
@@ -54,13 +50,12 @@ pub async fn why<W: World>(
 ) -> Result<Json<Value>, ApiError> {
     let cid = parse(&cid)?;
     let store = app.engine.store();
-    let stored = store.last_plan().await?;
     let status = app.engine.status();
     let chain = app.engine.world().chain();
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
-        let orders = store.orders_of_holding(holding.id).await?;
-        let plan = stored.as_ref().map(|stored| &stored.plan);
+        let orders = app.engine.orders_of_holding(holding.id).await?;
+        let plan = app.engine.explain(&holding).await?;
         parts.push(json!({
             "holding": holding.id,
             "owner": holding.owner,
@@ -68,8 +63,8 @@ pub async fn why<W: World>(
             "policy": holding.policy,
             "pieces": holding.pieces.iter().map(|slots| slots.piece).collect::<Vec<_>>(),
             "standing": standing(&orders, holding.policy.replicas.target),
-            "actions": plan.map(|plan| actions(plan, &holding)),
-            "waits": plan.map(|plan| waits(plan, holding.id)),
+            "actions": plan.actions,
+            "waits": plan.waits,
             "orders": orders.iter().map(order).collect::<Vec<_>>(),
             "attempts": store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?,
         }));
@@ -107,21 +102,4 @@ async fn holdings<W: World>(app: &App<W>, cid: &DataCid) -> Result<Vec<Holding>,
         return Err(ApiError::NotFound(format!("nobody registered {cid}; POST /v1/jobs registers it")));
     }
     Ok(found)
-}
-
-fn actions<'a>(plan: &'a Plan, holding: &Holding) -> Vec<&'a Action> {
-    plan.actions
-        .iter()
-        .filter(|action| match action {
-            Action::Order { slots, .. } => slots.iter().any(|slot| slot.holding == holding.id),
-            Action::Fill { slot, .. } => slot.holding == holding.id,
-            Action::Attest { holding: whose, .. }
-            | Action::Evict { holding: whose, .. }
-            | Action::Cancel { holding: whose, .. } => *whose == holding.id,
-        })
-        .collect()
-}
-
-fn waits(plan: &Plan, holding: HoldingId) -> Vec<&raas_core::plan::Wait> {
-    plan.waits.iter().filter(|wait| wait.holding.is_none_or(|whose| whose == holding)).collect()
 }

@@ -2,10 +2,11 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Query;
 use crate::api::jobs::time;
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use raas_core::endpoint::alarms;
 use raas_core::ids::ProviderId;
@@ -40,8 +41,23 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
     })))
 }
 
+/// How to come to rest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quiesce {
+    /// Plan every holding, whatever touched it.
+    #[serde(default)]
+    all: bool,
+}
+
 /// Runs the loop until nothing changes at this head, then tells when something is due.
-pub async fn quiesce<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+pub async fn quiesce<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(quiesce): Query<Quiesce>,
+) -> Result<Json<Value>, ApiError> {
+    if quiesce.all {
+        app.engine.plan_all().await;
+    }
     let wake = app.engine.quiesce().await?;
     let status = app.engine.status();
     Ok(Json(json!({
@@ -52,6 +68,15 @@ pub async fn quiesce<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Va
         "finalized": status.round.as_ref().map(|round| round.height),
         "hold": status.hold,
     })))
+}
+
+/// Incidents shown.
+const INCIDENTS_SHOWN: u32 = 1_000;
+
+/// Providers' troubles, open ones first: one for each, however many replicas it concerns.
+pub async fn incidents<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+    let incidents = app.engine.store().incidents(INCIDENTS_SHOWN).await?;
+    Ok(Json(json!({ "network": app.network, "incidents": incidents })))
 }
 
 /// Whose breaker to release; none means the fleet's.

@@ -32,7 +32,7 @@ impl Escrow {
         let Ok(balances) = engine.world().chain().balances().await else {
             return Err(ApiError::Unavailable("no endpoint tells the balances now; try again".to_owned()));
         };
-        let signed = engine.store().open_orders().await?;
+        let signed = engine.store().unsettled_orders().await?;
         let reserved = signed
             .iter()
             .filter(|stored| stored.order.state.signed().is_some())

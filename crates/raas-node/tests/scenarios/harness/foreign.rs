@@ -16,7 +16,8 @@ use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::{DealId, JobId, ProviderId, RequestId};
 use raas_core::ports::{
-    Broadcast, Chain, DealMaker, DealTerms, Effect, Fees, Lane, Look, Proposed, SignedTx, TxIntent, Wallet,
+    Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Fees, Lane, Look, Proposed, SignedTx,
+    TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epochs, PaddedSize};
 use raas_devnet::codec::CommP;
@@ -179,7 +180,8 @@ impl Foreign {
         let round = chain.pin(&Look::default()).await.expect("a round").round;
         let client = chain.client_id().await.expect("an answer").expect("on chain");
         let from = round.height.before(Epochs::days(1));
-        let found = chain.published(client, from, round.height).await.expect("events");
+        let mut found = chain.deal_events(from, round.height).await.expect("events");
+        found.retain(|event| event.client == client && event.change == DealChange::Published);
         let [only] = found.as_slice() else { panic!("one deal: {found:?}") };
         Made { deal: only.deal, provider: provider.provider, piece: terms.piece, size }
     }

@@ -1,0 +1,404 @@
+//! Look: reads deals, faults and partitions at the round's tipset, and turns the orders concerned.
+//!
+//! Orders are loaded only when what was seen may change them: a replica that is as it was costs its part of a
+//! provider's answer and nothing else.
+
+use crate::engine::{Engine, Error};
+use crate::store::Mark;
+use crate::tasks::changes::Changes;
+use crate::watch::{FleetIndex, Probe, Reading};
+use crate::world::World;
+use futures_util::{StreamExt, stream};
+use raas_core::ids::{OrderId, ProviderId, SectorNumber};
+use raas_core::machine::order::Event;
+use raas_core::observation::{
+    DealSeen, LivesSeen, NotSeen, ProviderSeen, ProviderView, Round, SectorSeen, Unseen,
+};
+use raas_core::ports::Chain;
+use raas_core::units::{AttoFil, Epoch};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Deals read in one call of the port.
+const DEALS_AT_ONCE: usize = 500;
+/// Providers read side by side.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Whether an endpoint can be believed about deals, by what it says of those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It shows at least one of them.
+    Confirmed,
+    /// Nothing known could be asked for.
+    Unproven,
+    /// It denies what was seen finalized, or calls every known deal gone while their sectors live.
+    Denies,
+}
+
+/// Everything of `reading`. The views of the providers that were read are in the index afterwards.
+pub(crate) async fn look<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: &Round,
+    reading: &Reading,
+    changes: &mut Changes,
+) -> Result<Trust, Error> {
+    let probes: Vec<Probe> = reading.deals.iter().copied().collect();
+    let deals = deals(engine, round, &probes).await;
+    if deals.contains(&DealSeen::NeverAllocated) {
+        return Ok(Trust::Denies);
+    }
+    let mut wanted: BTreeMap<ProviderId, Vec<SectorNumber>> =
+        reading.faults.iter().map(|provider| (*provider, Vec::new())).collect();
+    for (probe, seen) in probes.iter().zip(&deals) {
+        let sector = match seen {
+            DealSeen::Present(deal) => deal.activated.map(|_| deal.sector),
+            _ => None,
+        };
+        let known = probe.sector.is_some() && mark_of(index, probe) != Some(Mark::Unknown);
+        if let Some(sector) = sector.filter(|_| !known) {
+            wanted.entry(probe.provider).or_default().push(sector);
+        }
+    }
+    let providers = providers(engine, index, round, wanted).await;
+    let mut seen = Seen { providers, sectors: BTreeMap::new() };
+    seen.ask_the_dead(engine, round, &probes, &deals).await;
+    let trust = turn_deals(engine, index, round, &probes, deals, &seen, changes).await?;
+    if trust == Trust::Denies {
+        return Ok(trust);
+    }
+    turn_sectors(engine, index, round, &seen, changes).await?;
+    read_lives(engine, index, round, reading, changes).await;
+    Ok(trust)
+}
+
+async fn deals<W: World>(engine: &Engine<W>, round: &Round, probes: &[Probe]) -> Vec<DealSeen> {
+    let mut seen = Vec::with_capacity(probes.len());
+    for page in probes.chunks(DEALS_AT_ONCE) {
+        let ids: Vec<_> = page.iter().map(|probe| probe.deal).collect();
+        seen.extend(engine.world.chain().deals(round, &ids).await);
+    }
+    seen
+}
+
+/// Faults of each provider, among its watched sectors and those given.
+async fn providers<W: World>(
+    engine: &Engine<W>,
+    index: &FleetIndex,
+    round: &Round,
+    wanted: BTreeMap<ProviderId, Vec<SectorNumber>>,
+) -> BTreeMap<ProviderId, ProviderSeen> {
+    let reads = wanted.into_iter().map(|(provider, extra)| {
+        let shelf = index.shelves.get(&provider);
+        let mut watched: Vec<SectorNumber> = shelf.map(|shelf| shelf.sectors().to_vec()).unwrap_or_default();
+        if !extra.is_empty() {
+            watched.extend(extra);
+            watched.sort_unstable();
+        }
+        watched.dedup();
+        // A fault that was out of sight for long may be another one by now: its start is asked again.
+        let is_fresh = shelf.is_some_and(|shelf| {
+            shelf
+                .view
+                .faults_at
+                .is_some_and(|read| round.height.0 - read.0 < raas_core::units::EPOCHS_PER_DAY)
+        });
+        let mut known = shelf.filter(|_| is_fresh).map(|shelf| shelf.known_faulty()).unwrap_or_default();
+        known.dedup();
+        async move {
+            let chain = engine.world.chain();
+            (provider, chain.provider_seen(round, provider, &watched, &known).await)
+        }
+    });
+    let reads: Vec<_> = reads.collect();
+    let side_by_side = engine.settings.concurrency.clamp(1, SIDE_BY_SIDE);
+    stream::iter(reads).buffered(side_by_side).collect().await
+}
+
+/// What was seen of miners in this round.
+struct Seen {
+    providers: BTreeMap<ProviderId, ProviderSeen>,
+    /// Sectors asked for singly: those of deals that are gone.
+    sectors: BTreeMap<(ProviderId, SectorNumber), SectorSeen>,
+}
+
+impl Seen {
+    /// The second witness is asked singly: a provider whose faults are clear says nothing of the dead.
+    async fn ask_the_dead<W: World>(
+        &mut self,
+        engine: &Engine<W>,
+        round: &Round,
+        probes: &[Probe],
+        deals: &[DealSeen],
+    ) {
+        let mut gone: BTreeMap<ProviderId, Vec<SectorNumber>> = BTreeMap::new();
+        for (probe, _) in probes.iter().zip(deals).filter(|(_, seen)| **seen == DealSeen::Gone) {
+            if !probe.over {
+                gone.entry(probe.provider).or_default().extend(probe.sector);
+            }
+        }
+        for (provider, mut sectors) in gone {
+            sectors.sort_unstable();
+            sectors.dedup();
+            let answers = engine.world.chain().sectors(round, provider, &sectors).await;
+            self.sectors.extend(sectors.into_iter().map(|at| (provider, at)).zip(answers));
+        }
+    }
+}
+
+fn mark_of(index: &FleetIndex, probe: &Probe) -> Option<Mark> {
+    let shelf = index.shelves.get(&probe.provider)?;
+    shelf.mark(probe.sector?, probe.order)
+}
+
+/// Turns the orders whose deals were read.
+async fn turn_deals<W: World>(
+    engine: &Engine<W>,
+    index: &FleetIndex,
+    round: &Round,
+    probes: &[Probe],
+    deals: Vec<DealSeen>,
+    seen: &Seen,
+    changes: &mut Changes,
+) -> Result<Trust, Error> {
+    let present = deals.iter().any(|seen| matches!(seen, DealSeen::Present(_)));
+    let mut gone_alive = false;
+    let mut events: Vec<(OrderId, Event)> = Vec::new();
+    for (probe, deal) in probes.iter().zip(deals) {
+        let sector = match (&deal, probe.sector) {
+            (DealSeen::Present(deal), _) => sector_of(index, probe, deal.sector, seen),
+            (DealSeen::Gone, Some(sector)) => seen
+                .sectors
+                .get(&(probe.provider, sector))
+                .copied()
+                .unwrap_or(SectorSeen::NotSeen(NotSeen::NotAsked)),
+            (DealSeen::Gone, None) if start_of(index, probe).is_some_and(|start| round.height > start) => {
+                never_seen_active(engine, present).await
+            }
+            _ => SectorSeen::NotSeen(NotSeen::NotAsked),
+        };
+        gone_alive |=
+            deal == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
+        if !is_unchanged(index, probe, &deal, sector, round.height) {
+            events.push((probe.order, Event::Observed { deal, sector, round: round.clone() }));
+        }
+    }
+    load(engine, changes, events.iter().map(|(order, _)| *order).collect()).await?;
+    for (order, event) in &events {
+        changes.step(*order, event)?;
+    }
+    Ok(match (present, gone_alive) {
+        (true, _) => Trust::Confirmed,
+        (false, true) => Trust::Denies,
+        (false, false) => Trust::Unproven,
+    })
+}
+
+/// What the miner says of the sector of a deal that is present: by this round's view, else by the last one.
+fn sector_of(index: &FleetIndex, probe: &Probe, sector: SectorNumber, seen: &Seen) -> SectorSeen {
+    if let Some(view) = seen.providers.get(&probe.provider) {
+        return view.sector(sector);
+    }
+    let unseen = index.shelves.get(&probe.provider).and_then(|shelf| shelf.view.unseen);
+    match (unseen, mark_of(index, probe)) {
+        (Some(unseen), _) => SectorSeen::NotSeen(unseen.reason),
+        (None, Some(Mark::Proven)) => SectorSeen::Live,
+        (None, Some(Mark::Suspect)) => SectorSeen::Faulty { since: None },
+        (None, _) => SectorSeen::NotSeen(NotSeen::NotAsked),
+    }
+}
+
+fn start_of(index: &FleetIndex, probe: &Probe) -> Option<Epoch> {
+    Some(index.shelves.get(&probe.provider)?.pending.get(&probe.order)?.start)
+}
+
+/// Whether what was seen says of a replica what is known of it.
+fn is_unchanged(
+    index: &FleetIndex,
+    probe: &Probe,
+    deal: &DealSeen,
+    sector: SectorSeen,
+    height: Epoch,
+) -> bool {
+    let DealSeen::Present(deal) = deal else { return false };
+    if height >= deal.end {
+        return false;
+    }
+    match (mark_of(index, probe), deal.activated) {
+        (Some(Mark::Proven), Some(_)) => {
+            probe.sector == Some(deal.sector)
+                && (sector == SectorSeen::Live || matches!(sector, SectorSeen::NotSeen(_)))
+        }
+        (Some(Mark::Suspect), Some(_)) => {
+            probe.sector == Some(deal.sector) && sector == (SectorSeen::Faulty { since: None })
+        }
+        (None, None) => start_of(index, probe).is_some_and(|start| height <= start),
+        _ => false,
+    }
+}
+
+/// The second witness for a deal that was published, never seen active, and is gone after its start: it has no
+/// sector to ask. That the endpoint shows other known deals says that it does not forget; so does a market that
+/// holds no money of ours.
+async fn never_seen_active<W: World>(engine: &Engine<W>, others_present: bool) -> SectorSeen {
+    let no_money = || async {
+        let balances = engine.world.chain().balances().await;
+        balances.is_ok_and(|balances| balances.locked == AttoFil::ZERO)
+    };
+    if others_present || no_money().await { SectorSeen::Dead } else { SectorSeen::NotSeen(NotSeen::NotAsked) }
+}
+
+/// Turns replicas whose sector is other than it was, and keeps what was found of each provider.
+async fn turn_sectors<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: &Round,
+    seen: &Seen,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    let mut events: Vec<(OrderId, Event)> = Vec::new();
+    let mut doomed: Vec<(ProviderId, Vec<SectorNumber>)> = Vec::new();
+    for (provider, seen) in &seen.providers {
+        let Some(shelf) = index.shelves.get_mut(provider) else { continue };
+        note_view(&mut shelf.view, seen, round.height);
+        let rows: BTreeMap<SectorNumber, SectorSeen> = match seen {
+            ProviderSeen::NotSeen(_) => continue,
+            ProviderSeen::Clear => BTreeMap::new(),
+            ProviderSeen::Except(rows) => rows.iter().copied().collect(),
+        };
+        shelf.faults_due = None;
+        let mut dead = Vec::new();
+        for row in shelf.rows() {
+            let now = rows.get(&row.sector).copied().unwrap_or(SectorSeen::Live);
+            let turned = match (row.mark, now) {
+                (_, SectorSeen::Dead) => {
+                    dead.push(row.sector);
+                    false
+                }
+                (Mark::Proven, SectorSeen::Live) => false,
+                (Mark::Suspect, SectorSeen::Faulty { since }) => {
+                    // Sightings ahead of the fault's start do not count: the first one after it is kept.
+                    let (known, first) = shelf.fault(row.order).unwrap_or_default();
+                    since.is_some_and(|since| since != known) || (first < known && round.height >= known)
+                }
+                // Of these the deal was read, too.
+                (Mark::Unknown, _) => false,
+                _ => true,
+            };
+            if turned {
+                events.push((row.order, Event::SectorObserved { sector: now, height: round.height }));
+            }
+        }
+        if !dead.is_empty() {
+            dead.dedup();
+            doomed.push((*provider, dead));
+        }
+    }
+    for (provider, dead) in doomed {
+        index.doom(round, provider, &dead);
+    }
+    let new: BTreeSet<OrderId> =
+        events.iter().map(|(order, _)| *order).filter(|order| !changes.has(*order)).collect();
+    load(engine, changes, new.iter().copied().collect()).await?;
+    for (order, event) in &events {
+        // A deal that was read in this round has said more.
+        if new.contains(order) && changes.stored(*order).is_some_and(|stored| stored.order.state.is_active())
+        {
+            changes.step(*order, event)?;
+        }
+    }
+    Ok(())
+}
+
+fn note_view(view: &mut ProviderView, seen: &ProviderSeen, height: Epoch) {
+    match seen {
+        ProviderSeen::NotSeen(reason) => {
+            let since = view.unseen.map_or(height, |unseen| unseen.since);
+            view.unseen = Some(Unseen { reason: *reason, since, at: height });
+        }
+        ProviderSeen::Clear | ProviderSeen::Except(_) => {
+            view.faults_at = Some(height);
+            view.unseen = None;
+        }
+    }
+}
+
+/// Reads partitions; what does not live any more is queued for the market's word.
+async fn read_lives<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: &Round,
+    reading: &Reading,
+    changes: &Changes,
+) {
+    let reads = reading.lives.iter().filter_map(|provider| {
+        let mut watched = index.shelves.get(provider)?.sectors().to_vec();
+        watched.dedup();
+        Some(async move {
+            let chain = engine.world.chain();
+            (*provider, chain.lives(round, *provider, &watched).await)
+        })
+    });
+    let reads: Vec<_> = reads.collect();
+    let side_by_side = engine.settings.concurrency.clamp(1, SIDE_BY_SIDE);
+    let seen: Vec<(ProviderId, LivesSeen)> = stream::iter(reads).buffered(side_by_side).collect().await;
+    for (provider, lives) in seen {
+        if let LivesSeen::Except(dead) = &lives {
+            index.doom(round, provider, dead);
+        }
+        let Some(shelf) = index.shelves.get_mut(&provider) else { continue };
+        match lives {
+            LivesSeen::All | LivesSeen::Except(_) => {
+                shelf.view.lives_at = Some(round.height);
+                shelf.lives_due = false;
+            }
+            LivesSeen::NotSeen(reason) => tracing::debug!(%provider, ?reason, "partitions could not be read"),
+        }
+    }
+    for provider in &reading.lives_by_deals {
+        let Some(shelf) = index.shelves.get_mut(provider) else { continue };
+        let unread = |order: OrderId| {
+            changes.stored(order).is_some_and(|stored| Mark::of(changes.state_of(stored)) == Mark::Unknown)
+        };
+        if !shelf.rows().any(|row| unread(row.order)) {
+            shelf.view.lives_at = Some(round.height);
+            shelf.lives_due = false;
+        }
+    }
+}
+
+/// Asks the market about replicas whose sector was seen dead in this round, at most `count` of them. False when it
+/// denies what was seen finalized.
+pub(crate) async fn settle_doomed<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: &Round,
+    count: usize,
+    changes: &mut Changes,
+) -> Result<bool, Error> {
+    let doomed = index.next_doomed(round, count);
+    for page in doomed.chunks(DEALS_AT_ONCE) {
+        let deals: Vec<_> = page.iter().map(|doomed| doomed.deal).collect();
+        let seen = engine.world.chain().removed(round, &deals).await;
+        if seen.contains(&DealSeen::NeverAllocated) {
+            return Ok(false);
+        }
+        load(engine, changes, page.iter().map(|doomed| doomed.order).collect()).await?;
+        for (doomed, deal) in page.iter().zip(seen) {
+            let event = Event::Observed { deal, sector: SectorSeen::Dead, round: round.clone() };
+            changes.step(doomed.order, &event)?;
+        }
+    }
+    Ok(true)
+}
+
+async fn load<W: World>(
+    engine: &Engine<W>,
+    changes: &mut Changes,
+    orders: Vec<OrderId>,
+) -> Result<(), Error> {
+    let missing: Vec<OrderId> = orders.into_iter().filter(|order| !changes.has(*order)).collect();
+    for page in missing.chunks(5_000) {
+        changes.add(engine.store.orders_by_id(page).await?);
+    }
+    Ok(())
+}
