@@ -184,3 +184,34 @@ fn copy_store(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_32_a_payment_that_a_reorganisation_took_back_and_the_mempool_lost_is_made_once() {
+    let scene = Setting::new().start().await;
+    scene.until_idle().await;
+    for lost in [false, true] {
+        let key = format!("lost {lost}");
+        let paid = scene.pay(PAY, &key, &json!({ "do": "market_add", "amount": "1 FIL" })).await.expect(200);
+        let path = format!("{PAY}?id={}", paid["transaction"]);
+        let tx = async || scene.get(&path).await.expect(200)["transactions"][0].clone();
+        scene.quiesce().await;
+        scene.advance(3).await;
+        scene.quiesce().await;
+        let before = tx().await;
+        assert_eq!(before["state"], "included", "{before}");
+        let drop: Vec<&Value> = if lost { vec![&before["hashes"][0]] } else { vec![] };
+        scene.rpc("devnet_reorg", json!([3, { "drop": drop }])).await;
+        scene.until_idle().await;
+        let after = tx().await;
+        assert_eq!(after["state"], "final", "{after}");
+        assert_eq!(
+            (&after["nonce"], &after["hashes"]),
+            (&before["nonce"], &before["hashes"]),
+            "the same bytes"
+        );
+    }
+    let wallet = scene.get("/v1/wallet").await.expect(200);
+    assert_eq!(attofil(&wallet["escrow"]["total"]), AttoFil::fil(2).0, "each once");
+    assert_eq!(wallet["alarms"], json!([]));
+    scene.end().await;
+}
