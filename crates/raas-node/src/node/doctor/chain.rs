@@ -184,6 +184,10 @@ fn told(hold: Hold) -> (String, &'static str) {
         Hold::Contradiction => {
             ("an endpoint denies what was seen finalized".to_owned(), "take that endpoint out")
         }
+        Hold::Restored { until } => (
+            format!("the store was put back from a backup and is looked after until {until}"),
+            "wait; or `raas wallet release restored`, at the risk of buying twice",
+        ),
     }
 }
 
