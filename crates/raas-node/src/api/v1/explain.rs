@@ -7,11 +7,9 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::{Path, State};
 use raas_core::cid::DataCid;
-use raas_core::endpoint::alarms;
 use raas_core::holding::Holding;
 use raas_core::ids::HoldingId;
 use raas_core::plan::{Action, Plan};
-use raas_core::ports::Chain;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -56,7 +54,6 @@ pub async fn why<W: World>(
     let store = app.engine.store();
     let stored = store.last_plan().await?;
     let status = app.engine.status();
-    let chain = app.engine.world().chain();
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
         let orders = store.orders_of_holding(holding.id).await?;
@@ -88,7 +85,7 @@ pub async fn why<W: World>(
         "round": status.round,
         "hold": status.hold,
         "contract_waits": status.follow.as_ref().map(ToString::to_string),
-        "alarms": alarms(&chain.endpoints(), chain.wanted()),
+        "alarms": app.alarms(),
         "seen_on_contract": sightings,
         "holdings": parts,
     })))
