@@ -31,6 +31,8 @@ pub struct Config {
     pub genesis_unix: Option<u64>,
     /// Seconds of chain time per epoch.
     pub block_delay_secs: u64,
+    /// The most blocks of a tipset; each has between one and this many.
+    pub blocks_per_tipset: u32,
     /// How many epochs the finalized tipset lies behind the head, as with a healthy F3.
     pub finality_lag: i64,
     /// Epochs between a provider's first verified transfer and its publish message (deals arriving in between
@@ -122,6 +124,7 @@ impl Config {
         let least = [
             ("start_height", self.start_height, 2_880),
             ("finality_lag", self.finality_lag, 1),
+            ("blocks_per_tipset", i64::from(self.blocks_per_tipset), 1),
             ("publish_delay", self.publish_delay, 1),
             ("seal_delay", self.seal_delay, 1),
             ("block_delay_secs", i64::try_from(self.block_delay_secs).unwrap_or(i64::MAX), 1),
@@ -169,6 +172,7 @@ impl Default for Config {
             start_height: 5_000_000,
             genesis_unix: None,
             block_delay_secs: 30,
+            blocks_per_tipset: 5,
             finality_lag: 20,
             publish_delay: 10,
             seal_delay: 60,

@@ -92,6 +92,24 @@ pub enum Fact {
     },
     /// A contract emitted a log.
     Log { contract: String, topics: Vec<String>, data: String },
+    /// The tipsets above `base` were left for another branch. Facts of what messages and cron did in them are gone from
+    /// here, and those of the new branch stand in their place; what happened outside the chain stays.
+    Reorganised { base: i64, reverted: u64 },
+}
+
+impl Fact {
+    /// Whether it happened outside the chain, so that no reorganisation undoes it.
+    #[must_use]
+    pub const fn is_off_chain(&self) -> bool {
+        matches!(
+            self,
+            Self::Proposed { .. }
+                | Self::Transferred { .. }
+                | Self::TransferFailed { .. }
+                | Self::Funded { .. }
+                | Self::Reorganised { .. }
+        )
+    }
 }
 
 /// A fact and the epoch of the tipset (or of the cron) in which it happened.
@@ -117,6 +135,14 @@ impl Ledger {
         let entry = Entry { epoch, fact };
         let place = self.entries.partition_point(|other| *other <= entry);
         self.entries.insert(place, entry);
+    }
+
+    /// Takes out every fact after `epoch` and answers those that did not happen on chain.
+    pub(crate) fn revert(&mut self, epoch: i64) -> Vec<Entry> {
+        let left = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let mut after = self.entries.split_off(left);
+        after.retain(|entry| entry.fact.is_off_chain());
+        after
     }
 
     /// How many facts there are.

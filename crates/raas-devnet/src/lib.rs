@@ -3,6 +3,7 @@
 //! - [`world`] is the pure state: clock, tipsets, accounts, market f05, miners, one [`world::Command`] per
 //!   mutation. It is deterministic from its [`Config`] and usable alone, in memory.
 //! - [`fevm`] runs contracts over it, [`provider`] takes deals for it, [`codec`] decodes and checks what comes in.
+//! - [`ipld`] shows miners' state as the blocks of a real chain.
 //! - [`rpc`] serves `Filecoin.*`, `eth_*` and `devnet_*` over HTTP; [`journal`] makes commands durable;
 //!   [`ledger`] is the record of all that was signed, published, paid, lost and attested, which judges tests.
 //! - [`spawn()`] starts the whole.
@@ -14,6 +15,7 @@ pub mod codec;
 pub mod config;
 pub mod fevm;
 pub mod host;
+pub mod ipld;
 pub mod journal;
 pub mod ledger;
 pub mod provider;

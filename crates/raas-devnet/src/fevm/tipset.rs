@@ -33,17 +33,18 @@ impl Fevm {
         let transaction = Transaction::decode(raw, self.chain_id)?;
         let account = self.newest(&transaction.from);
         let hash = transaction.hash;
-        self.pool.admit(transaction, account.nonce, account.balance)?;
+        self.pool.admit(transaction, account.nonce, account.balance, gas::fee_cap_floor(self.base_fee))?;
         Ok(hash)
     }
 
-    /// Executes what the mempool holds, as far as one block has room, in the tipset at `tipset.height`. Built-in
+    /// Executes what the mempool holds, as far as its blocks have room, in the tipset at `tipset.height`. Built-in
     /// actors are read through `actors`, which must show the state in which these transactions run.
     pub fn execute_tipset(&mut self, tipset: Tipset<'_>, actors: &impl ActorCalls) -> TipsetEffects {
         let mut effects = TipsetEffects::default();
         let mut block: Vec<Executed> = Vec::new();
         let mut first_log = 0;
-        for transaction in self.pool.take_block() {
+        let room = gas::BLOCK_LIMIT.saturating_mul(tipset.chain.block_count(tipset.height));
+        for transaction in self.pool.take(room) {
             if !self.can_run(&transaction) {
                 // A miner leaves it out: an earlier transaction of the sender was left out or spent its funds.
                 self.pool.put_back(transaction);
@@ -85,11 +86,16 @@ impl Fevm {
             };
             let block =
                 BlockContext { chain: tipset.chain, chain_id: self.chain_id, height, miner: tipset.miner };
-            run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction))
+            run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction, self.base_fee))
         };
         self.write(height, &outcome.changes, actors, effects);
-        let charge =
-            Charge::new(outcome.gas_used, transaction.gas_limit, transaction.fee_cap, transaction.premium);
+        let charge = Charge::new(
+            outcome.gas_used,
+            transaction.gas_limit,
+            transaction.fee_cap,
+            transaction.premium,
+            self.base_fee,
+        );
         self.update(from, height, |account| {
             account.balance = account.balance.saturating_add(reserve.saturating_sub(charge.total()));
             account.nonce = transaction.nonce + 1;
@@ -140,8 +146,8 @@ impl Fevm {
 }
 
 impl Call {
-    pub(super) fn of(transaction: &Transaction) -> Self {
-        let tip = transaction.premium.min(transaction.fee_cap.saturating_sub(u128::from(gas::BASE_FEE)));
+    pub(super) fn of(transaction: &Transaction, base_fee: u64) -> Self {
+        let tip = transaction.premium.min(transaction.fee_cap.saturating_sub(u128::from(base_fee)));
         Self {
             from: transaction.from,
             to: transaction.to,
@@ -149,7 +155,7 @@ impl Call {
             data: transaction.input.clone(),
             gas_limit: transaction.gas_limit,
             nonce: Some(transaction.nonce),
-            gas_price: u128::from(gas::BASE_FEE).saturating_add(tip),
+            gas_price: u128::from(base_fee).saturating_add(tip),
         }
     }
 }

@@ -84,6 +84,11 @@ impl Book {
         self.providers.iter().map(|(id, provider)| (*id, provider))
     }
 
+    /// Takes every provider back to where the chain stood at `epoch`.
+    pub fn revert(&mut self, epoch: Epoch) {
+        self.providers.values_mut().for_each(|provider| provider.revert(epoch));
+    }
+
     /// Every transfer that is to be under way at `now`.
     pub fn pulls(&self, now: Epoch) -> impl Iterator<Item = (ProviderId, Pull)> + '_ {
         self.iter().flat_map(move |(id, provider)| provider.pulls(now).map(move |pull| (id, pull)))
@@ -237,6 +242,7 @@ impl Provider {
             intent,
             stage: Stage::Fetching { from },
             has_bytes: false,
+            past: Vec::new(),
         };
         self.deals.insert(deal);
         match intent {
@@ -301,7 +307,9 @@ impl Provider {
         let late = self.deals.at_work().filter(|(_, deal)| deal.is_unpublished() && deal.start() < now);
         for uuid in late.map(|(uuid, _)| uuid).collect::<Vec<_>>() {
             self.deals.change(uuid, |deal| {
-                deal.fail(format!("start epoch {} passed before the deal was published", deal.start()));
+                deal.turn(now, |deal| {
+                    deal.fail(format!("start epoch {} passed before the deal was published", deal.start()));
+                });
             });
         }
         let mut effects = Vec::new();
@@ -338,24 +346,34 @@ impl Provider {
     /// What became of a publish message, member by member: its deal id, or why the market skipped it.
     pub fn published(&mut self, message: Cid, at: Epoch, results: Vec<(DealUuid, Result<DealId, String>)>) {
         for (uuid, result) in results {
-            self.deals.change(uuid, |deal| match result {
-                Ok(id) => deal.stage = Stage::Published { deal: id, message, at },
-                Err(reason) => deal.fail(format!("publish: {reason}")),
+            self.deals.change(uuid, |deal| {
+                deal.turn(at, |deal| match result {
+                    Ok(id) => deal.stage = Stage::Published { deal: id, message, at },
+                    Err(reason) => deal.fail(format!("publish: {reason}")),
+                });
             });
         }
     }
 
     /// What became of a sector, deal by deal: its number, or why the market refused to activate.
-    pub fn sealed(&mut self, results: Vec<(DealUuid, Result<SectorNumber, String>)>) {
+    pub fn sealed(&mut self, at: Epoch, results: Vec<(DealUuid, Result<SectorNumber, String>)>) {
         for (uuid, result) in results {
-            self.deals.change(uuid, |deal| match (&deal.stage, result) {
-                (Stage::Published { deal: id, message, .. }, Ok(sector)) => {
-                    deal.stage = Stage::Sealed { deal: *id, message: *message, sector };
-                }
-                (Stage::Published { .. }, Err(reason)) => deal.fail(format!("activate: {reason}")),
-                _ => {}
+            self.deals.change(uuid, |deal| {
+                deal.turn(at, |deal| match (&deal.stage, result) {
+                    (Stage::Published { deal: id, message, .. }, Ok(sector)) => {
+                        deal.stage = Stage::Sealed { deal: *id, message: *message, sector };
+                    }
+                    (Stage::Published { .. }, Err(reason)) => deal.fail(format!("activate: {reason}")),
+                    _ => {}
+                });
             });
         }
+    }
+
+    /// Takes every deal back to where it stood at `epoch`: the tipsets after it are reverted. What was proposed and
+    /// fetched since is not undone.
+    pub fn revert(&mut self, epoch: Epoch) {
+        self.deals.revert(epoch);
     }
 
     /// What somebody who asks for a piece gets in the present mode.

@@ -82,6 +82,8 @@ pub struct Deal {
     pub stage: Stage,
     /// Whether right bytes are on the provider's disk.
     pub has_bytes: bool,
+    /// Stages that the chain ended, and when: where the deal stands again if those tipsets are reverted.
+    pub(super) past: Vec<(Epoch, Stage)>,
 }
 
 /// How a transfer ended.
@@ -180,6 +182,23 @@ impl Deal {
             Stage::Published { deal, .. } | Stage::Sealed { deal, .. } => Some(*deal),
             Stage::Failed { published, .. } => published.map(|(deal, _)| deal),
             Stage::Fetching { .. } | Stage::Fetched { .. } => None,
+        }
+    }
+
+    /// Changes the stage by what a tipset of `epoch` did.
+    pub(super) fn turn(&mut self, epoch: Epoch, change: impl FnOnce(&mut Self)) {
+        let before = self.stage.clone();
+        change(self);
+        if self.stage != before {
+            self.past.push((epoch, before));
+        }
+    }
+
+    /// Goes back to where the deal stood at `epoch`, as far as the chain moved it since. What the provider fetched stays
+    /// fetched.
+    pub(super) fn revert(&mut self, epoch: Epoch) {
+        while let Some((_, stage)) = self.past.pop_if(|(at, _)| *at > epoch) {
+            self.stage = stage;
         }
     }
 

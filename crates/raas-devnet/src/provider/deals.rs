@@ -6,6 +6,7 @@
 use super::deal::Deal;
 use crate::codec::{Commitment, DealUuid};
 use cid::Cid;
+use raas_core::units::Epoch;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,16 @@ impl Deals {
         }
         self.at_work.insert(uuid);
         self.all.insert(uuid, deal);
+    }
+
+    /// Takes every deal back to where it stood at `epoch`.
+    pub(super) fn revert(&mut self, epoch: Epoch) {
+        for (uuid, deal) in &mut self.all {
+            deal.revert(epoch);
+            if !deal.rests() {
+                self.at_work.insert(*uuid);
+            }
+        }
     }
 
     /// Changes one deal. `None` when there is no such deal.

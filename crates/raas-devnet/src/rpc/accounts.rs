@@ -1,8 +1,9 @@
 //! Addresses, accounts, balances, and what the network says of itself.
 
 use super::{RpcError, encode, params::Params, view::View};
-use crate::{codec::Address, fevm::ActorCalls as _, world::StateAt};
+use crate::{codec::Address, fevm::ActorCalls as _, ipld::MinerHead, world::StateAt};
 use alloy_primitives::U256;
+use cid::Cid;
 use raas_core::ids::ActorId;
 use serde_json::{Value, json};
 
@@ -50,17 +51,39 @@ pub(super) fn actor(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErro
         Some(eth) => view.world.fevm.account(&eth.into(), at).map_or(0, |account| account.nonce),
         None => view.world.actors.wallet(id, at).unwrap_or_default().nonce,
     };
-    let chain = view.world.chain();
-    // A contract's state root moves with its state alone; that of others is not told apart from time.
-    let eth = delegated.and_then(Address::to_eth);
-    let version = eth.and_then(|eth| view.world.fevm.changed(&eth.into(), at)).unwrap_or(at.0);
     Ok(json!({
-        "Code": encode::link(&chain.object_cid(kind(view, id), 0)),
-        "Head": encode::link(&chain.object_cid(&format!("actor {id}"), version)),
+        "Code": encode::link(&code(view, id)),
+        "Head": encode::link(&head(view, id, at)),
         "Nonce": nonce,
         "Balance": balance_of(view, id, at).to_string(),
         "DelegatedAddress": delegated.map(encode::address),
     }))
+}
+
+/// The root of an actor's state.
+fn head(view: View<'_>, id: ActorId, at: StateAt) -> Cid {
+    match miner_head(view, id, at) {
+        Some(miner) => miner.head,
+        None => {
+            // A contract's state root moves with its state alone; that of others is not told apart from time.
+            let robust = view.world.actors.robust(id);
+            let eth = robust.filter(|robust| matches!(robust, Address::Delegated { .. })).and_then(Address::to_eth);
+            let version = eth.and_then(|eth| view.world.fevm.changed(&eth.into(), at)).unwrap_or(at.0);
+            view.world.chain().object_cid(&format!("actor {id}"), version)
+        }
+    }
+}
+
+/// A miner's state as blocks.
+pub(super) fn miner_head(view: View<'_>, id: ActorId, at: StateAt) -> Option<MinerHead> {
+    let provider = raas_core::ids::ProviderId(id);
+    let miner = view.world.miner(provider)?;
+    Some(view.world.ipld.miner(provider, miner, at, view.world.chain().branch(at.0)))
+}
+
+/// The CID of an actor's code.
+pub(super) fn code(view: View<'_>, id: ActorId) -> Cid {
+    view.world.chain().object_cid(kind(view, id), 0)
 }
 
 fn kind(view: View<'_>, id: ActorId) -> &'static str {
@@ -82,7 +105,7 @@ fn balance_of(view: View<'_>, id: ActorId, at: StateAt) -> U256 {
 
 /// `StateNetworkName []`
 pub(super) fn network_name(view: View<'_>) -> Value {
-    json!(view.world.config().network_name)
+    json!(view.lens.network_name(&view.world.config().network_name))
 }
 
 /// `StateNetworkVersion [key]`
@@ -97,12 +120,12 @@ pub(super) fn network_params(view: View<'_>) -> Value {
     // The upgrade to the configured version lies before everything this world shows.
     let solstice = if config.network_version >= 29 { -1 } else { 999_999_999_999_i64 };
     json!({
-        "NetworkName": config.network_name,
+        "NetworkName": view.lens.network_name(&config.network_name),
         "BlockDelaySecs": config.block_delay_secs,
         "ConsensusMinerMinPower": "1",
         "PreCommitChallengeDelay": 10,
         "ForkUpgradeParams": { "UpgradeFireHorseHeight": -2, "UpgradeSolsticeHeight": solstice },
-        "Eip155ChainID": config.chain_id,
+        "Eip155ChainID": view.lens.chain_id(config.chain_id),
         "GenesisTimestamp": view.world.chain().timestamp(0),
     })
 }

@@ -21,13 +21,17 @@ pub(super) fn genesis(view: View<'_>) -> Result<Value, RpcError> {
 
 /// `ChainGetTipSet [key]`
 pub(super) fn by_key(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    show(view, view.height_at(params, 0)?)
+    Ok(encode::tipset(view.world, &view.tipset_of_key(&params.key(0)?)?))
 }
 
 /// `ChainGetBlock [cid]`
 pub(super) fn block(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let height = view.height(&[params.cid(0)?])?;
-    Ok(encode::block(view.world, &view.tipset(height)?))
+    let cid = params.cid(0)?;
+    let missing = || RpcError::from(TipsetError::UnknownKey(cid.to_string()));
+    let height = view.world.chain().height_of_block(&cid).filter(|height| *height <= view.head);
+    let tipset = view.tipset(height.ok_or_else(missing)?)?;
+    let index = tipset.key.iter().position(|block| *block == cid).ok_or_else(missing)?;
+    Ok(encode::block(view.world, &tipset, index))
 }
 
 /// `ChainGetTipSetByHeight [epoch, key]`: at a null round the closest earlier tipset.
@@ -40,6 +44,22 @@ pub(super) fn by_height(view: View<'_>, params: Params<'_>) -> Result<Value, Rpc
 pub(super) fn after_height(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let asked = asked(view, params)?;
     show(view, view.world.chain().at_or_after(asked))
+}
+
+/// `ChainReadObj [cid]`: a block of a state that was read before. Miners have theirs; other actors' states are opaque
+/// here.
+pub(super) fn read_object(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let cid = params.cid(0)?;
+    view.lens.check_age(view.head, view.head)?;
+    let block = view.world.ipld.get(&cid);
+    let block =
+        block.ok_or_else(|| RpcError::other(format!("blockstore get: ipld: could not find {cid}")))?;
+    Ok(json!(encode::base64(&block)))
+}
+
+/// `ChainHasObj [cid]`
+pub(super) fn has_object(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    Ok(json!(view.world.ipld.get(&params.cid(0)?).is_some()))
 }
 
 /// `ChainNotify` and the like need a socket.
@@ -64,8 +84,12 @@ fn asked(view: View<'_>, params: Params<'_>) -> Result<i64, RpcError> {
         return Err(TipsetError::Negative(asked).into());
     }
     if asked > start {
+        if view.lens.is_gateway() {
+            return Err(RpcError::other("bad tipset height: tipset height in future"));
+        }
         return Err(TipsetError::Future { asked, head: start }.into());
     }
+    view.lens.check_age(asked, view.head)?;
     Ok(asked)
 }
 

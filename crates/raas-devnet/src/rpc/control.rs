@@ -3,14 +3,20 @@
 //! Whatever shapes history is a command of the world and journaled. The speed of the clock (`devnet_setEpochMs`) and
 //! the endpoint's faults (`devnet_setRpc`) are of the running process: after a restart they are as configured.
 
-use super::{RpcError, fault::FaultMode, params::Params, server::Server};
+use super::{
+    RpcError, bulk,
+    endpoint::Behaviour,
+    fault::{Fault, FaultMode},
+    params::Params,
+    server::Server,
+};
 use crate::{
     host::HostError,
     provider,
-    world::{Command, CommandError, MOST_EPOCHS, Miner, Outcome, Sectors, StateAt, World},
+    world::{Command, CommandError, MOST_EPOCHS, Miner, Outcome, ReorgOrder, Sectors, StateAt, World},
 };
 use raas_core::{
-    ids::{ProviderId, SectorNumber},
+    ids::ProviderId,
     units::{AttoFil, Epoch},
 };
 use serde_json::{Value, json};
@@ -35,11 +41,27 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
             take(0)?;
             Ok(server.host.read(providers))
         }
-        "devnet_fault" => apply(server, Command::Fault(sectors(between(1, 2)?)?)),
-        "devnet_recover" => apply(server, Command::Recover(sectors(between(1, 2)?)?)),
-        "devnet_terminate" => apply(server, Command::Terminate(sectors(between(1, 2)?)?)),
+        "devnet_fault" => apply(server, Command::Fault(sectors(server, between(1, 2)?)?)),
+        "devnet_recover" => apply(server, Command::Recover(sectors(server, between(1, 2)?)?)),
+        "devnet_terminate" => apply(server, Command::Terminate(sectors(server, between(1, 2)?)?)),
+        "devnet_reorg" => apply(server, Command::Reorg(reorg(between(1, 2)?)?)),
+        "devnet_setBaseFee" => apply(server, Command::BaseFee { fee: take(1)?.get(0)? }),
+        "devnet_snapshot" => {
+            take(0)?;
+            apply(server, Command::Snapshot)
+        }
+        "devnet_revert" => apply(server, Command::Restore { snapshot: take(1)?.get(0)? }),
+        "devnet_onboard" => bulk::onboard(server, between(1, 2)?),
+        "devnet_bulkDeals" => bulk::deals(server, between(2, 3)?),
+        "devnet_bulkPieces" => bulk::pieces(take(2)?),
+        "devnet_addProviders" => bulk::providers(server, between(1, 2)?),
         "devnet_setProvider" => set_provider(server, between(2, 3)?),
         "devnet_setRpc" => set_rpc(server, between(1, 3)?),
+        "devnet_setEndpoint" => set_endpoint(server, take(2)?),
+        "devnet_endpoints" => {
+            let reset: Option<bool> = between(0, 1)?.get(0)?;
+            Ok(server.endpoints.list(reset.unwrap_or(false)))
+        }
         "devnet_fund" => {
             let params = take(2)?;
             let amount: AttoFil = params.get(1)?;
@@ -94,7 +116,7 @@ async fn advance(server: &Server, params: Params<'_>) -> Result<Value, RpcError>
     }
 }
 
-fn apply(server: &Server, command: Command) -> Result<Value, RpcError> {
+pub(super) fn apply(server: &Server, command: Command) -> Result<Value, RpcError> {
     let outcome = server.host.apply(command).map_err(refused)?;
     server.fleet.wake();
     Ok(match outcome {
@@ -103,6 +125,24 @@ fn apply(server: &Server, command: Command) -> Result<Value, RpcError> {
         Outcome::Message(cid) => super::encode::link(&cid),
         Outcome::Transaction(hash) => json!(format!("0x{}", hex::encode(hash))),
         Outcome::Sectors(sectors) => json!(sectors),
+        Outcome::Reorganised(done) => {
+            json!({ "base": done.base, "reverted": done.reverted, "head": done.head })
+        }
+        Outcome::Snapshot(number) => json!(number),
+        Outcome::Onboarded { sector, claims } => json!({ "sector": sector, "claims": claims }),
+        Outcome::Providers(providers) => {
+            providers.iter().map(|provider| super::encode::id_address(provider.0)).collect()
+        }
+        Outcome::Bulk(made) => json!({
+            "firstDeal": made.first_deal,
+            "proven": made.proven,
+            "pending": made.pending,
+            "firstSector": made.first_sector,
+            "sectors": made.sectors,
+            "client": super::encode::id_address(made.client),
+            "startEpoch": made.start,
+            "endEpoch": made.end,
+        }),
     })
 }
 
@@ -112,6 +152,9 @@ fn refused(error: HostError) -> RpcError {
             error @ (CommandError::UnknownProvider(_)
             | CommandError::UnknownSector { .. }
             | CommandError::Count { .. }
+            | CommandError::Bulk { .. }
+            | CommandError::TooDeep { .. }
+            | CommandError::UnknownSnapshot(_)
             | CommandError::Address(_)),
         ) => RpcError::coded(-32602, error.to_string()),
         other => RpcError::other(other.to_string()),
@@ -119,7 +162,7 @@ fn refused(error: HostError) -> RpcError {
 }
 
 /// A provider by number, `f01000` or `t01000`.
-fn provider_id(params: Params<'_>, index: usize) -> Result<ProviderId, RpcError> {
+pub(super) fn provider_id(params: Params<'_>, index: usize) -> Result<ProviderId, RpcError> {
     if let Some(number) = params.value(index).as_u64() {
         return Ok(ProviderId::new(number));
     }
@@ -129,9 +172,24 @@ fn provider_id(params: Params<'_>, index: usize) -> Result<ProviderId, RpcError>
     }
 }
 
-fn sectors(params: Params<'_>) -> Result<Sectors, RpcError> {
-    let sectors: Option<Vec<SectorNumber>> = params.get(1)?;
-    Ok(Sectors { provider: provider_id(params, 0)?, sectors })
+/// Sectors by number, all live ones (null), or a share of them (`{"share": 0.01}`).
+fn sectors(server: &Server, params: Params<'_>) -> Result<Sectors, RpcError> {
+    let provider = provider_id(params, 0)?;
+    if let Some(share) = params.value(1).get("share").and_then(Value::as_f64) {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(RpcError::coded(-32602, format!("share is {share}: use 0 to 1")));
+        }
+        let per_million = (share * 1e6).round() as u64;
+        let drawn = server.host.read(|world| world.share_of_sectors(provider, per_million));
+        return Ok(Sectors { provider, sectors: Some(drawn.map_err(|error| refused(error.into()))?) });
+    }
+    Ok(Sectors { provider, sectors: params.get(1)? })
+}
+
+/// `devnet_reorg [depth, {..}|absent]`
+fn reorg(params: Params<'_>) -> Result<ReorgOrder, RpcError> {
+    let options: Option<ReorgOrder> = params.get(1)?;
+    Ok(ReorgOrder { depth: params.get(0)?, ..options.unwrap_or_default() })
 }
 
 fn set_provider(server: &Server, params: Params<'_>) -> Result<Value, RpcError> {
@@ -148,8 +206,16 @@ fn set_rpc(server: &Server, params: Params<'_>) -> Result<Value, RpcError> {
     let method: Option<String> = params.get(1)?;
     let count: Option<u64> = params.get(2)?;
     let head = server.host.read(|world| world.chain().head());
-    server.faults().set(mode, method, count, head);
+    server.endpoints.set_main_fault(Fault { method, count, ..Fault::always(mode) }, head);
     Ok(Value::Null)
+}
+
+/// `devnet_setEndpoint [name, {..}]`: what is left out is as on a node of one's own; null removes the endpoint.
+fn set_endpoint(server: &Server, params: Params<'_>) -> Result<Value, RpcError> {
+    let name: String = params.get(0)?;
+    let behaviour: Option<Behaviour> = params.get(1)?;
+    let head = server.host.read(|world| world.chain().head());
+    server.endpoints.set(&name, behaviour, head)
 }
 
 /// The true time, whatever the endpoint says of its head.
@@ -170,6 +236,7 @@ fn provider(world: &World, id: ProviderId, miner: &Miner) -> Value {
     let newest = StateAt::after(world.chain().clock());
     let sectors: Vec<Value> = miner
         .sectors(newest)
+        .filter(|(sector, _)| !sector.is_in_bulk())
         .map(|(sector, phase)| {
             json!({
                 "number": sector.number,
@@ -197,5 +264,6 @@ fn provider(world: &World, id: ProviderId, miner: &Miner) -> Value {
         "mode": mood.mode(),
         "modeCount": mood.left(),
         "sectors": sectors,
+        "bulk": miner.batches().map(bulk::show).collect::<Vec<_>>(),
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     codec::{Address, Network},
-    world::{Chain, Tipset, World},
+    world::{Tipset, World},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cid::Cid;
@@ -39,39 +39,33 @@ pub(super) fn base64_or_null(bytes: &[u8]) -> Value {
     if bytes.is_empty() { Value::Null } else { Value::String(base64(bytes)) }
 }
 
-/// A tipset with its one block.
+/// A tipset with its blocks.
 pub(super) fn tipset(world: &World, tipset: &Tipset) -> Value {
-    let block = block(world, tipset);
-    json!({ "Cids": key(&tipset.key), "Blocks": [block], "Height": tipset.height })
+    let blocks: Vec<Value> = (0..tipset.key.len()).map(|index| block(world, tipset, index)).collect();
+    json!({ "Cids": key(&tipset.key), "Blocks": blocks, "Height": tipset.height })
 }
 
-/// The block of a tipset.
-pub(super) fn block(world: &World, tipset: &Tipset) -> Value {
+/// The block of a tipset at `index`.
+pub(super) fn block(world: &World, tipset: &Tipset, index: usize) -> Value {
     let chain = world.chain();
-    let proof = |what| base64(&chain.derive(what, tipset.height));
-    let parents: Vec<Value> =
-        if tipset.parent < 0 { Vec::new() } else { vec![link(&chain.block_cid(tipset.parent))] };
+    let proof = |what| base64(&chain.derive(&format!("{what} {} {index}", tipset.branch), tipset.height));
+    let object = |what: &str, height| link(&chain.object_cid_in(what, height, tipset.branch));
     json!({
-        "Miner": id_address(world.block_miner()),
+        "Miner": id_address(world.block_miner_of(tipset.height, index)),
         "Ticket": { "VRFProof": proof("ticket") },
         "ElectionProof": { "WinCount": 1, "VRFProof": proof("election") },
         "BeaconEntries": null,
         "WinPoStProof": null,
-        "Parents": parents,
+        "Parents": key(&tipset.parent_key),
         "ParentWeight": tipset.height.to_string(),
         "Height": tipset.height,
-        "ParentStateRoot": link(&state_root(chain, tipset)),
-        "ParentMessageReceipts": link(&chain.object_cid("receipts", tipset.parent)),
-        "Messages": link(&chain.object_cid("messages", tipset.height)),
+        "ParentStateRoot": object("state", tipset.parent),
+        "ParentMessageReceipts": object("receipts", tipset.parent),
+        "Messages": object(&format!("messages {index}"), tipset.height),
         "BLSAggregate": { "Type": 2, "Data": proof("aggregate") },
         "Timestamp": tipset.timestamp,
         "BlockSig": { "Type": 2, "Data": proof("signature") },
         "ForkSignaling": 0,
-        "ParentBaseFee": crate::fevm::BASE_FEE.to_string(),
+        "ParentBaseFee": chain.base_fee(tipset.height).to_string(),
     })
-}
-
-/// The root of the state after the parent's messages.
-fn state_root(chain: &Chain, tipset: &Tipset) -> Cid {
-    chain.object_cid("state", tipset.parent)
 }

@@ -1,117 +1,111 @@
-//! How the endpoint lies or fails, by command. The world knows nothing of it, and `devnet_*` is never touched.
+//! What an endpoint gets wrong on purpose. The world knows nothing of it, and `devnet_*` is never touched.
 
 use super::RpcError;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// What is wrong with the endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is wrong with an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FaultMode {
     /// Nothing.
     #[default]
     Normal,
     /// Connections close without an answer and nothing is done.
     Down,
-    /// The head stands still where it was when the mode was set.
+    /// The request is taken and never answered; nothing is done.
+    Hang,
+    /// The answer comes `ms` late.
+    Slow,
+    /// The head stands still where it was when the fault was set.
     Stale,
     /// Deals are not found, f05 getters exit with 17; sectors are told truthfully.
     ForgetDeals,
     /// Deals are not found, f05 getters exit with 32; sectors are told truthfully.
     ForgetDeals32,
-    /// Event and log queries find nothing.
+    /// Event and log queries find nothing, as a node whose index has a hole.
     EmptyLogs,
+    /// Event and log queries silently leave out all but the first `keep`.
+    TruncateLogs,
     /// Requests are carried out, but their answer never arrives.
     DropReply,
+    /// HTTP `status` (429 when none is given) with `retryAfter` seconds; nothing is done.
+    Http,
+    /// `server busy`, as a gateway says when it is out of tokens; nothing is done.
+    Busy,
+    /// The error `code`, `message`; nothing is done.
+    Error,
+    /// The method is not there (-32601).
+    Unsupported,
+    /// HTTP 200 with a page instead of JSON.
+    Garbage,
+    /// State is missing: `ipld: could not find ..`.
+    MissingState,
+    /// A null round is answered with the tipset before it instead of error 12, as Forest did before mid-2026.
+    NullRoundAsPrevious,
+    /// Other tipset keys and block hashes from `height` on (everywhere when none is given).
+    Disagree,
+}
+
+/// One fault: what, for which methods, how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Fault {
+    /// What is wrong.
+    pub mode: FaultMode,
+    /// Only this method, or all that begin so with a `*` at the end; every one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// So many requests more; without end when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Milliseconds of `slow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// Status of `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Seconds of the Retry-After header of `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// Code of `error`, 1 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Text of `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Height of `disagree`, and for `stale` the head instead of the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<i64>,
+    /// How many logs `truncateLogs` leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+}
+
+impl Fault {
+    /// This mode for every method, without end.
+    #[must_use]
+    pub fn always(mode: FaultMode) -> Self {
+        Self { mode, ..Self::default() }
+    }
+
+    /// Whether the fault concerns `method` and has not run out.
+    pub(super) fn applies(&self, method: &str) -> bool {
+        let named = self.method.as_deref().is_none_or(|only| match only.strip_suffix('*') {
+            Some(start) => method.starts_with(start),
+            None => only == method,
+        });
+        named && self.mode != FaultMode::Normal && self.count != Some(0)
+    }
 }
 
 impl FromStr for FaultMode {
     type Err = RpcError;
 
     fn from_str(name: &str) -> Result<Self, RpcError> {
-        Ok(match name {
-            "normal" => Self::Normal,
-            "down" => Self::Down,
-            "stale" => Self::Stale,
-            "forgetDeals" => Self::ForgetDeals,
-            "forgetDeals32" => Self::ForgetDeals32,
-            "emptyLogs" => Self::EmptyLogs,
-            "dropReply" => Self::DropReply,
-            other => {
-                return Err(RpcError::params(
-                    "devnet_setRpc",
-                    format!(
-                        "mode {other:?} does not exist: use normal, down, stale, forgetDeals, forgetDeals32, \
-                         emptyLogs or dropReply"
-                    ),
-                ));
-            }
+        Self::deserialize(serde_json::Value::from(name)).map_err(|error| {
+            RpcError::params("devnet_setRpc", format!("mode {name:?} does not exist: {error}"))
         })
-    }
-}
-
-/// What an answer leaves out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lens(FaultMode);
-
-impl Lens {
-    /// The exit code with which deals are denied.
-    pub(super) fn forgets_deals(self) -> Option<i64> {
-        match self.0 {
-            FaultMode::ForgetDeals => Some(17),
-            FaultMode::ForgetDeals32 => Some(32),
-            _ => None,
-        }
-    }
-
-    pub(super) fn hides_logs(self) -> bool {
-        self.0 == FaultMode::EmptyLogs
-    }
-}
-
-/// What is to be done with one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Treatment {
-    /// Close the connection, doing nothing.
-    pub(super) refuse: bool,
-    /// Carry it out, then close the connection.
-    pub(super) lose_answer: bool,
-    /// Answer with the head here.
-    pub(super) head: Option<i64>,
-    /// Leave things out.
-    pub(super) lens: Lens,
-}
-
-/// The mode at present.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
-    mode: FaultMode,
-    /// Only this method; all when absent.
-    method: Option<String>,
-    /// So many requests more; without end when absent.
-    left: Option<u64>,
-    /// The head when the mode was set.
-    frozen: i64,
-}
-
-impl Faults {
-    pub(super) fn set(&mut self, mode: FaultMode, method: Option<String>, count: Option<u64>, head: i64) {
-        *self = Self { mode, method, left: count, frozen: head };
-    }
-
-    /// How `method` is treated; counts it if the mode applies.
-    pub(super) fn treat(&mut self, method: &str) -> Treatment {
-        let applies = self.mode != FaultMode::Normal
-            && self.left != Some(0)
-            && self.method.as_deref().is_none_or(|only| only == method);
-        let mode = if applies { self.mode } else { FaultMode::Normal };
-        if applies {
-            self.left = self.left.map(|left| left - 1);
-        }
-        Treatment {
-            refuse: mode == FaultMode::Down,
-            lose_answer: mode == FaultMode::DropReply,
-            head: (mode == FaultMode::Stale).then_some(self.frozen),
-            lens: Lens(mode),
-        }
     }
 }
 
@@ -120,20 +114,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counted_fault_of_one_method_ends() {
-        let mut faults = Faults::default();
-        faults.set(FaultMode::DropReply, Some("a".to_owned()), Some(2), 7);
-        let lost: Vec<bool> =
-            ["a", "b", "a", "a"].iter().map(|method| faults.treat(method).lose_answer).collect();
-        assert_eq!(lost, [true, false, true, false]);
+    fn a_fault_names_one_method_or_a_family() {
+        let one = Fault { method: Some("eth_call".to_owned()), ..Fault::always(FaultMode::Down) };
+        assert!(one.applies("eth_call") && !one.applies("eth_callMany"));
+        let family = Fault { method: Some("eth_*".to_owned()), ..Fault::always(FaultMode::Down) };
+        assert!(family.applies("eth_call") && !family.applies("Filecoin.ChainHead"));
+        assert!(!Fault { count: Some(0), ..Fault::always(FaultMode::Down) }.applies("eth_call"));
     }
 
     #[test]
-    fn a_stale_endpoint_keeps_the_head_it_had() {
-        let mut faults = Faults::default();
-        faults.set(FaultMode::Stale, None, None, 7);
-        assert_eq!(faults.treat("any").head, Some(7));
-        faults.set(FaultMode::Normal, None, None, 9);
-        assert_eq!(faults.treat("any").head, None);
+    fn names_are_camel_case_and_unknown_ones_say_what_there_is() {
+        assert_eq!("forgetDeals32".parse::<FaultMode>().expect("a mode"), FaultMode::ForgetDeals32);
+        let error = "gone".parse::<FaultMode>().expect_err("no mode").message;
+        assert!(error.contains("\"gone\"") && error.contains("dropReply"), "{error}");
     }
 }

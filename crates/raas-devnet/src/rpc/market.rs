@@ -1,6 +1,6 @@
 //! `StateMarket*` and f05 by `StateCall`.
 
-use super::{RpcError, encode, params::Params, view::View};
+use super::{RpcError, accounts, encode, params::Params, view::View};
 use crate::world::{Deal, Phase, collateral_bounds};
 use raas_core::{ids::DealId, units::PaddedSize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) fn storage_deal(view: View<'_>, params: Params<'_>) -> Result<Value, 
         return Err(not_found(id));
     }
     let (deal, phase) = view.world.market().deal(DealId(id), at).map_err(|_| not_found(id))?;
-    Ok(json!({ "Proposal": proposal(deal), "State": state(phase) }))
+    Ok(json!({ "Proposal": proposal(&deal), "State": state(phase) }))
 }
 
 fn not_found(id: u64) -> RpcError {
@@ -67,7 +67,7 @@ pub(super) fn bounds(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErr
     Ok(json!({ "Min": least, "Max": most }))
 }
 
-/// `StateReadState [address, key]`: of f05 what callers look for, its next deal id.
+/// `StateReadState [address, key]`: of f05 what callers look for, its next deal id; of miners everything.
 pub(super) fn read_state(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let height = view.height_at(params, 1)?;
     let at = crate::world::StateAt::before(height);
@@ -75,7 +75,25 @@ pub(super) fn read_state(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
     let wallet = view.world.actors.wallet(id, at).unwrap_or_default();
     let parent = view.world.chain().parent(height);
     let object = |what| encode::link(&view.world.chain().object_cid(what, parent));
-    let state = if id == crate::world::MARKET {
+    let state = if let Some(miner) = accounts::miner_head(view, id, at) {
+        json!({
+            "Info": encode::link(&miner.info),
+            "PreCommitDeposits": "0",
+            "LockedFunds": "0",
+            "VestingFunds": null,
+            "FeeDebt": "0",
+            "InitialPledge": "0",
+            "PreCommittedSectors": encode::link(&miner.precommitted),
+            "PreCommittedSectorsCleanUp": encode::link(&miner.precommit_cleanup),
+            "AllocatedSectors": encode::link(&miner.allocated),
+            "Sectors": encode::link(&miner.sectors),
+            "ProvingPeriodStart": miner.period_start,
+            "CurrentDeadline": miner.current_deadline,
+            "Deadlines": encode::link(&miner.deadlines),
+            "EarlyTerminations": [0],
+            "DeadlineCronActive": true,
+        })
+    } else if id == crate::world::MARKET {
         json!({
             "Proposals": object("f05 proposals"),
             "States": object("f05 states"),
@@ -89,5 +107,9 @@ pub(super) fn read_state(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
     } else {
         Value::Null
     };
-    Ok(json!({ "Balance": wallet.balance, "Code": object("code"), "State": state }))
+    Ok(json!({
+        "Balance": wallet.balance,
+        "Code": encode::link(&accounts::code(view, id)),
+        "State": state,
+    }))
 }

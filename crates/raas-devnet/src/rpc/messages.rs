@@ -1,6 +1,6 @@
 //! `StateCall`, `Mpool*`, `StateSearchMsg`, gas estimates.
 
-use super::{RpcError, encode, params::Params, view::View};
+use super::{RpcError, encode, lens::GATEWAY_SEARCH, params::Params, view::View};
 use crate::{
     codec::{Message, SignedMessage, from_cbor, to_cbor},
     world::{
@@ -107,7 +107,7 @@ pub(super) fn estimate(view: View<'_>, params: Params<'_>) -> Result<Value, RpcE
     let mut message: Message = params.get(0)?;
     let at = view.state(params, 2)?;
     view.actor(&message.from, at)?;
-    let (fee_cap, premium) = World::suggested_fees();
+    let (fee_cap, premium) = World::fees_above(view.world.chain().base_fee(view.head + 1));
     if message.gas_limit == 0 {
         message.gas_limit = i64::try_from(World::gas_of(&message) * 5 / 4).unwrap_or(i64::MAX);
     }
@@ -125,6 +125,11 @@ pub(super) fn search(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErr
     let from = view.height_at(params, 0)?;
     let cid = params.cid(1)?;
     let lookback: i64 = params.get(2)?;
+    let lookback = match lookback {
+        // A gateway searches no further, whatever it is asked, and does not say so.
+        own if view.lens.is_gateway() && !(0..=GATEWAY_SEARCH).contains(&own) => GATEWAY_SEARCH,
+        own => own,
+    };
     let _allow_replaced: bool = params.get(3)?;
     let Some(found) = view.world.find_message(&cid, from) else { return Ok(Value::Null) };
     let executed = view.world.chain().at_or_after(found.included + 1);

@@ -4,17 +4,16 @@ use super::{RpcError, encode, params::Params, view::View};
 use crate::{
     codec::Bitfield,
     world::{
-        CHALLENGE_WINDOW, DEADLINES, FAULT_DECLARATION_CUTOFF, Miner, PROVING_PERIOD, SECTOR_SIZE, Sector,
-        SectorPhase, StateAt,
+        CHALLENGE_WINDOW, DEADLINES, FAULT_DECLARATION_CUTOFF, Miner, PARTITION_SECTORS, PROVING_PERIOD,
+        SECTOR_SIZE, Sector, SectorPhase, StateAt,
     },
 };
 use raas_core::ids::SectorNumber;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// How long before a window opens its challenge is drawn.
 const CHALLENGE_LOOKBACK: i64 = 20;
-/// Sectors of a 32 GiB partition.
-const PARTITION_SECTORS: u64 = 2_349;
 /// Registered proofs of 32 GiB sectors.
 const SEAL_PROOF: i64 = 8;
 const WINDOW_PROOF: i64 = 13;
@@ -99,7 +98,7 @@ fn runs(sectors: impl Iterator<Item = SectorNumber>) -> Value {
 struct Named<'a> {
     miner: &'a Miner,
     number: u64,
-    found: Option<(&'a Sector, SectorPhase)>,
+    found: Option<(Cow<'a, Sector>, SectorPhase)>,
 }
 
 fn sector<'a>(view: &View<'a>, params: Params<'_>) -> Result<Named<'a>, RpcError> {
@@ -112,8 +111,12 @@ fn sector<'a>(view: &View<'a>, params: Params<'_>) -> Result<Named<'a>, RpcError
 /// `StateSectorGetInfo [address, sector, key]`: also of terminated sectors, which stay listed.
 pub(super) fn sector_info(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let Some((sector, _)) = sector(&view, params)?.found else { return Ok(Value::Null) };
+    Ok(show(view, &sector))
+}
+
+fn show(view: View<'_>, sector: &Sector) -> Value {
     let sealed = view.world.chain().object_cid("sealed", sector.activation);
-    Ok(json!({
+    json!({
         "SectorNumber": sector.number,
         "SealProof": SEAL_PROOF,
         "SealedCID": encode::link(&sealed),
@@ -129,7 +132,7 @@ pub(super) fn sector_info(view: View<'_>, params: Params<'_>) -> Result<Value, R
         "SectorKeyCID": null,
         "Flags": 1,
         "DailyFee": "0",
-    }))
+    })
 }
 
 /// `StateSectorExpiration [address, sector, key]`: `Early` is 42 days after the fault, unless the sector's own
@@ -139,8 +142,8 @@ pub(super) fn sector_expiration(view: View<'_>, params: Params<'_>) -> Result<Va
     let Some((sector, phase)) = found.filter(|(_, phase)| phase.is_live()) else {
         return Err(RpcError::other(format!("failed to find sector {number}")));
     };
-    let early = phase.faulty_since().and_then(|since| Miner::early_expiration(sector, since));
-    let on_time = if early.is_some() { 0 } else { miner.on_time_expiration(sector) };
+    let early = phase.faulty_since().and_then(|since| Miner::early_expiration(&*sector, since));
+    let on_time = if early.is_some() { 0 } else { miner.on_time_expiration(&sector) };
     Ok(json!({ "OnTime": on_time, "Early": early.unwrap_or(0) }))
 }
 
@@ -150,7 +153,7 @@ pub(super) fn sector_partition(view: View<'_>, params: Params<'_>) -> Result<Val
     let Some((sector, _)) = found else {
         return Err(RpcError::other(format!("sector {number} not found in any partition")));
     };
-    Ok(json!({ "Deadline": sector.deadline, "Partition": 0 }))
+    Ok(json!({ "Deadline": sector.deadline, "Partition": sector.partition }))
 }
 
 /// `StateMinerProvingDeadline [address, key]`
@@ -176,15 +179,18 @@ pub(super) fn proving_deadline(view: View<'_>, params: Params<'_>) -> Result<Val
     }))
 }
 
-/// `StateMinerDeadlines [address, key]`: proofs are not simulated one by one, so no submission shows.
+/// `StateMinerDeadlines [address, key]`: in the deadline that is open, the partitions proven so far.
 pub(super) fn deadlines(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let at = view.state(params, 1)?;
-    view.miner(&params.address(0)?, at)?;
-    let deadline = json!({ "PostSubmissions": [0], "DisputableProofCount": 0, "DailyFee": "0" });
-    Ok((0..DEADLINES).map(|_| deadline.clone()).collect())
+    let (_, miner) = view.miner(&params.address(0)?, at)?;
+    let deadline = |index| {
+        let posted: Bitfield = crate::ipld::posted(miner, index, at).into_iter().collect();
+        json!({ "PostSubmissions": posted.runs(), "DisputableProofCount": 0, "DailyFee": "0" })
+    };
+    Ok((0..48).map(deadline).collect())
 }
 
-/// `StateMinerPartitions [address, deadline, key]`: one partition, or none.
+/// `StateMinerPartitions [address, deadline, key]`
 pub(super) fn partitions(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let at = view.state(params, 2)?;
     let (_, miner) = view.miner(&params.address(0)?, at)?;
@@ -192,22 +198,38 @@ pub(super) fn partitions(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
     if !(0..DEADLINES).contains(&deadline) {
         return Err(RpcError::other(format!("invalid deadline index {deadline}")));
     }
-    let all: Vec<(SectorNumber, SectorPhase)> = miner
-        .sectors(at)
-        .filter(|(sector, _)| sector.deadline == deadline)
-        .map(|(sector, phase)| (sector.number, phase))
-        .collect();
-    if all.is_empty() {
-        return Ok(json!([]));
-    }
+    let deadline = usize::try_from(deadline).unwrap_or(0);
+    let partitions = (0..miner.partition_count(deadline)).map(|index| miner.partition(deadline, index, at));
+    Ok(partitions.filter(|all| !all.is_empty()).map(|all| partition(&all)).collect())
+}
+
+fn partition(all: &[(SectorNumber, SectorPhase)]) -> Value {
     let set = |wanted: fn(SectorPhase) -> bool| {
         runs(all.iter().filter(|(_, phase)| wanted(*phase)).map(|(number, _)| *number))
     };
-    Ok(json!([{
+    json!({
         "AllSectors": set(|_| true),
         "FaultySectors": set(|phase| phase.faulty_since().is_some()),
         "RecoveringSectors": set(|phase| matches!(phase, SectorPhase::Recovering { .. })),
         "LiveSectors": set(SectorPhase::is_live),
         "ActiveSectors": set(|phase| phase == SectorPhase::Active),
-    }]))
+    })
+}
+
+/// `StateMinerSectors [address, bitfield|null, key]` and `StateMinerActiveSectors [address, key]`.
+pub(super) fn sectors(view: View<'_>, params: Params<'_>, active: bool) -> Result<Value, RpcError> {
+    let at = view.state(params, if active { 1 } else { 2 })?;
+    let (_, miner) = view.miner(&params.address(0)?, at)?;
+    let wanted: Option<Vec<u64>> = if active { None } else { params.get(1)? };
+    let wanted = wanted.map(|runs| Bitfield::from_runs(&runs));
+    let wanted = wanted.transpose().map_err(|error| RpcError::other(error.to_string()))?;
+    let mut listed: Vec<(SectorNumber, SectorPhase)> = (0_usize..48)
+        .flat_map(|deadline| (0..miner.partition_count(deadline)).map(move |index| (deadline, index)))
+        .flat_map(|(deadline, index)| miner.partition(deadline, index, at))
+        .filter(|(_, phase)| !active || *phase == SectorPhase::Active)
+        .filter(|(number, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(number.0)))
+        .collect();
+    listed.sort_unstable_by_key(|(number, _)| *number);
+    let found = listed.into_iter().filter_map(|(number, _)| miner.sector(number, at));
+    Ok(found.map(|(sector, _)| show(view, &sector)).collect())
 }

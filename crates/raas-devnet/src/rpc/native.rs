@@ -1,6 +1,6 @@
 //! `Filecoin.*`: from a method's name to its answer. The visible list of what this network serves.
 
-use super::{RpcError, accounts, chain, events, market, messages, miner, params::Params, view::View};
+use super::{RpcError, accounts, chain, claims, events, market, messages, miner, params::Params, view::View};
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -12,6 +12,8 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "ChainHead" => take(0).and_then(|_| chain::head(view)),
         "ChainGetFinalizedTipSet" => take(0).and_then(|_| chain::finalized(view)),
         "ChainGetGenesis" => take(0).and_then(|_| chain::genesis(view)),
+        "ChainReadObj" => chain::read_object(view, take(1)?),
+        "ChainHasObj" => chain::has_object(view, take(1)?),
         "ChainGetTipSet" => chain::by_key(view, take(1)?),
         "ChainGetBlock" => chain::block(view, take(1)?),
         "ChainGetTipSetByHeight" => chain::by_height(view, take(2)?),
@@ -43,6 +45,8 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "StateMinerProvingDeadline" => miner::proving_deadline(view, take(2)?),
         "StateMinerDeadlines" => miner::deadlines(view, take(2)?),
         "StateMinerPartitions" => miner::partitions(view, take(3)?),
+        "StateMinerSectors" => miner::sectors(view, take(3)?, false),
+        "StateMinerActiveSectors" => miner::sectors(view, take(2)?, true),
         "StateSectorGetInfo" => miner::sector_info(view, take(3)?),
         "StateSectorExpiration" => miner::sector_expiration(view, take(3)?),
         "StateSectorPartition" => miner::sector_partition(view, take(3)?),
@@ -55,11 +59,14 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "GasEstimateMessageGas" => messages::estimate(view, take(3)?),
         "GetActorEventsRaw" => events::get(view, take(1)?),
 
-        // No DataCap was ever given out here.
+        "StateGetClaim" => claims::one(view, take(3)?),
+        "StateGetClaims" => claims::of_provider(view, take(2)?),
+        "StateGetAllClaims" => claims::all(view, take(1)?),
+        // DataCap comes with the claims here: no allocation ever waits.
         "StateVerifiedClientStatus" => take(2).map(|_| Value::Null),
-        "StateGetAllocation" | "StateGetClaim" => take(3).map(|_| Value::Null),
+        "StateGetAllocation" => take(3).map(|_| Value::Null),
         "StateGetAllocationForPendingDeal" => take(2).map(|_| Value::Null),
-        "StateGetAllocations" | "StateGetClaims" => take(2).map(|_| json!({})),
+        "StateGetAllocations" => take(2).map(|_| json!({})),
         // Finality here is a fixed lag, not certificates.
         "F3GetLatestCertificate" => take(0).and_then(|_| Err(RpcError::coded(4, "f3 is disabled"))),
         "F3GetCertificate" => take(1).and_then(|_| Err(RpcError::coded(4, "f3 is disabled"))),

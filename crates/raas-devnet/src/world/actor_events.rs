@@ -59,6 +59,20 @@ impl EventBuilder {
         Self::new(kind).with(INDEXED, "sector", &sector.0)
     }
 
+    /// An event of the verified registry about a claim.
+    pub(super) fn claim(kind: &str, claim: &super::Claim) -> Self {
+        Self::new(kind)
+            .with(INDEXED, "id", &claim.id)
+            .with(INDEXED, "client", &claim.client.0)
+            .with(INDEXED, "provider", &claim.provider.number())
+            .with(INDEXED, "piece-cid", &claim.data)
+            .with(KEY_INDEXED, "piece-size", &claim.size)
+            .with(KEY_INDEXED, "term-min", &claim.term.0)
+            .with(KEY_INDEXED, "term-max", &claim.term.1)
+            .with(KEY_INDEXED, "term-start", &claim.start)
+            .with(INDEXED, "sector", &claim.sector.0)
+    }
+
     /// The sector's unsealed CID.
     pub(super) fn unsealed(self, cid: Option<&Cid>) -> Self {
         self.with(INDEXED, "unsealed-cid", &cid)

@@ -112,6 +112,18 @@ impl Actors {
         }
     }
 
+    /// Forgets everything that happened after `epoch`, actors that were made since included.
+    pub(super) fn revert(&mut self, epoch: i64) {
+        self.by_id.retain(|_, actor| {
+            actor.wallet.revert(epoch);
+            actor.created <= epoch
+        });
+        let by_id = &self.by_id;
+        self.by_robust.retain(|_, id| by_id.contains_key(id));
+        let last = self.by_id.keys().next_back().map_or(0, |last| last.0 + 1);
+        self.next = last.max(FIRST_ACCOUNT);
+    }
+
     /// Adds `amount` out of nothing, readable from `epoch` on, also in states already made since then.
     pub(super) fn grant(&mut self, id: ActorId, epoch: i64, amount: AttoFil) {
         if let Some(actor) = self.by_id.get_mut(&id) {

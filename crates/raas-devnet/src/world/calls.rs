@@ -2,7 +2,7 @@
 
 use super::{
     market::{DEAL_NOT_ACTIVATED, Phase},
-    miner::SectorPhase,
+    miner::{Sector, SectorPhase},
     state::{CallResult, MARKET, World},
     timeline::StateAt,
 };
@@ -53,7 +53,7 @@ impl World {
         let provider = ProviderId(to);
         CallResult::of(match to {
             MARKET => self.market_read(at, method, params),
-            ActorId(6 | 7) => self.registry_read(method, params),
+            ActorId(6 | 7) => self.registry_read(at, method, params),
             _ if self.miners.contains_key(&provider) => self.miner_read(at, provider, method, params),
             _ if self.actors.get(to).is_some_and(|actor| actor.created <= at.0) => Err(UNHANDLED),
             _ => Err(NO_ACTOR),
@@ -115,7 +115,7 @@ impl World {
             1_321_604_665 => {
                 let (number,): (u64,) = read(params)?;
                 let (status, place) =
-                    status(number).map_or((DEAD, NOWHERE), |(sector, status)| (status, (sector.deadline, 0)));
+                    status(number).map_or((DEAD, NOWHERE), |(sector, status)| (status, place_of(&sector)));
                 write(&(status, serde_bytes::ByteBuf::from(write(&place)?)))
             }
             3_092_458_564 => {
@@ -130,7 +130,7 @@ impl World {
                 if place.0 < 0 || place.1 < 0 {
                     return Err(ILLEGAL_ARGUMENT);
                 }
-                let found = status(number).filter(|(sector, _)| (sector.deadline, 0) == place);
+                let found = status(number).filter(|(sector, _)| place_of(sector) == place);
                 let (_, status) = found.ok_or(NOT_FOUND)?;
                 write(&(status == claimed))
             }
@@ -159,14 +159,28 @@ impl World {
         }
     }
 
-    /// The verified registry and DataCap: nothing was ever allocated on this network.
-    fn registry_read(&self, method: u64, params: &[u8]) -> Result<Vec<u8>, i64> {
+    /// The verified registry and DataCap: claims, and no DataCap left to allocate.
+    fn registry_read(&self, at: StateAt, method: u64, params: &[u8]) -> Result<Vec<u8>, i64> {
         match method {
             2_199_871_187 => {
-                let (_, ids): (u64, Vec<u64>) = read(params)?;
-                let failed: Vec<(u64, i64)> =
-                    (0_u64..).zip(&ids).map(|(index, _)| (index, NOT_FOUND)).collect();
-                write(&((0_u64, failed), Vec::<u64>::new()))
+                let (provider, ids): (u64, Vec<u64>) = read(params)?;
+                let (mut failed, mut claims) = (Vec::new(), Vec::new());
+                for (index, id) in (0_u64..).zip(ids) {
+                    match self.registry.claim(ProviderId::new(provider), id, at) {
+                        Some(claim) => claims.push((
+                            claim.provider.number(),
+                            claim.client.0,
+                            claim.data,
+                            claim.size,
+                            claim.term.0,
+                            claim.term.1,
+                            claim.start,
+                            claim.sector.0,
+                        )),
+                        None => failed.push((index, NOT_FOUND)),
+                    }
+                }
+                write(&((claims.len() as u64, failed), claims))
             }
             3_261_979_605 | 4_205_072_950 => write(&TokenAmount::default()),
             _ => Err(self.registry_exit(method)),
@@ -183,6 +197,11 @@ impl World {
             _ => UNHANDLED,
         }
     }
+}
+
+/// Deadline and partition of a sector.
+fn place_of(sector: &Sector) -> (i64, i64) {
+    (sector.deadline, i64::try_from(sector.partition).unwrap_or(0))
 }
 
 /// Whether a method of f05 reads one deal, by its id.

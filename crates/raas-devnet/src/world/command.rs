@@ -26,6 +26,32 @@ pub enum Command {
     Recover(Sectors),
     /// The provider terminates sectors by a message in the next tipset.
     Terminate(Sectors),
+    /// Makes proven deals out of nothing, by the million.
+    Bulk(super::BulkOrder),
+    /// Adds storage providers without servers, each of an operator of its own unless they share them.
+    AddProviders {
+        /// How many.
+        count: u32,
+        /// How many operators they belong to; as many as providers when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operators: Option<u32>,
+    },
+    /// A provider proves a sector with pieces that no deal is about.
+    Onboard(super::OnboardOrder),
+    /// Leaves the newest tipsets for another branch.
+    Reorg(super::ReorgOrder),
+    /// Sets the base fee of the tipsets to come.
+    BaseFee {
+        /// In attoFIL.
+        fee: u64,
+    },
+    /// Remembers the world as it is, for [`Command::Restore`].
+    Snapshot,
+    /// Goes back to a snapshot; later ones are forgotten.
+    Restore {
+        /// Its number.
+        snapshot: u64,
+    },
     /// Gives money out of nothing.
     Fund {
         /// f1, f3, f410, f0 or 0x address.
@@ -83,6 +109,27 @@ pub enum CommandError {
         /// The most that is allowed.
         most: i64,
     },
+    /// Reorganisations stay within the epochs that this world has.
+    #[error("depth {depth} reaches below {first}, where this world begins, or over more than 30000 epochs")]
+    TooDeep {
+        /// What was given.
+        depth: i64,
+        /// The first tipset of this world.
+        first: i64,
+    },
+    /// There is no such snapshot.
+    #[error("there is no snapshot {0}: devnet_snapshot gives one")]
+    UnknownSnapshot(u64),
+    /// A bulk order that no market would hold.
+    #[error("{field} is {value}: {fix}")]
+    Bulk {
+        /// The field at fault.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What to do.
+        fix: &'static str,
+    },
     /// The address cannot be read.
     #[error("address {0} is not a Filecoin or Ethereum address")]
     Address(String),
@@ -118,6 +165,21 @@ pub enum Outcome {
     Transaction([u8; 32]),
     /// The sectors that a control command reaches.
     Sectors(Vec<SectorNumber>),
+    /// What a bulk order made.
+    Bulk(super::BulkMade),
+    /// What a reorganisation did.
+    Reorganised(super::Reorganised),
+    /// The number of a snapshot.
+    Snapshot(u64),
+    /// The sector that was onboarded directly, and its claims.
+    Onboarded {
+        /// The sector.
+        sector: SectorNumber,
+        /// Numbers of the claims, piece by piece; none for pieces that are not verified.
+        claims: Vec<Option<u64>>,
+    },
+    /// The miners that were added.
+    Providers(Vec<ProviderId>),
     /// What a provider's book answered.
     Provider(crate::provider::Reply),
 }

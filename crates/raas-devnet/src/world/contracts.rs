@@ -82,7 +82,18 @@ impl World {
         }
     }
 
-    /// Who mines the blocks: the first miner, as there is one block per tipset.
+    /// Who mined the block at `index` of the tipset at `height`.
+    #[must_use]
+    pub fn block_miner_of(&self, height: i64, index: usize) -> ActorId {
+        let drawn = self.chain.derive("winner", height);
+        let drawn = drawn.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let count = self.miners.len().max(1);
+        let nth = usize::try_from(drawn % count as u64).unwrap_or(0);
+        let miner = self.miners.keys().nth((nth + index) % count);
+        miner.map_or(ActorId(0), |provider| provider.0)
+    }
+
+    /// Whom contracts see as the miner of every tipset, and who gets its tips: the first.
     #[must_use]
     pub fn block_miner(&self) -> ActorId {
         self.miners.keys().next().map_or(ActorId(0), |provider| provider.0)

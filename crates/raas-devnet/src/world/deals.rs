@@ -30,7 +30,7 @@ impl World {
         if deal.proposal.start.0 < epoch {
             return false;
         }
-        let deal = deal.clone();
+        let deal = deal.into_owned();
         self.market.set_phase(id, epoch, Phase::Active { sector, since: epoch, settled: None });
         let event = EventBuilder::deal("deal-activated", id, deal.client, deal.provider);
         self.emit(epoch, MARKET, message, event);
@@ -48,7 +48,7 @@ impl World {
     /// SettleDealPayments for one deal; the exit code of its item when it cannot be settled.
     pub(super) fn settle(&mut self, epoch: i64, id: DealId, message: Cid) -> Result<Settlement, i64> {
         let (deal, phase) = self.market.deal(id, super::StateAt::NEWEST)?;
-        let deal = deal.clone();
+        let deal = deal.into_owned();
         let Phase::Active { sector, since, .. } = phase else {
             if deal.proposal.start.0 < epoch {
                 self.clean_up(epoch, id);
@@ -78,7 +78,7 @@ impl World {
         if deal.proposal.end.0 <= epoch {
             return;
         }
-        let deal = deal.clone();
+        let deal = deal.into_owned();
         let amount = self.pay(epoch, &deal, phase);
         self.release(epoch, &deal, deal.proposal.provider_collateral);
         self.market.set_phase(id, epoch, Phase::Removed);
@@ -101,7 +101,7 @@ impl World {
     /// Removes a deal that was never activated: the provider's collateral burns, the client's money is free.
     pub(super) fn clean_up(&mut self, epoch: i64, id: DealId) {
         let Some((deal, Phase::Published)) = self.market.current(id) else { return };
-        let deal = deal.clone();
+        let deal = deal.into_owned();
         self.release(epoch, &deal, deal.proposal.provider_collateral);
         self.market.set_phase(id, epoch, Phase::Removed);
         let provider = ProviderId(deal.provider);

@@ -1,13 +1,19 @@
 //! The market actor's records: deals and balances over time, and how they are read.
 
-use super::timeline::{StateAt, Timeline};
+use super::{
+    bulk::Batch,
+    timeline::{StateAt, Timeline},
+};
 use crate::codec::DealProposal;
 use cid::Cid;
 use raas_core::{
     ids::{ActorId, DealId, SectorNumber},
     units::AttoFil,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Exit code: never allocated.
 pub(super) const NOT_FOUND: i64 = 17;
@@ -75,7 +81,10 @@ pub struct Deal {
 pub struct Market {
     /// The first id given out; every id below counts as removed long ago.
     first: u64,
+    /// Deals with a record of their own.
     pub(super) deals: BTreeMap<DealId, Deal>,
+    /// Batches of bulk deals by their first id.
+    pub(super) bulk: BTreeMap<u64, Batch>,
     pub(super) by_signed: BTreeMap<Cid, DealId>,
     /// CIDs of stored proposals that may not be published a second time.
     pub(super) pending: BTreeSet<Cid>,
@@ -90,39 +99,51 @@ impl Market {
 
     /// The id the next deal gets.
     pub(super) fn next(&self) -> DealId {
-        self.deals.keys().next_back().map_or(DealId(self.first), |last| DealId(last.0 + 1))
+        let own = self.deals.keys().next_back().map_or(self.first, |last| last.0 + 1);
+        DealId(self.bulk.values().next_back().map_or(own, |batch| own.max(batch.first_deal + batch.deals)))
+    }
+
+    /// The batch that a deal id lies in.
+    fn batch_of(&self, id: DealId) -> Option<&Batch> {
+        let batch = self.bulk.range(..=id.0).next_back()?.1;
+        (id.0 - batch.first_deal < batch.deals).then_some(batch)
     }
 
     /// The id the next deal gets, as state `at` knows it.
     #[must_use]
     pub fn next_id(&self, at: StateAt) -> DealId {
         let published = |deal: &Deal| deal.phase.get(at).is_some();
-        self.deals
-            .values()
-            .rev()
-            .find(|deal| published(deal))
-            .map_or(DealId(self.first), |deal| DealId(deal.id.0 + 1))
+        let own = self.deals.values().rev().find(|deal| published(deal)).map(|deal| deal.id.0 + 1);
+        let made = self.bulk.values().rev().find(|batch| batch.created <= at.0);
+        let bulk = made.map(|batch| batch.first_deal + batch.deals);
+        DealId(own.into_iter().chain(bulk).max().unwrap_or(self.first))
     }
 
     /// A deal in state `at`, or the exit code that says why it is not there: 17 never allocated, 32 removed.
-    pub fn deal(&self, id: DealId, at: StateAt) -> Result<(&Deal, Phase), i64> {
-        match self.deals.get(&id) {
-            None if id.0 < self.first => Err(DEAL_EXPIRED),
+    pub fn deal(&self, id: DealId, at: StateAt) -> Result<(Cow<'_, Deal>, Phase), i64> {
+        let deal = match self.deals.get(&id) {
+            Some(own) => Cow::Borrowed(own),
+            None if id.0 < self.first => return Err(DEAL_EXPIRED),
+            None => Cow::Owned(self.batch_of(id).and_then(|batch| batch.deal(id)).ok_or(NOT_FOUND)?),
+        };
+        match deal.phase.get(at).copied() {
             None => Err(NOT_FOUND),
-            Some(deal) => match deal.phase.get(at) {
-                None => Err(NOT_FOUND),
-                Some(Phase::Removed) => Err(DEAL_EXPIRED),
-                Some(phase) => Ok((deal, *phase)),
-            },
+            Some(Phase::Removed) => Err(DEAL_EXPIRED),
+            Some(phase) => Ok((deal, phase)),
         }
     }
 
     /// The newest phase of a deal that is not removed.
-    pub(super) fn current(&self, id: DealId) -> Option<(&Deal, Phase)> {
+    pub(super) fn current(&self, id: DealId) -> Option<(Cow<'_, Deal>, Phase)> {
         self.deal(id, StateAt::NEWEST).ok()
     }
 
     pub(super) fn set_phase(&mut self, id: DealId, epoch: i64, phase: Phase) {
+        if !self.deals.contains_key(&id)
+            && let Some(deal) = self.batch_of(id).and_then(|batch| batch.deal(id))
+        {
+            self.deals.insert(id, deal);
+        }
         if let Some(deal) = self.deals.get_mut(&id) {
             deal.phase.set(epoch, phase);
             if phase == Phase::Removed
@@ -144,7 +165,30 @@ impl Market {
         self.balances.keys().copied()
     }
 
-    /// Every deal ever published, gone ones too.
+    /// Forgets everything that happened after `epoch`.
+    pub(super) fn revert(&mut self, epoch: i64) {
+        self.balances.retain(|_, line| line.revert(epoch));
+        self.bulk.retain(|_, batch| batch.created <= epoch);
+        let pending = &mut self.pending;
+        self.deals.retain(|_, deal| {
+            let before = deal.phase.latest().copied();
+            let left = deal.phase.revert(epoch);
+            let now = deal.phase.latest().copied();
+            if before != now
+                && let Ok(stored) = deal.proposal.cid()
+            {
+                match now {
+                    None | Some(Phase::Removed) => pending.remove(&stored),
+                    Some(_) => pending.insert(stored),
+                };
+            }
+            left
+        });
+        let deals = &self.deals;
+        self.by_signed.retain(|_, id| deals.contains_key(id));
+    }
+
+    /// Every deal with a record of its own, gone ones too; deals of batches have one once they are settled or lost.
     pub fn deals(&self) -> impl Iterator<Item = &Deal> {
         self.deals.values()
     }

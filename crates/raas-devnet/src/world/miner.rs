@@ -4,10 +4,16 @@
 //! instead of simulating each proof, only departures from it are events: a sector whose provider lost it turns
 //! faulty at the last epoch of its deadline, a recovered one turns active with the proof in its next window.
 
-use super::timeline::{StateAt, Timeline};
+use super::{
+    bulk::{Batch, PARTITION_SECTORS},
+    timeline::{StateAt, Timeline},
+};
 use crate::{ProviderConfig, codec::SecretKey};
 use raas_core::ids::{DealId, SectorNumber};
-use std::collections::BTreeMap;
+use std::{
+    borrow::{Borrow, Cow},
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Epochs of a proving period.
 pub const PROVING_PERIOD: i64 = 2_880;
@@ -20,7 +26,9 @@ pub const FAULT_DECLARATION_CUTOFF: i64 = 70;
 /// A sector faulty for this long is terminated by cron: 42 days.
 pub const FAULT_MAX_AGE: i64 = 42 * PROVING_PERIOD;
 /// How long after a window opens the provider's proof lands on chain.
-const PROOF_LAG: i64 = 10;
+pub(crate) const PROOF_LAG: i64 = 10;
+/// [`DEADLINES`] as a length.
+const DEADLINE_COUNT: usize = 48;
 
 /// What the chain knows of a sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +94,39 @@ pub struct Sector {
     pub activation: i64,
     /// Its nominal end.
     pub expiration: i64,
-    /// Which of the 48 deadlines it is proven in; its partition is always 0.
+    /// Which of the 48 deadlines it is proven in.
     pub deadline: i64,
+    /// Which partition of that deadline it is in.
+    pub partition: u64,
     /// What the chain knew when.
     pub phase: Timeline<SectorPhase>,
+    /// Whether it belongs to a batch and left its ways.
+    pub(super) in_bulk: bool,
     /// Whether the provider has in truth lost it: the chain learns at the deadline.
-    pub(super) lost: bool,
+    pub(super) lost: Timeline<bool>,
 }
 
 impl Sector {
     /// Whether the provider has in truth lost it, though the chain may not know yet.
     #[must_use]
-    pub const fn is_lost(&self) -> bool {
-        self.lost
+    pub fn is_lost(&self) -> bool {
+        self.lost.latest().copied().unwrap_or(false)
     }
+
+    /// Whether it came with a batch of bulk deals.
+    #[must_use]
+    pub const fn is_in_bulk(&self) -> bool {
+        self.in_bulk
+    }
+}
+
+/// Who is in one partition.
+#[derive(Clone, Debug)]
+enum Members {
+    /// These sectors.
+    Own(BTreeSet<SectorNumber>),
+    /// A part of the batch whose first sector this is.
+    Bulk { first: u64, chunk: u64 },
 }
 
 /// `StateMinerSectorCount`.
@@ -114,7 +141,7 @@ pub struct SectorCounts {
 }
 
 /// One miner actor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Miner {
     /// Id, operator, worker, ask.
     pub config: ProviderConfig,
@@ -128,7 +155,14 @@ pub struct Miner {
     pub multiaddrs: Vec<Vec<u8>>,
     /// Where its server listens, as a URL; none in a world without servers.
     pub url: Option<String>,
+    /// Sectors with a record of their own.
     pub(super) sectors: BTreeMap<SectorNumber, Sector>,
+    /// Batches of bulk deals by their first sector.
+    pub(super) bulk: BTreeMap<u64, Batch>,
+    /// Partitions of each deadline.
+    partitions: Vec<Vec<Members>>,
+    /// Epochs in which something changed in a deadline, rising.
+    changes: Vec<Vec<i64>>,
     counts: Timeline<SectorCounts>,
     /// Messages its worker has sent.
     pub(super) messages: u64,
@@ -145,6 +179,9 @@ impl Miner {
             multiaddrs: Vec::new(),
             url: None,
             sectors: BTreeMap::new(),
+            bulk: BTreeMap::new(),
+            partitions: vec![Vec::new(); DEADLINE_COUNT],
+            changes: vec![Vec::new(); DEADLINE_COUNT],
             counts: Timeline::default(),
             messages: 0,
         }
@@ -170,21 +207,78 @@ impl Miner {
 
     /// A sector and its phase in state `at`; `None` before its activation.
     #[must_use]
-    pub fn sector(&self, number: SectorNumber, at: StateAt) -> Option<(&Sector, SectorPhase)> {
-        let sector = self.sectors.get(&number)?;
-        Some((sector, *sector.phase.get(at)?))
+    pub fn sector(&self, number: SectorNumber, at: StateAt) -> Option<(Cow<'_, Sector>, SectorPhase)> {
+        let sector = match self.sectors.get(&number) {
+            Some(own) => Cow::Borrowed(own),
+            None => Cow::Owned(self.batch_of(number)?.sector(number)?),
+        };
+        let phase = *sector.phase.get(at)?;
+        Some((sector, phase))
     }
 
-    /// Every sector listed in state `at` with its phase.
+    fn batch_of(&self, number: SectorNumber) -> Option<&Batch> {
+        self.bulk.range(..=number.0).next_back().map(|(_, batch)| batch)
+    }
+
+    /// Batches of bulk deals.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.bulk.values()
+    }
+
+    /// The number the next sector gets.
+    pub(super) fn next_number(&self) -> SectorNumber {
+        let own = self.sectors.keys().next_back().map_or(0, |last| last.0 + 1);
+        let bulk = self.bulk.values().next_back().map_or(0, |batch| batch.first_sector + batch.sectors);
+        SectorNumber(own.max(bulk))
+    }
+
+    /// Every live sector in the newest state, numbers rising.
+    pub(super) fn live_sectors(&self) -> Vec<SectorNumber> {
+        let is_live = |phase: Option<&SectorPhase>| phase.is_some_and(|phase| phase.is_live());
+        let own = self.sectors.values().filter(|sector| is_live(sector.phase.latest()));
+        let mut live: Vec<SectorNumber> = own.map(|sector| sector.number).collect();
+        for batch in self.bulk.values() {
+            let in_step = batch.all_numbers().filter(|number| !self.sectors.contains_key(number));
+            live.extend(in_step.filter(|number| is_live(self.newest(*number).as_ref())));
+        }
+        live.sort_unstable();
+        live
+    }
+
+    /// Sector numbers given out up to state `at`: all of them from 0 on.
+    #[must_use]
+    pub fn allocated(&self, at: StateAt) -> u64 {
+        let listed = |sector: &&Sector| sector.phase.get(at).is_some();
+        let own = self.sectors.values().rev().find(listed).map(|sector| sector.number.0 + 1);
+        let made = self.bulk.values().rev().find(|batch| batch.created <= at.0);
+        let bulk = made.map(|batch| batch.first_sector + batch.sectors);
+        own.into_iter().chain(bulk).max().unwrap_or(0)
+    }
+
+    /// The nominal end of a sector.
+    #[must_use]
+    pub fn expiration(&self, number: SectorNumber) -> Option<i64> {
+        match self.sectors.get(&number) {
+            Some(own) => Some(own.expiration),
+            None => self.batch_of(number).map(|batch| batch.end),
+        }
+    }
+
+    fn newest(&self, number: SectorNumber) -> Option<SectorPhase> {
+        Some(self.sector(number, StateAt::NEWEST)?.1)
+    }
+
+    /// Every sector with a record of its own that is listed in state `at`, with its phase. Sectors of batches have one
+    /// as soon as they were ever anything but proven.
     pub fn sectors(&self, at: StateAt) -> impl Iterator<Item = (&Sector, SectorPhase)> {
         self.sectors.values().filter_map(move |sector| Some((sector, *sector.phase.get(at)?)))
     }
 
     /// The epoch whose cron terminates a sector that became faulty at `since`; `None` when its own end comes first.
     #[must_use]
-    pub fn early_expiration(sector: &Sector, since: i64) -> Option<i64> {
+    pub fn early_expiration(sector: impl Borrow<Sector>, since: i64) -> Option<i64> {
         let early = since + FAULT_MAX_AGE;
-        (early < sector.expiration).then_some(early)
+        (early < sector.borrow().expiration).then_some(early)
     }
 
     /// The last epoch of the sector's deadline at or after its nominal end: when it leaves on time.
@@ -222,8 +316,152 @@ impl Miner {
         (current + 3 + spread) % DEADLINES
     }
 
+    /// How many partitions a deadline has.
+    #[must_use]
+    pub fn partition_count(&self, deadline: usize) -> u64 {
+        self.partitions.get(deadline).map_or(0, |partitions| partitions.len() as u64)
+    }
+
+    /// The sectors of one partition that are listed in state `at`, numbers rising.
+    #[must_use]
+    pub fn partition(&self, deadline: usize, index: u64, at: StateAt) -> Vec<(SectorNumber, SectorPhase)> {
+        let members = usize::try_from(index).ok().and_then(|index| self.partitions.get(deadline)?.get(index));
+        let own = |number: &SectorNumber| Some((*number, *self.sectors.get(number)?.phase.get(at)?));
+        match members {
+            None => Vec::new(),
+            Some(Members::Own(numbers)) => numbers.iter().filter_map(own).collect(),
+            Some(Members::Bulk { first, chunk }) => {
+                let Some(batch) = self.bulk.get(first) else { return Vec::new() };
+                let Some(phase) = batch.phase(deadline).get(at).copied() else { return Vec::new() };
+                let numbers = batch.numbers(deadline, *chunk);
+                numbers.map(|number| own(&number).unwrap_or((number, phase))).collect()
+            }
+        }
+    }
+
+    /// The last epoch up to state `at` in which a sector of the deadline changed.
+    #[must_use]
+    pub fn last_change(&self, deadline: usize, at: StateAt) -> Option<i64> {
+        let changes = self.changes.get(deadline)?;
+        let later = changes.partition_point(|epoch| *epoch <= at.0);
+        changes.get(later.checked_sub(1)?).copied()
+    }
+
+    fn note_change(&mut self, deadline: usize, epoch: i64) {
+        let Some(changes) = self.changes.get_mut(deadline) else { return };
+        let place = changes.partition_point(|at| *at < epoch);
+        if changes.get(place) != Some(&epoch) {
+            changes.insert(place, epoch);
+        }
+    }
+
+    /// The partition of a deadline in which a new sector finds room, itself counted in.
+    pub(super) fn enter_partition(&mut self, number: SectorNumber, deadline: i64) -> u64 {
+        let deadline = usize::try_from(deadline).unwrap_or(0);
+        let Some(partitions) = self.partitions.get_mut(deadline) else { return 0 };
+        let full = |members: &Members| match members {
+            Members::Own(numbers) => numbers.len() as u64 >= PARTITION_SECTORS,
+            Members::Bulk { .. } => true,
+        };
+        if partitions.last().is_none_or(full) {
+            partitions.push(Members::Own(BTreeSet::new()));
+        }
+        if let Some(Members::Own(numbers)) = partitions.last_mut() {
+            numbers.insert(number);
+        }
+        (partitions.len() - 1) as u64
+    }
+
+    /// Takes a batch in, with partitions of its own.
+    pub(super) fn add_batch(&mut self, mut batch: Batch) {
+        batch.base = self.partitions.iter().map(|partitions| partitions.len() as u64).collect();
+        batch.expired = vec![None; DEADLINE_COUNT];
+        for (deadline, partitions) in self.partitions.iter_mut().enumerate() {
+            let chunks =
+                (0..batch.partitions()).filter(|chunk| batch.numbers(deadline, *chunk).next().is_some());
+            partitions.extend(chunks.map(|chunk| Members::Bulk { first: batch.first_sector, chunk }));
+        }
+        for deadline in 0..DEADLINE_COUNT {
+            self.note_change(deadline, batch.created);
+        }
+        let sectors = batch.sectors;
+        self.counts.amend_since(batch.created, |counts| {
+            counts.live += sectors;
+            counts.active += sectors;
+        });
+        self.bulk.insert(batch.first_sector, batch);
+    }
+
+    /// Gives a sector of a batch a record of its own.
+    pub(super) fn promote(&mut self, number: SectorNumber) {
+        if self.sectors.contains_key(&number) {
+            return;
+        }
+        if let Some(sector) = self.batch_of(number).and_then(|batch| batch.sector(number)) {
+            self.sectors.insert(number, sector);
+        }
+    }
+
+    /// The end of a batch's sectors in one deadline.
+    pub(super) fn expire_batch(&mut self, first: u64, deadline: usize, epoch: i64) {
+        let Some(batch) = self.bulk.get(&first) else { return };
+        let (from, to) = (SectorNumber(first), SectorNumber(first + batch.sectors));
+        let own: Vec<(SectorNumber, bool)> = self
+            .sectors
+            .range(from..to)
+            .filter(|(_, sector)| usize::try_from(sector.deadline) == Ok(deadline))
+            .map(|(number, sector)| (*number, sector.phase.latest().is_some_and(|phase| phase.is_live())))
+            .collect();
+        let all =
+            (0..batch.partitions()).map(|chunk| batch.numbers(deadline, chunk).count() as u64).sum::<u64>();
+        let in_step = all - own.len() as u64;
+        let mut counts = self.counts.latest().copied().unwrap_or_default();
+        counts.live = counts.live.saturating_sub(in_step);
+        counts.active = counts.active.saturating_sub(in_step);
+        self.counts.set(epoch, counts);
+        if let Some(slot) = self.bulk.get_mut(&first).and_then(|batch| batch.expired.get_mut(deadline)) {
+            *slot = Some(epoch);
+        }
+        for (number, _) in own.into_iter().filter(|(_, live)| *live) {
+            self.set_phase(number, epoch, SectorPhase::Expired);
+        }
+        self.note_change(deadline, epoch);
+    }
+
+    /// Forgets everything that happened after `epoch`.
+    pub(super) fn revert(&mut self, epoch: i64) {
+        self.counts.revert(epoch);
+        self.bulk.retain(|_, batch| batch.created <= epoch);
+        for expired in self.bulk.values_mut().flat_map(|batch| &mut batch.expired) {
+            *expired = expired.filter(|at| *at <= epoch);
+        }
+        for changes in &mut self.changes {
+            changes.retain(|at| *at <= epoch);
+        }
+        self.sectors.retain(|_, sector| {
+            sector.lost.revert(epoch);
+            sector.phase.revert(epoch)
+        });
+        let (sectors, bulk) = (&self.sectors, &self.bulk);
+        for partitions in &mut self.partitions {
+            partitions.retain_mut(|members| match members {
+                Members::Own(numbers) => {
+                    numbers.retain(|number| sectors.contains_key(number));
+                    !numbers.is_empty()
+                }
+                Members::Bulk { first, .. } => bulk.contains_key(first),
+            });
+        }
+    }
+
     /// Puts a sector into `phase` and keeps the counts.
     pub(super) fn set_phase(&mut self, number: SectorNumber, epoch: i64, phase: SectorPhase) {
+        self.promote(number);
+        if let Some(deadline) =
+            self.sectors.get(&number).and_then(|sector| usize::try_from(sector.deadline).ok())
+        {
+            self.note_change(deadline, epoch);
+        }
         let Some(sector) = self.sectors.get_mut(&number) else { return };
         let before = sector.phase.latest().copied();
         sector.phase.set(epoch, phase);

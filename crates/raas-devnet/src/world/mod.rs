@@ -16,6 +16,7 @@
 
 mod actor_events;
 mod actors;
+mod bulk;
 mod calls;
 mod chain;
 mod command;
@@ -24,26 +25,35 @@ mod deals;
 mod market;
 mod messages;
 mod miner;
+mod onboard;
+mod orders;
 mod providers;
 mod publish;
 mod queue;
+mod registry;
+mod reorg;
 mod sectors;
 mod state;
 mod timeline;
 
 pub use actor_events::{ActorEvent, EVENT_CODEC, EventEntry};
 pub use actors::{Actor, Actors, Wallet};
+pub use bulk::{Batch, BulkMade, BulkOrder, PARTITION_SECTORS, bulk_piece};
 pub use calls::reads_a_deal;
 pub use chain::{Chain, Tipset, TipsetError};
 pub use command::{Command, CommandError, Outcome, Sectors};
 pub use contracts::ActorsAt;
 pub use market::{Balance, Deal, Market, Phase, min_provider_collateral};
 pub use messages::NativeReceipt;
+pub(crate) use miner::PROOF_LAG;
 pub use miner::{
     CHALLENGE_WINDOW, DEADLINES, FAULT_DECLARATION_CUTOFF, FAULT_MAX_AGE, Miner, PROVING_PERIOD, Sector,
     SectorCounts, SectorPhase,
 };
+pub use onboard::{DirectPiece, OnboardOrder};
 pub use providers::collateral_bounds;
 pub use publish::{MAX_DURATION, MAX_LABEL, MIN_DURATION, Skipped};
+pub use registry::{Claim, Registry};
+pub use reorg::{MOST_REVERTED, ReorgOrder, Reorganised};
 pub use state::{BURNT, CallResult, MARKET, MOST_EPOCHS, SECTOR_SIZE, World, read_address};
 pub use timeline::{StateAt, Timeline};

@@ -157,7 +157,7 @@ impl World {
         let told =
             deals.iter().map(|(uuid, id)| (*uuid, sealed.get(id).copied().ok_or_else(too_late))).collect();
         if let Some(book) = self.book.get_mut(provider) {
-            book.sealed(told);
+            book.sealed(Epoch(epoch), told);
         }
     }
 

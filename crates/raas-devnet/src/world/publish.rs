@@ -237,7 +237,7 @@ fn check_fields(proposal: &DealProposal, epoch: i64) -> Result<(), Skipped> {
 }
 
 /// The first clean-up slot of `id` after `start`.
-fn clean_up_slot(id: DealId, start: i64) -> i64 {
+pub(super) fn clean_up_slot(id: DealId, start: i64) -> i64 {
     let slot = i64::try_from(id.0 % CLEAN_UP_INTERVAL.unsigned_abs()).unwrap_or(0);
     start + 1 + (slot - start - 1).rem_euclid(CLEAN_UP_INTERVAL)
 }

@@ -11,9 +11,10 @@ use super::{
 use crate::ledger::Fact;
 use cid::Cid;
 use raas_core::ids::{DealId, ProviderId, SectorNumber};
+use std::borrow::Cow;
 
 /// The shortest life of a sector, 180 days.
-const MIN_SECTOR_LIFE: i64 = 518_400;
+pub(super) const MIN_SECTOR_LIFE: i64 = 518_400;
 
 impl World {
     /// ProveCommit of a sector with these deals. Deals that can no longer activate are left out; without any
@@ -25,9 +26,7 @@ impl World {
         deals: &[DealId],
     ) -> Option<(SectorNumber, Vec<DealId>)> {
         let miner = self.miners.get(&provider)?;
-        let number =
-            miner.sectors.keys().next_back().map_or(SectorNumber(0), |last| SectorNumber(last.0 + 1));
-        let deadline = miner.assign_deadline(number, epoch);
+        let number = miner.next_number();
         let message = self.worker_message(epoch, provider, provider.0, PROVE_COMMIT, 0, Vec::new());
         let active: Vec<DealId> =
             deals.iter().copied().filter(|deal| self.activate(epoch, *deal, number, message)).collect();
@@ -51,15 +50,32 @@ impl World {
             |event, piece| event.piece(&piece.0, piece.1),
         );
         self.emit(epoch, provider.0, message, event);
-        let miner = self.miners.get_mut(&provider)?;
+        self.place_sector(epoch, provider, number, active.clone(), expiration);
+        Some((number, active))
+    }
+
+    /// A new sector in a partition, proven first in its next window.
+    pub(super) fn place_sector(
+        &mut self,
+        epoch: i64,
+        provider: ProviderId,
+        number: SectorNumber,
+        deals: Vec<DealId>,
+        expiration: i64,
+    ) {
+        let Some(miner) = self.miners.get_mut(&provider) else { return };
+        let deadline = miner.assign_deadline(number, epoch);
+        let partition = miner.enter_partition(number, deadline);
         let sector = Sector {
             number,
-            deals: active.clone(),
+            deals,
             activation: epoch,
             expiration,
             deadline,
+            partition,
             phase: Timeline::default(),
-            lost: false,
+            in_bulk: false,
+            lost: Timeline::default(),
         };
         miner.sectors.insert(number, sector);
         miner.set_phase(number, epoch, SectorPhase::Unproven);
@@ -67,7 +83,6 @@ impl World {
         let end = miner.next_close(deadline, expiration);
         self.schedule(first_proof, Event::Prove { provider, sector: number });
         self.schedule(end, Event::SectorExpire { provider, sector: number });
-        Some((number, active))
     }
 
     /// The sectors a control command reaches: those named, or all live ones.
@@ -75,11 +90,7 @@ impl World {
         let provider = target.provider;
         let miner = self.miners.get(&provider).ok_or(CommandError::UnknownProvider(provider))?;
         match &target.sectors {
-            None => Ok(miner
-                .sectors(StateAt::NEWEST)
-                .filter(|(_, phase)| phase.is_live())
-                .map(|(sector, _)| sector.number)
-                .collect()),
+            None => Ok(miner.live_sectors()),
             Some(named) => {
                 let dead = |number: &&SectorNumber| {
                     miner.sector(**number, StateAt::NEWEST).is_none_or(|(_, phase)| !phase.is_live())
@@ -94,10 +105,11 @@ impl World {
 
     /// The provider loses sectors: the chain learns when their deadlines close.
     pub(super) fn lose(&mut self, provider: ProviderId, sectors: &[SectorNumber]) {
-        let next = self.chain.clock() + 1;
+        let now = self.chain.clock();
+        let next = now + 1;
         for number in sectors {
             let close = self.with_sector(provider, *number, |miner_close, sector| {
-                sector.lost = true;
+                sector.lost.set(now, true);
                 miner_close(sector.deadline, next)
             });
             if let Some(close) = close {
@@ -108,10 +120,11 @@ impl World {
 
     /// The provider has sectors again: faulty ones are declared recovered in the next tipset.
     pub(super) fn regain(&mut self, provider: ProviderId, sectors: &[SectorNumber]) {
-        let next = self.chain.clock() + 1;
+        let now = self.chain.clock();
+        let next = now + 1;
         for number in sectors {
             let faulty = self.with_sector(provider, *number, |_, sector| {
-                sector.lost = false;
+                sector.lost.set(now, false);
                 sector.phase.latest().is_some_and(|phase| phase.faulty_since().is_some())
             });
             if faulty == Some(true) {
@@ -127,13 +140,18 @@ impl World {
         act: impl FnOnce(&dyn Fn(i64, i64) -> i64, &mut Sector) -> T,
     ) -> Option<T> {
         let miner = self.miners.get_mut(&provider)?;
+        miner.promote(number);
         let mut sector = miner.sectors.remove(&number)?;
         let result = act(&|deadline, epoch| miner.next_close(deadline, epoch), &mut sector);
         miner.sectors.insert(number, sector);
         Some(result)
     }
 
-    fn newest(&self, provider: ProviderId, number: SectorNumber) -> Option<(&Miner, &Sector, SectorPhase)> {
+    fn newest(
+        &self,
+        provider: ProviderId,
+        number: SectorNumber,
+    ) -> Option<(&Miner, Cow<'_, Sector>, SectorPhase)> {
         let miner = self.miners.get(&provider)?;
         let (sector, phase) = miner.sector(number, StateAt::NEWEST)?;
         Some((miner, sector, phase))
@@ -151,7 +169,7 @@ impl World {
         let Some((miner, sector, SectorPhase::Faulty { since })) = self.newest(provider, number) else {
             return;
         };
-        if sector.lost {
+        if sector.is_lost() {
             return;
         }
         let proof = miner.next_proof(sector.deadline, epoch);
@@ -163,7 +181,7 @@ impl World {
     /// A window's proof covers a new or recovering sector, if the provider has it.
     pub(super) fn prove(&mut self, epoch: i64, provider: ProviderId, number: SectorNumber) {
         let Some((_, sector, phase)) = self.newest(provider, number) else { return };
-        if sector.lost {
+        if sector.is_lost() {
             return;
         }
         match phase {
@@ -186,12 +204,12 @@ impl World {
         number: SectorNumber,
     ) {
         let Some((_, sector, phase)) = self.newest(provider, number) else { return };
-        if !sector.lost {
+        if !sector.is_lost() {
             return;
         }
         match phase {
             SectorPhase::Unproven | SectorPhase::Active => {
-                let early = Miner::early_expiration(sector, nominal);
+                let early = Miner::early_expiration(&*sector, nominal);
                 self.turn(provider, number, epoch, SectorPhase::Faulty { since: nominal });
                 self.ledger.record(epoch, Fact::Faulted { provider, sector: number });
                 if let Some(early) = early {
@@ -260,7 +278,7 @@ impl World {
 }
 
 /// Miner method ProveCommitSectors3.
-const PROVE_COMMIT: u64 = 34;
+pub(super) const PROVE_COMMIT: u64 = 34;
 /// Miner method DeclareFaultsRecovered.
 const DECLARE_RECOVERED: u64 = 11;
 /// Miner method TerminateSectors.

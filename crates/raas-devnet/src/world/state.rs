@@ -9,6 +9,8 @@ use super::{
     messages::{NativeReceipt, Waiting, eth_form},
     miner::Miner,
     queue::{Event, Queue},
+    registry::Registry,
+    reorg::Replays,
     timeline::StateAt,
 };
 use crate::{
@@ -24,7 +26,7 @@ use raas_core::{
     ids::{ActorId, ProviderId},
     units::AttoFil,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The market actor.
 pub const MARKET: ActorId = ActorId(5);
@@ -51,7 +53,7 @@ pub struct CallResult {
 }
 
 /// A whole small Filecoin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(crate) config: Config,
     pub(crate) chain: Chain,
@@ -70,6 +72,13 @@ pub struct World {
     pub(super) receipts: BTreeMap<i64, Vec<NativeReceipt>>,
     pub(super) message_places: BTreeMap<Cid, (i64, usize)>,
     pub(super) events: BTreeMap<i64, Vec<ActorEvent>>,
+    /// Claims of the verified registry.
+    pub registry: Registry,
+    pub(super) replays: Replays,
+    /// Worlds to go back to.
+    snapshots: Vec<Arc<World>>,
+    /// Blocks of miners' states that somebody asked for.
+    pub ipld: crate::ipld::Blocks,
     /// Commands that were applied and not yet taken by a journal; `None` when nobody journals.
     recorded: Option<Vec<Command>>,
 }
@@ -93,6 +102,10 @@ impl World {
             receipts: BTreeMap::new(),
             message_places: BTreeMap::new(),
             events: BTreeMap::new(),
+            registry: Registry::default(),
+            replays: Replays::default(),
+            snapshots: Vec::new(),
+            ipld: crate::ipld::Blocks::default(),
             recorded: None,
         };
         for system in [0, 1, 2, 3, 4, 5, 6, 7, 10, 99] {
@@ -104,7 +117,7 @@ impl World {
         world
     }
 
-    fn add_provider(&mut self, provider: &crate::ProviderConfig) {
+    pub(super) fn add_provider(&mut self, provider: &crate::ProviderConfig) {
         let number = i64::try_from(provider.id.number()).unwrap_or(0);
         let miner = Miner::new(provider.clone(), self.chain.derive("worker", number));
         let operator = i64::try_from(provider.operator.0).unwrap_or(0);
@@ -131,7 +144,18 @@ impl World {
         Ok(outcome)
     }
 
-    fn act(&mut self, command: &Command) -> Result<Outcome, CommandError> {
+    pub(super) fn act(&mut self, command: &Command) -> Result<Outcome, CommandError> {
+        // What is given out of nothing is written into the state that the head's readers see.
+        let written = match command {
+            Command::Fund { .. } | Command::Bulk(_) => self.chain.parent(self.chain.head()),
+            _ => self.chain.clock(),
+        };
+        let outcome = self.do_it(command)?;
+        self.note_done(command, written);
+        Ok(outcome)
+    }
+
+    fn do_it(&mut self, command: &Command) -> Result<Outcome, CommandError> {
         match command {
             Command::Advance { epochs } => {
                 self.advance(within("epochs", *epochs, MOST_EPOCHS)?);
@@ -151,6 +175,27 @@ impl World {
                 Ok(Outcome::Sectors(sectors))
             }
             Command::Terminate(target) => self.order_termination(target),
+            Command::Onboard(order) => self.onboard(order),
+            Command::Reorg(order) => self.reorganise(order).map(Outcome::Reorganised),
+            Command::BaseFee { fee } => {
+                let fee = *fee;
+                if fee < crate::fevm::BASE_FEE {
+                    return Err(CommandError::Bulk {
+                        field: "fee",
+                        value: fee.to_string(),
+                        fix: "use at least 100",
+                    });
+                }
+                self.chain.set_base_fee(fee);
+                self.fevm.set_base_fee(fee);
+                Ok(Outcome::Done)
+            }
+            Command::Snapshot => Ok(Outcome::Snapshot(self.snapshot())),
+            Command::Restore { snapshot } => self.restore(*snapshot),
+            Command::Bulk(order) => self.order_bulk(order).map(Outcome::Bulk),
+            Command::AddProviders { count, operators } => {
+                self.add_providers(*count, *operators).map(Outcome::Providers)
+            }
             Command::Fund { address, amount } => self.fund(address, *amount),
             Command::Push { message, signature } => {
                 let signed = read_signed(message, signature)?;
@@ -181,9 +226,34 @@ impl World {
             Some(eth) => self.fevm.grant(eth.into(), seen, U256::from(amount.0)),
             None => self.actors.grant(id, seen, amount),
         }
-        let fact = Fact::Funded { address: address.to_string(), amount };
-        self.ledger.record(self.chain.clock(), fact);
+        if !self.is_replaying() {
+            let fact = Fact::Funded { address: address.to_string(), amount };
+            self.ledger.record(self.chain.clock(), fact);
+        }
         Ok(Outcome::Done)
+    }
+
+    fn snapshot(&mut self) -> u64 {
+        let copy = Self { recorded: None, ..self.clone() };
+        self.snapshots.push(Arc::new(copy));
+        self.snapshots.len() as u64
+    }
+
+    fn restore(&mut self, number: u64) -> Result<Outcome, CommandError> {
+        let unknown = || CommandError::UnknownSnapshot(number);
+        let index =
+            usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(unknown)?;
+        let snapshot = self.snapshots.get(index).cloned().ok_or_else(unknown)?;
+        let (recorded, mut snapshots) = (self.recorded.take(), std::mem::take(&mut self.snapshots));
+        snapshots.truncate(index + 1);
+        *self = Self { recorded, snapshots, ..Self::clone(&snapshot) };
+        Ok(Outcome::Height(self.chain.clock()))
+    }
+
+    /// Differs whenever the chain has moved or a transaction has come: clock, branch, transactions so far.
+    #[must_use]
+    pub fn pulse(&self) -> (i64, u32, u64) {
+        (self.chain.clock(), self.chain.branch(i64::MAX), self.fevm.arrivals())
     }
 
     /// Starts keeping applied commands for [`World::take_recorded`].

@@ -49,6 +49,19 @@ impl<T> Timeline<T> {
         }
     }
 
+    /// Forgets every change after `epoch`. False when nothing is left.
+    pub fn revert(&mut self, epoch: i64) -> bool {
+        let left = self.entries.partition_point(|(at, _)| *at <= epoch);
+        self.entries.truncate(left);
+        left > 0
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Changes the value from `epoch` on, in every state since then.
     pub fn amend_since(&mut self, epoch: i64, mut change: impl FnMut(&mut T))
     where

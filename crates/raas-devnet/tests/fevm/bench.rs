@@ -120,7 +120,8 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        let config = Config::default();
+        // One block per tipset, so that its gas is that of one.
+        let config = Config { blocks_per_tipset: 1, ..Config::default() };
         let key = EthKey::from_bytes(&[7; 32]).unwrap();
         let mut fevm = Fevm::new(config.chain_id);
         let height = config.start_height;

@@ -9,6 +9,7 @@ use alloy_sol_types::{SolCall, SolError};
 use raas_devnet::{
     fevm::{Exit, SendError},
     ledger::Fact,
+    rpc::{Answer, Behaviour, Endpoint, Fault, FaultMode},
     world::{Command, Sectors, StateAt},
 };
 use serde_json::json;
@@ -144,8 +145,12 @@ fn a_frozen_head_hides_what_came_after_it() {
     let frozen = network.head();
     let (height, hash, _) = network.send(Some(contract), network.submit());
     assert!(height > frozen - 1);
-    let mut stale = |method: &str, params| {
-        raas_devnet::fevm::eth::handle_at(&mut network.world, frozen, method, &params).unwrap()
+    let fault = Fault { height: Some(frozen), ..Fault::always(FaultMode::Stale) };
+    let behaviour = Behaviour { faults: vec![fault], ..Behaviour::default() };
+    let mut endpoint = Endpoint::new(behaviour, network.head());
+    let mut stale = |method: &str, params| match endpoint.call(&mut network.world, method, &params) {
+        Answer::Json { result, .. } => result.unwrap(),
+        other => panic!("{other:?}"),
     };
     assert_eq!(stale("eth_blockNumber", json!([])), json!(format!("{:#x}", frozen - 1)));
     assert_eq!(stale("eth_getTransactionReceipt", json!([hash])), json!(null));

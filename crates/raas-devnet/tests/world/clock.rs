@@ -63,7 +63,7 @@ fn keys_name_their_tipsets_and_no_others() {
     assert!(network.call("Filecoin.ChainGetTipSet", json!([foreign])).is_err());
     // A tipset that does not exist yet is not known by its key either.
     let clock = network.clock();
-    let future = network.world.chain().block_cid(clock + 1).to_string();
+    let future = network.world.chain().key(clock + 1)[0].to_string();
     assert!(network.call("Filecoin.ChainGetTipSet", json!([[{ "/": future }]])).is_err());
 }
 

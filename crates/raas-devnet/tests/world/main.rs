@@ -1,15 +1,19 @@
 //! The world and its chain RPC: the clock, the market, the miners, and what each read sees of them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bulk;
 mod clock;
+mod endpoints;
 mod faults;
 mod journal;
 mod lifecycle;
 mod money;
 mod network;
 mod publish;
+mod reorg;
 mod rpc;
 mod shapes;
+mod socket;
 mod states;
 mod whole;
 

@@ -35,7 +35,7 @@ impl SimChain {
             _ => {}
         }
         match self.shared.world().market().deal(id, Self::at(round)) {
-            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(deal, phase))),
+            Ok((deal, phase)) => DealSeen::Present(Box::new(on_chain(&deal, phase))),
             Err(32) => DealSeen::Gone,
             Err(_) => DealSeen::NeverAllocated,
         }

@@ -2,7 +2,7 @@
 
 use super::{context::Context, hex, params::Params, transactions};
 use crate::{
-    fevm::{BASE_FEE, BLOCK_LIMIT, Executed, masked},
+    fevm::{BLOCK_LIMIT, Executed, masked},
     rpc::RpcError,
 };
 use alloy_primitives::{Bloom, BloomInput};
@@ -34,8 +34,8 @@ pub(super) fn render(context: Context<'_>, height: i64, whole: bool) -> Value {
     };
     let gas_used: u64 = executed.iter().map(|executed| executed.gas_used).sum();
     json!({
-        "hash": hex::word(chain.eth_hash(height)),
-        "parentHash": hex::word(chain.eth_hash(chain.parent(height).max(0))),
+        "hash": hex::word(context.hash(height)),
+        "parentHash": hex::word(context.hash(chain.parent(height).max(0))),
         "sha3Uncles": NO_UNCLES,
         "miner": hex::address(&masked(context.world.block_miner())),
         "stateRoot": hex::bytes(chain.object_cid("eth-state", height).hash().digest()),
@@ -45,13 +45,13 @@ pub(super) fn render(context: Context<'_>, height: i64, whole: bool) -> Value {
         "difficulty": "0x0",
         "totalDifficulty": "0x0",
         "number": hex::height(height),
-        "gasLimit": hex::quantity(BLOCK_LIMIT),
+        "gasLimit": hex::quantity(BLOCK_LIMIT.saturating_mul(chain.block_count(height))),
         "gasUsed": hex::quantity(gas_used),
         "timestamp": hex::quantity(chain.timestamp(height)),
         "extraData": "0x",
         "mixHash": hex::word([0; 32]),
         "nonce": "0x0000000000000000",
-        "baseFeePerGas": hex::quantity(BASE_FEE),
+        "baseFeePerGas": hex::quantity(chain.base_fee(height)),
         "size": "0x0",
         "transactions": transactions,
         "uncles": [],

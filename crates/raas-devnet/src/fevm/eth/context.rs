@@ -6,21 +6,17 @@
 use super::params::BlockRef;
 use crate::{
     fevm::{Tipset, unmasked},
-    rpc::RpcError,
-    world::{ActorsAt, StateAt, World},
+    rpc::{Lens, RpcError},
+    world::{ActorsAt, StateAt, TipsetError, World},
 };
 use alloy_primitives::{Address, B256};
-
-/// Without a newer finality, `safe` is this far behind the head.
-const SAFE_DISTANCE: i64 = 200;
-/// How far back from the world's first head blocks are found by hash.
-const HISTORY: i64 = 2_880;
 
 /// A read of the world with its head at `head`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) world: &'a World,
     pub(super) head: i64,
+    pub(super) lens: &'a Lens,
 }
 
 impl<'a> Context<'a> {
@@ -30,7 +26,7 @@ impl<'a> Context<'a> {
     }
 
     fn finalized(&self) -> i64 {
-        let lag = self.world.config().finality_lag;
+        let lag = self.lens.finality_lag(self.world.config().finality_lag);
         self.world.chain().at_or_before(self.head.saturating_sub(lag).max(0)).min(self.latest())
     }
 
@@ -40,7 +36,7 @@ impl<'a> Context<'a> {
             "pending" => Ok(self.head),
             "finalized" => Ok(self.finalized()),
             "safe" => {
-                let behind = self.head.saturating_sub(SAFE_DISTANCE).max(0);
+                let behind = self.head.saturating_sub(self.lens.safe_lag()).max(0);
                 Ok(self.finalized().max(self.world.chain().at_or_before(behind)))
             }
             other => Err(RpcError::other(format!("block param {other:?} is not supported"))),
@@ -48,21 +44,19 @@ impl<'a> Context<'a> {
     }
 
     fn number(&self, number: u64) -> Result<i64, RpcError> {
-        i64::try_from(number)
+        let height = i64::try_from(number)
             .ok()
             .filter(|number| *number < self.head)
-            .ok_or_else(|| RpcError::other("requested a future epoch (beyond 'latest')"))
+            .ok_or_else(|| RpcError::other("requested a future epoch (beyond 'latest')"))?;
+        self.lens.check_age(height, self.head)?;
+        Ok(height)
     }
 
     fn by_hash(&self, hash: &B256) -> Result<i64, RpcError> {
-        let chain = self.world.chain();
-        let oldest = self.world.config().start_height.saturating_sub(HISTORY).max(0);
-        let mut height = self.head;
-        while height >= oldest {
-            if chain.eth_hash(height) == hash.0 {
-                return Ok(height);
-            }
-            height = chain.parent(height);
+        let found = self.world.chain().height_of_eth_hash(&hash.0, &|height| self.lens.variant(height));
+        if let Some(height) = found.filter(|height| *height <= self.head) {
+            self.lens.check_age(height, self.head)?;
+            return Ok(height);
         }
         Err(RpcError::other(format!("failed to load tipset {hash}: ipld: could not find it")))
     }
@@ -74,10 +68,20 @@ impl<'a> Context<'a> {
             BlockRef::Hash(hash) => self.by_hash(hash),
             BlockRef::Number(number) => {
                 let height = self.number(*number)?;
-                self.world.chain().tipset(height)?;
-                Ok(height)
+                match self.world.chain().tipset(height) {
+                    Err(TipsetError::NullRound(_)) if self.lens.null_round_as_previous() => {
+                        Ok(self.world.chain().at_or_before(height))
+                    }
+                    Err(error) => Err(error.into()),
+                    Ok(_) => Ok(height),
+                }
             }
         }
+    }
+
+    /// The hash of the block at `height`, as this endpoint tells it.
+    pub(super) fn hash(&self, height: i64) -> [u8; 32] {
+        self.world.chain().eth_hash_as(height, self.lens.variant(height))
     }
 
     /// The height of the tipset whose state a read at `block` sees: at a null round, the one before.

@@ -1,9 +1,11 @@
 //! From a method's name to its answer.
 
-use super::{blocks, context::Context, fees, hex, logs, params::Params, state, transactions};
+use super::{
+    blocks, context::Context, fees, hex, logs, logs::LogFilter, params::Params, state, transactions,
+};
 use crate::{
-    fevm::{BASE_FEE, MIN_PREMIUM},
-    rpc::RpcError,
+    fevm::MIN_PREMIUM,
+    rpc::{Lens, RpcError},
     world::{Command, Outcome, World},
 };
 use serde_json::{Value, json};
@@ -14,28 +16,55 @@ const CLIENT: &str = concat!("raas-devnet/", env!("CARGO_PKG_VERSION"));
 /// Answers `eth_*`, `net_*` and `web3_*` with the world's head.
 pub fn handle(world: &mut World, method: &str, params: &Value) -> Result<Value, RpcError> {
     let head = world.chain().head();
-    handle_at(world, head, method, params)
+    handle_as(world, head, &Lens::default(), method, params)
 }
 
-/// As [`handle`], but as a node sees it whose head stands at `head`, at or before the world's.
-pub fn handle_at(world: &mut World, head: i64, method: &str, params: &Value) -> Result<Value, RpcError> {
+/// As [`handle`], but as an endpoint sees it whose head stands at `head`, at or before the world's.
+pub(crate) fn handle_as(
+    world: &mut World,
+    head: i64,
+    lens: &Lens,
+    method: &str,
+    params: &Value,
+) -> Result<Value, RpcError> {
     let params = Params::new(method, params)?;
     if method == "eth_sendRawTransaction" {
+        let (shown, own) = (lens.chain_id(world.fevm.chain_id()), world.fevm.chain_id());
+        if shown != own {
+            let text = format!("invalid chain id: {own}, this network is {shown}");
+            return Err(RpcError::other(text));
+        }
         return send(world, params);
     }
-    read(Context { world, head }, params)
+    read(Context { world, head, lens }, params)
+}
+
+/// The block at `height` as a subscriber to heads is told of it.
+pub(crate) fn head(world: &World, lens: &Lens, height: i64) -> Value {
+    let mut block = blocks::render(Context { world, head: height, lens }, height, false);
+    if let Some(fields) = block.as_object_mut() {
+        fields.retain(|name, _| {
+            !matches!(name.as_str(), "transactions" | "uncles" | "totalDifficulty" | "size")
+        });
+    }
+    block
+}
+
+/// The logs of the block at `height` that a filter wants.
+pub(crate) fn logs_of(world: &World, lens: &Lens, filter: &LogFilter, height: i64) -> Vec<Value> {
+    logs::of_block(Context { world, head: height + 1, lens }, height, filter)
 }
 
 fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let chain_id = context.world.fevm.chain_id();
+    let chain_id = context.lens.chain_id(context.world.fevm.chain_id());
     match params.method {
         "eth_chainId" => Ok(hex::quantity(chain_id)),
         "eth_blockNumber" => Ok(hex::height(context.latest())),
         "eth_syncing" => Ok(Value::Bool(false)),
         "eth_accounts" => Ok(json!([])),
         "eth_protocolVersion" => Ok(hex::quantity(context.world.config().network_version)),
-        "eth_gasPrice" => Ok(fees::price()),
-        "eth_baseFee" => Ok(hex::quantity(BASE_FEE)),
+        "eth_gasPrice" => Ok(fees::price(context)),
+        "eth_baseFee" => Ok(hex::quantity(fees::base(context))),
         "eth_maxPriorityFeePerGas" => Ok(hex::quantity(MIN_PREMIUM)),
         "eth_feeHistory" => fees::history(context, params),
         "eth_getBlockByNumber" | "eth_getBlockByHash" => blocks::get(context, params),

@@ -2,25 +2,33 @@
 
 use super::{context::Context, hex, params::Params};
 use crate::{
-    fevm::{BASE_FEE, BLOCK_LIMIT, Executed, MIN_PREMIUM},
+    fevm::{BLOCK_LIMIT, Executed, MIN_PREMIUM},
     rpc::RpcError,
 };
 use serde_json::{Value, json};
 
 /// The most blocks `eth_feeHistory` covers.
 const MAX_BLOCKS: u64 = 1_024;
+/// The same through a gateway.
+const GATEWAY_BLOCKS: u64 = 128;
 
 /// `eth_gasPrice`: base fee and premium.
-pub(super) fn price() -> Value {
-    hex::quantity(BASE_FEE + MIN_PREMIUM)
+pub(super) fn price(context: Context<'_>) -> Value {
+    hex::quantity(base(context).saturating_add(MIN_PREMIUM))
+}
+
+/// The base fee of the next block.
+pub(super) fn base(context: Context<'_>) -> u64 {
+    context.world.chain().base_fee(context.head + 1)
 }
 
 /// `eth_feeHistory` over existing blocks, null rounds skipped.
 pub(super) fn history(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     params.count(2, 3)?;
     let count: u64 = params.quantity(0)?.saturating_to();
-    if count > MAX_BLOCKS {
-        return Err(RpcError::other(format!("block count should be smaller than {MAX_BLOCKS}")));
+    let most = if context.lens.is_gateway() { GATEWAY_BLOCKS } else { MAX_BLOCKS };
+    if count > most {
+        return Err(RpcError::other(format!("block count should be smaller than {most}")));
     }
     let percentiles = percentiles(params)?;
     let mut height = context.state(&params.block(1)?)?;
@@ -32,9 +40,16 @@ pub(super) fn history(context: Context<'_>, params: Params<'_>) -> Result<Value,
     heights.reverse();
     let blocks: Vec<&[Executed]> =
         heights.iter().map(|height| context.world.fevm.executed(*height)).collect();
+    let next = heights.last().map(|last| last + 1);
+    let fees: Vec<Value> = heights
+        .iter()
+        .copied()
+        .chain(next)
+        .map(|height| hex::quantity(context.world.chain().base_fee(height)))
+        .collect();
     let mut answer = json!({
         "oldestBlock": hex::height(heights.first().copied().unwrap_or(0)),
-        "baseFeePerGas": vec![hex::quantity(BASE_FEE); blocks.len() + 1],
+        "baseFeePerGas": fees,
         "gasUsedRatio": blocks.iter().map(|block| used_ratio(block)).collect::<Vec<f64>>(),
     });
     if !percentiles.is_empty() {

@@ -9,22 +9,25 @@ use crate::{fevm::Executed, rpc::RpcError};
 use alloy_primitives::{Address, B256, Log};
 use serde_json::{Map, Value, json};
 
-/// The widest range, in epochs.
-const MAX_RANGE: i64 = 2_880;
-/// The most logs a range over several tipsets may match.
-const MAX_RESULTS: usize = 10_000;
 /// Topics a log can have.
 const MAX_TOPICS: usize = 4;
-/// The registered code of a range that is too wide.
-const RANGE_TOO_WIDE: i64 = -32005;
 
 /// Which logs are wanted: empty lists match everything.
-struct Wanted {
+#[derive(Debug)]
+pub(crate) struct LogFilter {
     addresses: Vec<Address>,
     topics: Vec<Vec<B256>>,
 }
 
-impl Wanted {
+impl LogFilter {
+    /// Reads addresses and topics of a filter object; ranges are the business of whoever asks.
+    pub(crate) fn read(value: &Value) -> Result<Self, RpcError> {
+        let params = Params::new("eth_subscribe", &Value::Null)?;
+        let empty = Map::new();
+        let filter = value.as_object().unwrap_or(&empty);
+        Ok(Self { addresses: addresses(params, filter)?, topics: topics(params, filter)? })
+    }
+
     fn matches(&self, log: &Log) -> bool {
         let from = self.addresses.is_empty() || self.addresses.contains(&log.address);
         from && self.topics.iter().enumerate().all(|(position, any)| {
@@ -40,7 +43,7 @@ pub(super) fn of_transaction(
     index: usize,
     executed: &Executed,
 ) -> Vec<Value> {
-    let all = Wanted { addresses: Vec::new(), topics: Vec::new() };
+    let all = LogFilter { addresses: Vec::new(), topics: Vec::new() };
     matching(context, height, index, executed, &all)
 }
 
@@ -49,9 +52,9 @@ fn matching(
     height: i64,
     index: usize,
     executed: &Executed,
-    wanted: &Wanted,
+    wanted: &LogFilter,
 ) -> Vec<Value> {
-    let block = hex::word(context.world.chain().eth_hash(height));
+    let block = hex::word(context.hash(height));
     let numbered = executed.logs.iter().enumerate().filter(|(_, log)| wanted.matches(log));
     numbered
         .map(|(position, log)| {
@@ -70,6 +73,12 @@ fn matching(
         .collect()
 }
 
+/// The wanted logs of one block.
+pub(super) fn of_block(context: Context<'_>, height: i64, wanted: &LogFilter) -> Vec<Value> {
+    let executed = context.world.fevm.executed(height).iter().enumerate();
+    executed.flat_map(|(index, executed)| matching(context, height, index, executed, wanted)).collect()
+}
+
 /// `eth_getLogs`.
 pub(super) fn get(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     params.count(1, 1)?;
@@ -79,17 +88,18 @@ pub(super) fn get(context: Context<'_>, params: Params<'_>) -> Result<Value, Rpc
         Value::Null => &empty,
         _ => return Err(params.error("the filter must be an object")),
     };
-    let wanted = Wanted { addresses: addresses(params, filter)?, topics: topics(params, filter)? };
+    let wanted = LogFilter { addresses: addresses(params, filter)?, topics: topics(params, filter)? };
     let (from, to) = range(context, params, filter)?;
     let mut found = Vec::new();
     for (height, block) in context.world.fevm.blocks_between(from, to) {
         for (index, executed) in block.iter().enumerate() {
             found.extend(matching(context, height, index, executed, &wanted));
         }
-        if from != to && found.len() > MAX_RESULTS {
+        if from != to && found.len() > context.lens.log_results() {
             return Err(RpcError::other("filter matches too many events, try a more restricted filter"));
         }
     }
+    found.truncate(context.lens.keeps_logs());
     Ok(Value::Array(found))
 }
 
@@ -113,19 +123,16 @@ fn range(
         }
         return Ok((height, height));
     }
-    let (latest, head) = (context.latest(), context.head);
-    let from = end(from, "FromBlock", latest)?;
-    let to = end(to, "ToBlock", latest)?;
+    let (latest, head, gateway) = (context.latest(), context.head, context.lens.is_gateway());
+    let from = end(from, "FromBlock", latest, gateway)?;
+    let to = end(to, "ToBlock", latest, gateway)?;
     if from > to {
         return Err(RpcError::other(format!(
             "invalid epoch range: to block ({to}) must be after from block ({from})"
         )));
     }
-    if to - from > MAX_RANGE {
-        let got = to - from;
-        let message = format!("block range exceeds maximum of {MAX_RANGE} (got {got})");
-        return Err(RpcError::coded(RANGE_TOO_WIDE, message));
-    }
+    context.lens.check_age(from, head)?;
+    context.lens.check_range(from, to)?;
     if to > head {
         return Err(RpcError::other(format!("range end is in the future, highest epoch: {head}")));
     }
@@ -139,10 +146,11 @@ fn not_executed() -> RpcError {
     RpcError::other("events for the requested block are not yet available")
 }
 
-fn end(value: Option<&Value>, name: &str, latest: i64) -> Result<i64, RpcError> {
+fn end(value: Option<&Value>, name: &str, latest: i64, gateway: bool) -> Result<i64, RpcError> {
     let not_hex = || RpcError::other(format!("{name} is not a hex"));
     match value.map(|value| value.as_str().ok_or_else(not_hex)).transpose()? {
         None | Some("latest") => Ok(latest),
+        Some("earliest") if gateway => Err(RpcError::other("block param \"earliest\" is not supported")),
         Some("earliest") => Ok(0),
         Some(text) => {
             let digits = text.strip_prefix("0x").ok_or_else(not_hex)?;

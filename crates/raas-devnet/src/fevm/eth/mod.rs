@@ -14,4 +14,6 @@ mod params;
 mod state;
 mod transactions;
 
-pub use dispatch::{handle, handle_at};
+pub use dispatch::handle;
+pub(crate) use dispatch::{handle_as, head, logs_of};
+pub(crate) use logs::LogFilter;

@@ -7,10 +7,13 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// How far back a gateway shows receipts.
+const RECEIPTS_SHOWN: i64 = 20;
+
 /// A transaction in a block.
 pub(super) fn mined(context: Context<'_>, height: i64, index: usize, executed: &Executed) -> Value {
     let place = json!({
-        "blockHash": hex::word(context.world.chain().eth_hash(height)),
+        "blockHash": hex::word(context.hash(height)),
         "blockNumber": hex::height(height),
         "transactionIndex": hex::index(index),
     });
@@ -22,7 +25,7 @@ fn pending(context: Context<'_>, transaction: &Transaction) -> Value {
 }
 
 fn render(context: Context<'_>, transaction: &Transaction, mut fields: Value) -> Value {
-    let chain_id = context.world.fevm.chain_id();
+    let chain_id = context.lens.chain_id(context.world.fevm.chain_id());
     let signature = &transaction.signature;
     let parity = u64::from(signature.v());
     let own = json!({
@@ -68,7 +71,7 @@ fn receipt(context: Context<'_>, height: i64, index: usize, executed: &Executed)
     json!({
         "transactionHash": hex::word(transaction.hash),
         "transactionIndex": hex::index(index),
-        "blockHash": hex::word(context.world.chain().eth_hash(height)),
+        "blockHash": hex::word(context.hash(height)),
         "blockNumber": hex::height(height),
         "from": hex::address(&transaction.from),
         "to": transaction.to.to().map(hex::address),
@@ -102,7 +105,9 @@ pub(super) fn by_hash(context: Context<'_>, params: Params<'_>) -> Result<Value,
 /// `eth_getTransactionReceipt`: null until the including tipset has a child.
 pub(super) fn receipt_by_hash(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     params.count(1, 1)?;
-    let found = context.world.fevm.find(&params.hash(0)?).filter(|(height, ..)| *height <= context.latest());
+    let oldest = if context.lens.is_gateway() { context.head - RECEIPTS_SHOWN } else { 0 };
+    let shown = oldest..=context.latest();
+    let found = context.world.fevm.find(&params.hash(0)?).filter(|(height, ..)| shown.contains(height));
     Ok(found.map_or(Value::Null, |(height, index, executed)| receipt(context, height, index, executed)))
 }
 

@@ -1,0 +1,123 @@
+//! The methods of a public gateway: everything else is -32601 there.
+
+use super::RpcError;
+
+/// `Filecoin.*` methods that a gateway forwards.
+const NATIVE: &[&str] = &[
+    "ChainGetBlock",
+    "ChainGetBlockMessages",
+    "ChainGetEvents",
+    "ChainGetFinalizedTipSet",
+    "ChainGetGenesis",
+    "ChainGetMessage",
+    "ChainGetMessagesInTipset",
+    "ChainGetParentMessages",
+    "ChainGetParentReceipts",
+    "ChainGetPath",
+    "ChainGetTipSet",
+    "ChainGetTipSetAfterHeight",
+    "ChainGetTipSetByHeight",
+    "ChainHasObj",
+    "ChainHead",
+    "ChainNotify",
+    "ChainReadObj",
+    "Discover",
+    "EthAddressToFilecoinAddress",
+    "EthGetMessageCidByTransactionHash",
+    "EthGetTransactionHashByCid",
+    "F3GetCertificate",
+    "F3GetLatestCertificate",
+    "F3GetPowerTableByInstance",
+    "FilecoinAddressToEthAddress",
+    "GasEstimateGasPremium",
+    "GasEstimateMessageGas",
+    "GetActorEventsRaw",
+    "MpoolGetNonce",
+    "MpoolPending",
+    "MpoolPush",
+    "StateAccountKey",
+    "StateCall",
+    "StateDealProviderCollateralBounds",
+    "StateDecodeParams",
+    "StateGetActor",
+    "StateGetAllocation",
+    "StateGetAllocationForPendingDeal",
+    "StateGetAllocations",
+    "StateGetClaim",
+    "StateGetClaims",
+    "StateGetNetworkParams",
+    "StateListMiners",
+    "StateLookupID",
+    "StateMarketBalance",
+    "StateMarketStorageDeal",
+    "StateMinerDeadlines",
+    "StateMinerInfo",
+    "StateMinerPower",
+    "StateMinerProvingDeadline",
+    "StateMinerSectorCount",
+    "StateNetworkName",
+    "StateNetworkVersion",
+    "StateReadState",
+    "StateReplay",
+    "StateSearchMsg",
+    "StateSectorGetInfo",
+    "StateVerifiedClientStatus",
+    "StateWaitMsg",
+    "SubscribeActorEventsRaw",
+    "Version",
+    "WalletBalance",
+];
+
+/// Methods that need a connection which remembers.
+const STATEFUL: &[&str] = &[
+    "eth_newFilter",
+    "eth_newBlockFilter",
+    "eth_newPendingTransactionFilter",
+    "eth_getFilterChanges",
+    "eth_getFilterLogs",
+    "eth_uninstallFilter",
+    "eth_subscribe",
+    "eth_unsubscribe",
+];
+
+/// Refuses what a gateway does not have.
+pub(super) fn check(method: &str, socket: bool) -> Result<(), RpcError> {
+    if let Some(name) = method.strip_prefix("Filecoin.") {
+        let listed = NATIVE.binary_search(&name).is_ok();
+        return if listed { Ok(()) } else { Err(RpcError::unknown_method(method)) };
+    }
+    if STATEFUL.contains(&method) && !socket {
+        return Err(RpcError::other("stateful methods are only available on websocket connections"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_leaves_out_what_gateways_leave_out() {
+        assert!(NATIVE.is_sorted());
+        for absent in [
+            "StateMarketDeals",
+            "StateMarketParticipants",
+            "StateMinerFaults",
+            "StateMinerRecoveries",
+            "StateMinerPartitions",
+            "StateMinerSectors",
+            "StateMinerActiveSectors",
+            "StateSectorPartition",
+            "StateSectorExpiration",
+            "StateSectorPreCommitInfo",
+            "StateGetAllClaims",
+        ] {
+            let error = check(&format!("Filecoin.{absent}"), true).expect_err(absent);
+            assert_eq!(error.code, -32601);
+        }
+        assert!(check("Filecoin.ChainReadObj", false).is_ok());
+        assert!(check("eth_newFilter", true).is_ok());
+        assert!(check("eth_newFilter", false).is_err());
+        assert!(check("eth_getLogs", false).is_ok());
+    }
+}
