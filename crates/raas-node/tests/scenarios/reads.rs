@@ -369,7 +369,7 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
         ("endpoint", "does not offer Filecoin.StateMinerSectorCount"),
         ("endpoint", "gives no logs"),
         ("chain", "name the same finalized tipset"),
-        ("contract", "there is no contract"),
+        ("contract", "its code could not be read"),
         ("providers", "could not be read"),
         ("providers", "1 operators for 3 copies"),
         ("disk", "cannot be written"),
@@ -380,6 +380,12 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
     }
     let foreign = findings.iter().filter(|found| found.area == "endpoint" && found.found.contains("serves"));
     assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
+
+    proxy.decide(|_| None);
+    let mut absent = scene.config.clone();
+    absent.contract.address = sick.contract.address.clone();
+    let absent = examine(&absent, 0).await.expect("findings");
+    assert_eq!(finding(&absent, "contract", "there is no contract").level, Level::Problem);
 
     // Money that is gone, and a head that stands still.
     proxy.decide(|call| (call["method"] == "Filecoin.WalletBalance").then(|| json!({ "result": "5" })));
