@@ -175,6 +175,40 @@ async fn a_devnet_alone_says_where_it_listens_and_ends_by_signal() {
 }
 
 #[tokio::test]
+async fn the_doctor_ends_with_0_1_or_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(folder.path(), &["doctor"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--network"), "{}", said(&output));
+
+    // Nobody listens there: a trouble, with what mends it.
+    let (listener, port) = taken();
+    drop(listener);
+    let away = format!("http://127.0.0.1:{port}/rpc/v1");
+    let output = run(folder.path(), &["--json", "doctor", "--network", &away]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told: Value = serde_json::from_str(&printed(&output)).expect("JSON");
+    let findings = told["findings"].as_array().expect("findings");
+    let troubles: Vec<&Value> = findings.iter().filter(|found| found["level"] == "problem").collect();
+    assert_eq!(told["problems"], serde_json::json!(troubles.len()), "{told}");
+    assert!(troubles.iter().any(|found| found["area"] == "endpoint"), "{told}");
+    assert!(troubles.iter().all(|found| found["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{told}");
+
+    let mut child = raas(folder.path())
+        .args(["--json", "devnet", "--port", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let rpc = first_line(&mut child).await["rpc"].as_str().expect("a URL").to_owned();
+    let output = run(folder.path(), &["doctor", "--network", &rpc]).await;
+    assert_eq!(output.status.code(), Some(0), "{}{}", printed(&output), said(&output));
+    for area in ["endpoint", "chain", "clock", "wallet", "disk"] {
+        assert!(printed(&output).contains(area), "{area}: {}", printed(&output));
+    }
+    child.kill().await.expect("it ends");
+}
+
+#[tokio::test]
 async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();

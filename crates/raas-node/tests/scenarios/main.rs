@@ -11,6 +11,7 @@ mod pays;
 mod reads;
 mod refuses;
 mod renews;
+mod reorgs;
 mod repairs;
 mod serves;
 mod stores;
