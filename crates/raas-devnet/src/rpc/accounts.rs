@@ -67,7 +67,8 @@ fn head(view: View<'_>, id: ActorId, at: StateAt) -> Cid {
         None => {
             // A contract's state root moves with its state alone; that of others is not told apart from time.
             let robust = view.world.actors.robust(id);
-            let eth = robust.filter(|robust| matches!(robust, Address::Delegated { .. })).and_then(Address::to_eth);
+            let eth =
+                robust.filter(|robust| matches!(robust, Address::Delegated { .. })).and_then(Address::to_eth);
             let version = eth.and_then(|eth| view.world.fevm.changed(&eth.into(), at)).unwrap_or(at.0);
             view.world.chain().object_cid(&format!("actor {id}"), version)
         }
