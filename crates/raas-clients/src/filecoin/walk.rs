@@ -239,11 +239,8 @@ mod tests {
         ]);
         let partition = partition(&value).expect("a partition");
         let listed = stand(&partition, &sectors(&[0, 1, 2, 3, 5, 9])).expect("sets");
-        let expected = Listed {
-            all: sectors(&[0, 1, 2, 5]),
-            live: sectors(&[0, 1, 5]),
-            faulty: sectors(&[1]),
-        };
+        let expected =
+            Listed { all: sectors(&[0, 1, 2, 5]), live: sectors(&[0, 1, 5]), faulty: sectors(&[1]) };
         assert_eq!(listed, expected);
         assert!(super::partition(&Ipld::List(vec![])).is_err());
     }

@@ -115,7 +115,7 @@ fn faults(index: &FleetIndex, height: Epoch) -> Vec<Candidate<ProviderId>> {
             key: *provider,
             cost: if shelf.suspects() > 0 { 2 } else { 1 },
             read_at: shelf.view.faults_at,
-            urgent: shelf.view.unseen.is_some() || shelf.faults_due.is_some_and(|due| height >= due),
+            urgent: shelf.view.unseen.is_some() || shelf.faults_due.first().is_some_and(|due| height >= *due),
             lot: sweep::lot(*provider),
         })
         .collect()

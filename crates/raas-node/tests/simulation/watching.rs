@@ -28,6 +28,9 @@ async fn kept(seed: u64, count: usize) -> Run {
     for _ in 0..2_000 {
         run.settle().await.expect("at rest");
         if run.short().is_empty() {
+            // The judge sees the head, the node what is final.
+            run.advance(60);
+            run.settle().await.expect("at rest");
             return run;
         }
         run.wait();
@@ -99,7 +102,10 @@ fn fault_7_what_cron_terminates_without_an_event_is_found_within_a_proving_perio
         }
         let copies = copies(&run, provider).await;
         let (_, state) = copies.iter().find(|(other, _)| *other == deal).expect("the order of the deal");
-        let lost = OrderState::Lost { on_chain: *state.on_chain().expect("on chain"), reason: LossReason::Terminated };
+        let lost = OrderState::Lost {
+            on_chain: *state.on_chain().expect("on chain"),
+            reason: LossReason::Terminated,
+        };
         assert_eq!(*state, lost, "two witnesses at a finalized tipset");
     });
 }
@@ -169,7 +175,10 @@ fn all_copies_of_one_provider_failing_are_one_incident_one_line_and_one_breaker(
         assert_eq!(*replicas as usize, many);
         let incidents = run.engine.store().incidents(9).await.expect("readable");
         let [incident] = incidents.as_slice() else { panic!("{incidents:?}") };
-        assert_eq!((incident.kind, incident.provider, incident.worst as usize), (TroubleKind::Faulty, provider, many));
+        assert_eq!(
+            (incident.kind, incident.provider, incident.worst as usize),
+            (TroubleKind::Faulty, provider, many)
+        );
         assert!(run.engine.store().breaker().await.expect("readable").providers.contains_key(&provider));
         // Well after the patience nobody but the breaker holds them.
         run.advance(60);
@@ -177,9 +186,15 @@ fn all_copies_of_one_provider_failing_are_one_incident_one_line_and_one_breaker(
         run.advance(60);
         run.settle().await.expect("at rest");
         let waits = waits(&run).await;
-        let held = waits.iter().filter(|wait| matches!(wait, WaitFor::Breaker { provider: Some(at) } if *at == provider));
+        let held = waits
+            .iter()
+            .filter(|wait| matches!(wait, WaitFor::Breaker { provider: Some(at) } if *at == provider));
         assert!(held.count() > many / 2, "{waits:?}");
-        assert_eq!(run.engine.store().open_orders().await.expect("readable").len(), ordered, "nothing is ordered");
+        assert_eq!(
+            run.engine.store().open_orders().await.expect("readable").len(),
+            ordered,
+            "nothing is ordered"
+        );
     });
 }
 
