@@ -227,6 +227,7 @@ async fn fault_27_an_endpoint_of_another_network_is_asked_nothing_and_sent_nothi
         both.clone(),
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
+            genesis: None,
             contract: None,
             max_gas_cost: AttoFil::fil(1),
         },
@@ -303,6 +304,7 @@ async fn fault_34_a_send_goes_to_one_endpoint_at_a_time_and_its_words_are_settle
         pool(&ends, 1),
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
+            genesis: None,
             contract: None,
             max_gas_cost: AttoFil::fil(1),
         },
@@ -334,6 +336,7 @@ async fn fault_35_a_nonce_from_an_endpoint_that_lags_is_never_taken() {
             pool(ends, 1),
             raas_clients::wallet::WalletConfig {
                 chain_id: identity.chain_id,
+                genesis: None,
                 contract: None,
                 max_gas_cost: AttoFil::fil(1),
             },

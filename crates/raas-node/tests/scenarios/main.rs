@@ -14,5 +14,6 @@ mod renews;
 mod reorgs;
 mod repairs;
 mod serves;
+mod spends;
 mod stores;
 mod storms;

@@ -38,7 +38,9 @@ const BANS: &[Ban] = &[
         pattern: "rand::",
         instead: "derive it, or take it as an argument",
         but: &[
-            ("crates/raas-node/src/node/key.rs", "a devnet's wallet key is made once"),
+            ("crates/raas-node/src/node/key.rs", "a new key, salt and id of a new key file"),
+            ("crates/raas-node/src/node/token.rs", "who may spend, made once"),
+            ("crates/raas-node/src/cli/wallet.rs", "the name of one payment"),
             ("crates/raas-node/src/api/spec/upload.rs", "the name of an upload, before its CID is known"),
             ("crates/raas-node/src/store/open.rs", "the id of a store, made once"),
             ("crates/raas-node/src/node/start.rs", "the id of a store, unless a run is to be repeated"),
@@ -48,6 +50,7 @@ const BANS: &[Ban] = &[
         pattern: "env::var",
         instead: "add it to the configuration",
         but: &[
+            ("crates/raas-node/src/node/key.rs", "a passphrase where neither file nor terminal can give it"),
             ("crates/raas-node/src/failpoint.rs", "tests arm a failpoint of a process from outside"),
             (
                 "crates/raas-node/src/cli/demo/subject.rs",
