@@ -1,11 +1,12 @@
 //! Named points before and after every await on an effect, at which a test can kill the process.
 //!
 //! `RAAS_FAILPOINT=deliver.propose:after` ends the process with SIGABRT the first time that point is passed
-//! on the named side. Without the variable a point costs one load. [`ALL`] lists every name; a test reads the
+//! on the named side, `deliver.propose:after:3` the third time. Without the variable a point costs one load. [`ALL`] lists every name; a test reads the
 //! sources and fails when a name is used that is not listed, or listed and not used.
 
 use std::future::Future;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every effect's name, in the order of the loop.
 pub const ALL: &[&str] = &[
@@ -32,7 +33,16 @@ pub const ALL: &[&str] = &[
     "step.finish",
 ];
 
-static ARMED: OnceLock<Option<(String, bool)>> = OnceLock::new();
+static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+
+/// The point at which the process ends.
+#[derive(Debug)]
+struct Armed {
+    name: String,
+    after: bool,
+    /// Passages left, this last one included.
+    passages: AtomicU32,
+}
 
 /// Runs an effect between its two points.
 pub async fn around<T>(name: &'static str, effect: impl Future<Output = T>) -> T {
@@ -44,17 +54,25 @@ pub async fn around<T>(name: &'static str, effect: impl Future<Output = T>) -> T
 
 fn hit(name: &str, after: bool) {
     let armed = ARMED.get_or_init(|| parse(std::env::var("RAAS_FAILPOINT").ok()?.as_str()));
-    if let Some((point, side)) = armed
-        && point == name
-        && *side == after
+    if let Some(armed) = armed
+        && armed.name == name
+        && armed.after == after
+        && armed.passages.fetch_sub(1, Ordering::Relaxed) == 1
     {
         std::process::abort();
     }
 }
 
-fn parse(text: &str) -> Option<(String, bool)> {
-    let (name, side) = text.split_once(':')?;
-    ALL.contains(&name).then(|| (name.to_owned(), side == "after"))
+fn parse(text: &str) -> Option<Armed> {
+    let mut parts = text.split(':');
+    let name = parts.next().filter(|name| ALL.contains(name))?.to_owned();
+    let after = match parts.next()? {
+        "before" => false,
+        "after" => true,
+        _ => return None,
+    };
+    let passage = parts.next().map_or(Some(1), |number| number.parse().ok().filter(|number| *number > 0))?;
+    parts.next().is_none().then_some(Armed { name, after, passages: AtomicU32::new(passage) })
 }
 
 #[cfg(test)]
@@ -62,6 +80,7 @@ mod tests {
     use super::{ALL, parse};
     use std::collections::BTreeSet;
     use std::path::Path;
+    use std::sync::atomic::Ordering;
 
     fn sources(folder: &Path, into: &mut String) {
         for entry in std::fs::read_dir(folder).expect("a readable folder") {
@@ -86,8 +105,16 @@ mod tests {
 
     #[test]
     fn only_listed_points_can_be_armed() {
-        assert_eq!(parse("deliver.propose:after"), Some(("deliver.propose".to_owned(), true)));
-        assert_eq!(parse("deliver.propose:before"), Some(("deliver.propose".to_owned(), false)));
-        assert_eq!(parse("nowhere:after"), None);
+        let read = |text| {
+            parse(text).map(|armed| (armed.name.clone(), armed.after, armed.passages.load(Ordering::Relaxed)))
+        };
+        assert_eq!(read("deliver.propose:after"), Some(("deliver.propose".to_owned(), true, 1)));
+        assert_eq!(read("deliver.propose:before:3"), Some(("deliver.propose".to_owned(), false, 3)));
+        for wrong in ["nowhere:after", "deliver.propose", "deliver.propose:beside", "deliver.propose:after:0"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(read("deliver.propose:after:x"), None);
+        assert_eq!(read("deliver.propose:after:1:2"), None);
     }
 }

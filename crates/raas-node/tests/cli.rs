@@ -175,6 +175,40 @@ async fn a_devnet_alone_says_where_it_listens_and_ends_by_signal() {
 }
 
 #[tokio::test]
+async fn the_doctor_ends_with_0_1_or_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(folder.path(), &["doctor"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--network"), "{}", said(&output));
+
+    // Nobody listens there: a trouble, with what mends it.
+    let (listener, port) = taken();
+    drop(listener);
+    let away = format!("http://127.0.0.1:{port}/rpc/v1");
+    let output = run(folder.path(), &["--json", "doctor", "--network", &away]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told: Value = serde_json::from_str(&printed(&output)).expect("JSON");
+    let findings = told["findings"].as_array().expect("findings");
+    let troubles: Vec<&Value> = findings.iter().filter(|found| found["level"] == "problem").collect();
+    assert_eq!(told["problems"], serde_json::json!(troubles.len()), "{told}");
+    assert!(troubles.iter().any(|found| found["area"] == "endpoint"), "{told}");
+    assert!(troubles.iter().all(|found| found["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{told}");
+
+    let mut child = raas(folder.path())
+        .args(["--json", "devnet", "--port", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let rpc = first_line(&mut child).await["rpc"].as_str().expect("a URL").to_owned();
+    let output = run(folder.path(), &["doctor", "--network", &rpc]).await;
+    assert_eq!(output.status.code(), Some(0), "{}{}", printed(&output), said(&output));
+    for area in ["endpoint", "chain", "clock", "wallet", "disk"] {
+        assert!(printed(&output).contains(area), "{area}: {}", printed(&output));
+    }
+    child.kill().await.expect("it ends");
+}
+
+#[tokio::test]
 async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
@@ -250,14 +284,42 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     let bad = call(&["job", "register", &raw, "--replicas", "0"]).await;
     assert_eq!(bad.status.code(), Some(2));
     assert!(said(&bad).contains("replicas"), "{}", said(&bad));
+    for (flag, field) in [
+        ("--replicas", "replicas"),
+        ("--repair-after", "repairAfter"),
+        ("--renew-before", "renewBefore"),
+        ("--duration", "duration"),
+    ] {
+        let negative = call(&["job", "register", &raw, flag, "-1"]).await;
+        assert_eq!(negative.status.code(), Some(2), "{}", said(&negative));
+        assert!(said(&negative).contains(&format!("{field}: ")), "{}", said(&negative));
+    }
     assert_eq!(json(&["job", "list", "--cid", &raw]).await["jobs"].as_array().map(Vec::len), Some(2));
     let stopped = json(&["job", "stop", &registered["job"].to_string()]).await;
     assert_eq!(stopped["stopped_now"], true);
     assert_eq!(call(&["job", "show", "999"]).await.status.code(), Some(1));
+    let of_cid = json(&["job", "show", &raw]).await;
+    let ids: Vec<&Value> =
+        of_cid["jobs"].as_array().expect("jobs").iter().map(|one| &one["job"]["id"]).collect();
+    assert_eq!(ids, [&stored["job"], &registered["job"]], "every job of the CID");
+    let unknown = call(&["job", "show", CID]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("raas job register"), "{}", said(&unknown));
+    for args in [["job", "show", "x"], ["job", "show", "-1"], ["job", "stop", &raw], ["job", "stop", "-1"]] {
+        let wrong = call(&args).await;
+        assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+        assert!(said(&wrong).contains("raas job list"), "{}", said(&wrong));
+    }
 
     // People read the same with the network's name in it.
     let network = line["network"].as_str().expect("a name");
-    for args in [&["why", &raw][..], &["plan", &raw], &["job", "show", &job], &["job", "list"]] {
+    for args in [
+        &["why", &raw][..],
+        &["plan", &raw],
+        &["job", "show", &job],
+        &["job", "show", &raw],
+        &["job", "list"],
+    ] {
         let output = call(args).await;
         assert!(output.status.success(), "{args:?}: {}", said(&output));
         let all = printed(&output) + &said(&output);

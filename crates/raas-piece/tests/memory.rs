@@ -48,5 +48,5 @@ fn a_large_file_is_packed_in_flat_memory() {
     assert!(packed.car_bytes > bytes);
     let grown = peak_kib() - before;
     eprintln!("{} MiB in {seconds:.2} s, peak memory grew by {grown} KiB", bytes >> 20);
-    assert!(grown < 16 << 10, "peak memory grew by {grown} KiB");
+    assert!(grown < 64 << 10, "peak memory grew by {grown} KiB");
 }

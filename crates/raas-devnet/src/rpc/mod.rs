@@ -24,6 +24,8 @@ mod miner;
 mod native;
 mod params;
 mod server;
+mod socket;
+mod subscription;
 mod view;
 
 pub use endpoint::{Answer, Behaviour, Client, Endpoint, Profile};

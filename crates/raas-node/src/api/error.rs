@@ -1,7 +1,7 @@
 //! The one place where errors become HTTP. Internal text never leaves; it is logged here, once.
 
 use axum::Json;
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -77,7 +77,7 @@ pub async fn no_route(uri: Uri) -> ApiError {
 }
 
 /// A known path with another method.
-pub async fn no_method() -> (StatusCode, Json<serde_json::Value>) {
-    let text = "this route does not take that method";
+pub async fn no_method(method: Method, uri: Uri) -> (StatusCode, Json<serde_json::Value>) {
+    let text = format!("{} does not take {method}; the header Allow names what it takes", uri.path());
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": text })))
 }

@@ -3,6 +3,7 @@
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
 pub mod error;
+pub mod extract;
 mod guard;
 pub mod jobs;
 pub mod spec;
@@ -15,6 +16,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::routing::{get, post};
+use raas_core::endpoint::{Alarm, alarms};
+use raas_core::ports::Chain;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -33,6 +36,16 @@ pub struct App<W: World> {
     pub upload_max_bytes: u64,
     /// Whether the node runs on a devnet.
     pub devnet: bool,
+}
+
+impl<W: World> App<W> {
+    /// What an admin should know of the endpoints. That one voice is believed is no alarm where nothing has value.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let chain = self.engine.world().chain();
+        let mut alarms = alarms(&chain.endpoints(), chain.wanted());
+        alarms.retain(|alarm| !(self.devnet && matches!(alarm, Alarm::OneVoice { .. })));
+        alarms
+    }
 }
 
 /// The admin routes.

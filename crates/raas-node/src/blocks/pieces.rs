@@ -106,6 +106,24 @@ impl PieceStore {
         Ok(kept)
     }
 
+    /// Removes the files of every piece that `owned` does not know, and those of half a piece, which a crash left.
+    /// How many files that were.
+    pub fn sweep(&self, owned: impl Fn(Commitment) -> bool) -> io::Result<usize> {
+        let mut swept = 0;
+        for entry in fs::read_dir(self.root.as_path())? {
+            let path = entry?.path();
+            let is_ours =
+                path.extension().is_some_and(|extension| extension == "car" || extension == "index");
+            let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_ours);
+            let Some(commitment) = name.and_then(|name| name.parse().ok()) else { continue };
+            if !(owned(commitment) && self.has(commitment)) {
+                fs::remove_file(&path)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
     /// Removes a piece. Removing what is not here is done.
     pub fn remove(&self, commitment: Commitment) -> io::Result<()> {
         for extension in ["car", "index"] {
@@ -190,5 +208,19 @@ mod tests {
         store.remove(commitment).expect("removed");
         store.remove(commitment).expect("removed again");
         assert!(!store.has(commitment) && store.get(commitment).expect("no error").is_none());
+    }
+
+    #[test]
+    fn what_nobody_owns_and_halves_are_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = PieceStore::open(folder.path()).expect("a store");
+        let (owned, orphan, half) = (kept(&store, b"owned"), kept(&store, b"orphan"), kept(&store, b"half"));
+        fs::remove_file(store.path(half, "car")).expect("removed");
+        fs::write(folder.path().join("notes.car"), b"somebody else's").expect("written");
+        let swept = store.sweep(|piece| piece != orphan).expect("swept");
+        assert_eq!(swept, 3, "two files of the orphan, one of the half");
+        assert!(store.has(owned) && !store.has(orphan) && folder.path().join("notes.car").exists());
+        assert_eq!(store.kept().expect("readable"), [owned]);
+        assert_eq!(store.sweep(|_| true).expect("swept"), 0);
     }
 }

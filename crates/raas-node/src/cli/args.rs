@@ -191,16 +191,22 @@ pub enum Job {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Show one job with its copies.
+    /// Show a job with its copies, or every job of a CID.
     Show {
-        /// Its number.
-        id: u64,
+        /// Its number, or a CID.
+        #[arg(value_name = "ID|CID", allow_negative_numbers = true)]
+        job: String,
     },
     /// Spend nothing more for a job; what lives is listed.
     Stop {
-        /// Its number.
+        /// Its number; `raas job list --cid CID` tells it.
+        #[arg(value_parser = job_number, allow_negative_numbers = true)]
         id: u64,
     },
+}
+
+fn job_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a job's number; `raas job list --cid CID` tells those of a CID".to_owned())
 }
 
 /// `raas job register`.
@@ -209,25 +215,25 @@ pub struct Register {
     /// The CID, in any form.
     pub cid: String,
     /// all, replication, renew or repair.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub job_type: Option<String>,
     /// Copies on distinct operators.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub replicas: Option<String>,
     /// Renew when no more than this many epochs are left.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub renew_before: Option<String>,
     /// Repair when faulty for this many epochs.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub repair_after: Option<String>,
     /// Term of new deals, epochs.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub duration: Option<String>,
     /// When to stop renewing and repairing: 2030-01-31 or a full time.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub end_date: Option<String>,
     /// The node's own copy: always, never, or a number of proven copies.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub keep_local: Option<String>,
     /// Register it on the contract as well.
     #[arg(long)]

@@ -148,6 +148,10 @@ impl Target {
 
     fn check(&self) -> Result<(), String> {
         let Self::Path { path, force } = self else { return Ok(()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(format!("{} is no directory; make it first", folder.display()));
+        }
         match fs::symlink_metadata(path) {
             Err(_) => Ok(()),
             Ok(there) if there.is_dir() => {
@@ -247,6 +251,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("there");
         let target = |force, path: &Path| Target::Path { path: path.to_owned(), force }.check();
+        let nowhere = folder.path().join("nowhere/there");
+        assert!(target(true, &nowhere).expect_err("refused").contains("nowhere is no directory"));
         assert!(target(false, &path).is_ok());
         fs::write(&path, "x").expect("written");
         assert!(target(false, &path).expect_err("refused").contains("--force"));

@@ -5,15 +5,16 @@ use super::client::Client;
 use super::failure::Failure;
 use super::output;
 use super::words::{self, deal_rows, plain};
+use raas_core::cid::DataCid;
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Runs one of them.
 pub async fn job(node: &Client, job: &Job, json: bool) -> Result<(), Failure> {
     match job {
         Job::Register(register) => self::register(node, register, json).await,
         Job::List { cid, limit } => list(node, cid.as_deref(), *limit, json).await,
-        Job::Show { id } => show(node, *id, json).await,
+        Job::Show { job } => show(node, job, json).await,
         Job::Stop { id } => stop(node, *id, json).await,
     }
 }
@@ -86,12 +87,48 @@ async fn list(node: &Client, cid: Option<&str>, limit: u32, json: bool) -> Resul
     Ok(())
 }
 
-async fn show(node: &Client, id: u64, json: bool) -> Result<(), Failure> {
-    let answer = node.call(Method::GET, &format!("/v1/jobs/{id}"), None).await?;
-    if json {
-        output::json(&answer);
+/// A job by its number, or every job of a CID.
+async fn show(node: &Client, job: &str, json: bool) -> Result<(), Failure> {
+    if let Ok(id) = job.parse::<u64>() {
+        let answer = node.call(Method::GET, &format!("/v1/jobs/{id}"), None).await?;
+        if json {
+            output::json(&answer);
+        } else {
+            show_one(&answer);
+        }
         return Ok(());
     }
+    let Ok(cid) = job.parse::<DataCid>() else {
+        return Err(Failure::Usage(format!(
+            "{job:?} is neither a job's number nor a CID; `raas job list` shows both"
+        )));
+    };
+    let listed = node.call(Method::GET, &format!("/v1/jobs?limit=1000&cid={cid}"), None).await?;
+    let ids: Vec<u64> =
+        listed["jobs"].as_array().into_iter().flatten().filter_map(|job| job["id"].as_u64()).collect();
+    if ids.is_empty() {
+        return Err(Failure::failed(format!(
+            "no job is registered for {cid}; `raas job register {cid}` does it"
+        )));
+    }
+    let mut answers = Vec::new();
+    for id in ids {
+        answers.push(node.call(Method::GET, &format!("/v1/jobs/{id}"), None).await?);
+    }
+    if json {
+        output::json(&json!({ "network": listed["network"], "cid": cid, "jobs": answers }));
+        return Ok(());
+    }
+    for (at, answer) in answers.iter().enumerate() {
+        if at > 0 {
+            output::data("");
+        }
+        show_one(answer);
+    }
+    Ok(())
+}
+
+fn show_one(answer: &Value) {
     let job = &answer["job"];
     output::table(&[
         ["job".to_owned(), plain(&job["id"])],
@@ -106,7 +143,6 @@ async fn show(node: &Client, id: u64, json: bool) -> Result<(), Failure> {
     ]);
     orders(&answer["orders"]);
     output::say(&format!("next: raas why {}", plain(&job["cid"])));
-    Ok(())
 }
 
 async fn stop(node: &Client, id: u64, json: bool) -> Result<(), Failure> {

@@ -19,9 +19,7 @@ pub enum Network {
 
 /// A text that is no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "network: {0:?} is none of devnet, calibration, mainnet or an http(s) or ws(s) URL of an RPC endpoint"
-)]
+#[error("{0:?} is none of devnet, calibration, mainnet or an http(s) or ws(s) URL of an RPC endpoint")]
 pub struct UnknownNetwork(pub String);
 
 impl Network {

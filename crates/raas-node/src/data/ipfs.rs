@@ -3,12 +3,13 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::{Path, Query};
 use crate::blocks::LocalPiece;
 use crate::execute::bytes::{note, sources, words};
 use crate::failpoint;
 use crate::world::World;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;

@@ -3,9 +3,10 @@
 use super::range::{Asked, asked};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Path;
 use crate::world::World;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use raas_core::cid::Commitment;

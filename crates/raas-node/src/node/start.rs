@@ -189,6 +189,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
     let Established { identity, devnet } = establish(&pool, &network, &store, &doors).await?;
     let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
+    clean(&store, &pieces, data_dir).await?;
     note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
     let mut settings = config.settings(public_url)?;
     if options.reproducible.is_some() {
@@ -231,6 +232,22 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         });
     }
     Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
+}
+
+/// Drops what a process that died left on the disk and nobody owns: uploads that it did not answer, and files that
+/// it had not recorded.
+async fn clean(
+    store: &Store,
+    pieces: &PieceStore,
+    data_dir: impl FnOnce(io::Error) -> StartError,
+) -> Result<(), StartError> {
+    let uploads = store.abandon_uploads().await?;
+    let recorded = store.recorded_pieces().await?;
+    let files = pieces.sweep(|piece| recorded.contains(&piece)).map_err(data_dir)?;
+    if uploads + files > 0 {
+        tracing::warn!(uploads, files, "dropped what an earlier process left unfinished");
+    }
+    Ok(())
 }
 
 /// A process that died between a fetch and its note left bytes that count as given away. They are noted now, so that

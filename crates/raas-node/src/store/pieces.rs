@@ -5,6 +5,7 @@ use raas_core::ids::HoldingId;
 use raas_core::units::Epoch;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeSet;
 
 use super::error::Error;
 use super::events::{Happened, log};
@@ -57,6 +58,13 @@ impl Store {
             .fetch_optional(&mut *self.read().await?)
             .await?;
         row.as_ref().map(decode).transpose()
+    }
+
+    /// Every piece that is recorded, wherever its bytes are.
+    pub async fn recorded_pieces(&self) -> Result<BTreeSet<Commitment>, Error> {
+        let all: Vec<String> =
+            sqlx::query_scalar("SELECT commitment FROM piece").fetch_all(&mut *self.read().await?).await?;
+        all.iter().map(|text| parse("commitment", text)).collect()
     }
 
     /// All pieces whose CAR is on the disk.

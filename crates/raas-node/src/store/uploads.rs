@@ -1,8 +1,11 @@
 //! Uploads under way or done. The state is the upload machine's.
 
 use raas_core::ids::{JobId, OwnerId};
+use raas_core::machine::upload::{Refusal, State};
+use serde::Deserialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeSet;
 
 use super::error::Error;
 use super::open::Store;
@@ -32,6 +35,41 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Gives up uploads that an earlier process began and did not end, since whoever sent them got no answer, and
+    /// forgets their pieces unless a holding has them or an upload that ended brought the same. Their bytes can go
+    /// then. How many there were.
+    pub async fn abandon_uploads(&self) -> Result<usize, Error> {
+        let mut tx = self.write().await?;
+        let rows = sqlx::query(upload_sql!("ORDER BY seq")).fetch_all(&mut *tx).await?;
+        let (mut unended, mut ended_roots) = (Vec::new(), BTreeSet::new());
+        for row in &rows {
+            let upload = decode(row)?;
+            match State::deserialize(&upload.state) {
+                Ok(State::Registered { .. }) => ended_roots.extend(upload.root),
+                Ok(State::Refused { .. }) | Err(_) => {}
+                Ok(_) => unended.push(upload),
+            }
+        }
+        for upload in &unended {
+            if let Some(root) = upload.root.as_ref().filter(|root| !ended_roots.contains(root)) {
+                sqlx::query(
+                    "DELETE FROM piece WHERE root = $1 AND NOT EXISTS (
+                     SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)",
+                )
+                .bind(root.to_string())
+                .execute(&mut *tx)
+                .await?;
+            }
+            sqlx::query("UPDATE upload SET state = $2 WHERE id = $1")
+                .bind(&upload.id)
+                .bind(UPLOAD_STATE.encode(&State::Refused { reason: Refusal::Truncated })?)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(unended.len())
     }
 
     /// One upload.

@@ -74,6 +74,14 @@ pub async fn judge(life: &mut Life, verdict: Verdict) {
     let holdings: BTreeSet<String> = jobs.iter().map(|job| job["holding"].to_string()).collect();
     assert_eq!(holdings.len(), 1, "{}", said("holdings"));
 
+    // No death leaves bytes behind that nobody owns: one piece, or none where copies are given away.
+    let files = life.piece_files();
+    let mut kinds: Vec<&str> = files.iter().filter_map(|name| name.rsplit('.').next()).collect();
+    kinds.dedup();
+    let wanted: &[&str] = if life.gives_away() { &[] } else { &["car", "index"] };
+    assert_eq!(kinds, wanted, "{}", said(&format!("on the disk: {files:?}")));
+    assert_eq!(files.len(), wanted.len(), "{}", said(&format!("on the disk: {files:?}")));
+
     // One UUID, one proposal, however often it was sent.
     let proposals = ledger.proposals();
     assert!(proposals.values().all(|cids| cids.len() == 1), "{}", said("two proposals of one UUID"));

@@ -259,6 +259,35 @@ impl Life {
         }
     }
 
+    /// Asks once; `None` when the node died of it, and runs again.
+    pub async fn ask_once(&mut self, ask: &Ask) -> Option<Answer> {
+        match answer(self.request(ask)).await {
+            Ok(answer) => Some(answer),
+            Err(_) => {
+                self.bury().await;
+                self.start().await;
+                None
+            }
+        }
+    }
+
+    /// What lies in the node's folder of pieces, what is being staged included.
+    pub fn piece_files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for folder in ["pieces", "pieces/staging"] {
+            let entries = std::fs::read_dir(self.node_folder(folder)).expect("a folder");
+            let files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
+            names.extend(files.map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()));
+        }
+        names.sort();
+        names
+    }
+
+    /// Whether this node gives its own copies away.
+    pub fn gives_away(&self) -> bool {
+        self.environment.iter().any(|(key, value)| *key == "RAAS__POLICY__KEEP_LOCAL" && value == "never")
+    }
+
     /// Asks until there is an answer, over the node's dead body if need be. The second is how often it was put.
     pub async fn ask(&mut self, ask: &Ask) -> (Answer, u32) {
         for put in 1..=ASKS_MAX {

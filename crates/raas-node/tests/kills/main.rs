@@ -8,7 +8,7 @@ mod life;
 
 use judge::{COPIES, Verdict, judge, until_attested};
 use life::{Ask, Life, Moment};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -118,6 +118,46 @@ async fn killed_at_each_effect_of_a_registration() {
     const ITS_OWN: &[&str] =
         &["register.store", "upload.record", "follow.apply", "plan.commit", "send.broadcast"];
     each(sides(ITS_OWN).map(|point| (point.clone(), storing(point, true)))).await;
+}
+
+/// Later passages of points that a life passes often: the second order, the third round, the last transaction.
+const LATER: &[&str] = &[
+    "observe.apply:after:4",
+    "plan.commit:after:2",
+    "deliver.sign:after:2",
+    "deliver.sign:before:3",
+    "deliver.propose:after:3",
+    "deliver.settle:before:2",
+    "send.broadcast:after:2",
+    "send.settle:before:3",
+    "follow.apply:after:2",
+    "step.finish:before:5",
+];
+
+#[tokio::test]
+async fn killed_at_later_passages_of_an_effect() {
+    each(LATER.iter().map(|point| ((*point).to_owned(), storing((*point).to_owned(), true)))).await;
+}
+
+/// The client of an upload that got no answer never comes back.
+async fn forsaken(point: String) {
+    let mut life = Life::begin().await.armed(&point);
+    life.start().await;
+    let sent = life.ask_once(&Ask::post("/api/uploadFile", contents(&point))).await;
+    assert!(sent.is_none() && life.aborted == 1, "{point} is passed");
+    assert_eq!(life.piece_files(), Vec::<String>::new(), "{point}");
+    assert_eq!(life.jobs().await, Vec::<Value>::new(), "{point}");
+    // A second client with the same bytes is served as ever.
+    let (answer, _) = life.ask(&Ask::post("/api/uploadFile?deal=false", contents(&point))).await;
+    answer.expect(201);
+    assert_eq!(life.piece_files().len(), 2, "{point}");
+    life.ask(&Ask::post("/v1/node/quiesce", Vec::new())).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_repeats_leaves_nothing_on_the_disk() {
+    let points = ["upload.record:before", "upload.record:after", "register.store:before"];
+    each(points.map(|point| (point.to_owned(), forsaken(point.to_owned())))).await;
 }
 
 /// The node gives its copy away once three others are proven; one of these is terminated, so that the piece has to

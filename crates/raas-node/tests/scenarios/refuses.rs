@@ -80,6 +80,124 @@ async fn every_wrong_field_of_a_registration_is_named_and_registers_nothing() {
     scene.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_wrong_query_path_method_and_type_is_refused_in_the_api_s_own_form() {
+    let scene = Setting::new().start().await;
+    let (admin, data) = (scene.admin(), scene.data());
+    let cases: &[(&str, &str, u16, Option<&str>)] = &[
+        // method, path at the admin listener or, with a +, at the data listener; status; field
+        ("GET", "/v1/jobs?limit=x", 400, Some("limit")),
+        ("GET", "/v1/jobs?limit=0", 400, Some("limit")),
+        ("GET", "/v1/jobs?limit=1001", 400, Some("limit")),
+        ("GET", "/v1/jobs?limit=1&limit=2", 400, Some("limit")),
+        ("GET", "/v1/jobs?after=-1", 400, Some("after")),
+        ("GET", "/v1/jobs?after=18446744073709551615", 400, Some("after")),
+        ("GET", "/v1/jobs?cid=x", 400, Some("cid")),
+        ("GET", "/v1/jobs?cidd=x", 400, Some("cidd")),
+        ("GET", "/v1/jobs/abc", 400, Some("id")),
+        ("GET", "/v1/jobs/-1", 400, Some("id")),
+        ("GET", "/v1/jobs/18446744073709551615", 400, Some("id")),
+        ("GET", "/v1/jobs/%FF", 400, None),
+        ("GET", "/v1/jobs/7", 404, None),
+        ("POST", "/v1/jobs/abc/stop", 400, Some("id")),
+        ("POST", "/v1/jobs/7/stop", 404, None),
+        ("DELETE", "/v1/jobs", 405, None),
+        ("GET", "/v1/jobs/7/stop", 405, None),
+        ("GET", "/v1/holdings/x/plan", 400, Some("cid")),
+        ("GET", "/v1/holdings/x/why", 400, Some("cid")),
+        ("GET", "/v1/holdings/%FF/why", 400, None),
+        ("GET", "/v1/nowhere", 404, None),
+        ("PUT", "/v1/node", 405, None),
+        ("GET", "/v1/node/quiesce", 405, None),
+        ("POST", "/v1/breaker/release?provider=x", 400, Some("provider")),
+        ("POST", "/v1/breaker/release?operator=1", 400, Some("operator")),
+        ("GET", "/api/deal_status", 400, Some("cid")),
+        ("GET", "/api/deal_status?cid=x", 400, Some("cid")),
+        ("GET", "/api/deal_status?cid=x&cid=y", 400, Some("cid")),
+        ("POST", "/api/deal_status", 405, None),
+        ("GET", "/api/uploadFile", 405, None),
+        ("POST", "/api/uploadFile?cid=x&cid=y", 400, Some("cid")),
+        ("GET", "/register_job", 405, None),
+        ("PATCH", "/livez", 405, None),
+        ("GET", "+/ipfs/x", 400, Some("cid")),
+        ("GET", "+/ipfs/%FF", 400, None),
+        ("GET", "+/piece/x", 400, Some("cid")),
+        ("POST", "+/ipfs/x", 405, None),
+        ("GET", "+/nowhere", 404, None),
+    ];
+    for (method, path, status, field) in cases {
+        let url = match path.strip_prefix('+') {
+            Some(path) => format!("{data}{path}"),
+            None => format!("{admin}{path}"),
+        };
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = scene.call(method.clone(), &url, None, Vec::new()).await;
+        assert_eq!(answer.status, *status, "{method} {path}: {}", answer.body);
+        assert!(answer.text("error").len() > 15, "{method} {path}: {}", answer.body);
+        assert_eq!(answer.body["field"].as_str(), *field, "{method} {path}: {}", answer.body);
+    }
+    let bodies: &[(&str, &str, &[u8], Option<&str>)] = &[
+        ("/v1/jobs", "text/plain", b"cid=x", None),
+        ("/v1/jobs", "application/x-www-form-urlencoded", b"cid=x&cid=y", Some("cid")),
+        ("/v1/jobs", "application/json", b"\xff\xfe", None),
+        ("/v1/jobs", "multipart/form-data", b"no boundary", None),
+        ("/v1/jobs", "multipart/form-data; boundary=x", b"--y\r\n", None),
+        ("/api/uploadFile", "multipart/form-data", b"no boundary", None),
+        ("/api/uploadFile", "multipart/form-data; boundary=x", b"--x--\r\n", Some("file")),
+    ];
+    for (path, kind, body, field) in bodies {
+        let url = format!("{admin}{path}");
+        let answer = scene.call(reqwest::Method::POST, &url, Some(kind), body.to_vec()).await;
+        assert_eq!(answer.status, 400, "{path} {kind}: {}", answer.body);
+        assert!(answer.text("error").len() > 15, "{path} {kind}: {}", answer.body);
+        assert_eq!(answer.body["field"].as_str(), *field, "{path} {kind}: {}", answer.body);
+    }
+    nothing_registered(&scene).await;
+    scene.end().await;
+}
+
+/// A name and its bytes.
+type Part<'a> = (&'a str, &'a [u8]);
+
+/// A multipart body of these parts and boundary `x`.
+fn multipart(parts: &[Part<'_>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--x--\r\n");
+    body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_unknown_and_repeated_form_fields_are_refused_before_they_are_kept() {
+    let scene = Setting::new().start().await;
+    let long = vec![b'a'; 100_000];
+    let bytes = small(82);
+    let file = ("file", bytes.as_slice());
+    let cases: &[(&[Part<'_>], &str)] = &[
+        (&[("cid", &long), file], "cid"),
+        (&[("nobody-knows", &long), file], "nobody-knows"),
+        (&[("deal", b"false"), ("deal", b"false"), file], "deal"),
+        (&[("cid", b"\xff"), file], "cid"),
+        (&[("deal", b"false"), file, ("cid", b"late")], "cid"),
+        (&[file, file], "file"),
+    ];
+    for (parts, field) in cases {
+        let url = format!("{}/api/uploadFile", scene.admin());
+        let kind = Some("multipart/form-data; boundary=x");
+        let answer = scene.call(reqwest::Method::POST, &url, kind, multipart(parts)).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert_eq!(answer.body["field"], *field, "{}", answer.body);
+    }
+    assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
+    nothing_registered(&scene).await;
+    scene.end().await;
+}
+
 /// Sends head and body by hand and closes; the answer, if there is one.
 async fn raw(scene: &Scene, declared: usize, body: &[u8]) -> String {
     let address = scene.admin().replace("http://", "");
@@ -124,6 +242,9 @@ async fn an_upload_that_is_cut_off_or_not_what_it_says_leaves_nothing() {
         let answer = scene.post_bytes(&format!("/api/uploadFile?{query}"), bytes.clone()).await;
         assert_eq!((answer.status, &answer.body["field"]), (400, &json!(field)), "{}", answer.body);
     }
+    // Far more than any socket holds: it is heard out, so that the client reads why.
+    let long = scene.post_bytes("/api/uploadFile?format=zip", vec![0; 48 << 20]).await;
+    assert_eq!((long.status, &long.body["field"]), (400, &json!("format")), "{}", long.body);
     assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
     nothing_registered(&scene).await;
     scene.end().await;

@@ -188,7 +188,8 @@ async fn a_refused_hedge_leaves_the_silent_order_as_it_was() {
     assert_eq!(commit(&store, now.clone()).await, changed, "nothing of it has left the node");
     put(&store, silent, OrderState::Accepted(signed(silent, 1))).await;
     let version = get(&store, silent).await.version;
-    let done = store.commit_intents(&[now.clone()], Epoch(100), 1_000, AttoFil(9_999)).await.unwrap();
+    let short = AttoFil(9_999);
+    let done = store.commit_intents(std::slice::from_ref(&now), Epoch(100), 1_000, short).await.unwrap();
     assert!(matches!(done[..], [Committed::Refused(Refusal::Budget { .. })]), "{done:?}");
     let stored = get(&store, silent).await;
     assert_eq!((stored.order.state.name(), stored.version), ("accepted", version), "the money did not reach");

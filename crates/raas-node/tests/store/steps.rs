@@ -1,6 +1,6 @@
 //! Claiming, finishing, waking, parking; providers, plans, uploads and notes.
 
-use crate::support::{cid, commitment, held, job, ordered, parts, store};
+use crate::support::{cid, commitment, held, job, ordered, parts, piece, store};
 use raas_core::fleet::Ask;
 use raas_core::ids::{ActorId, HoldingId, OperatorId, OwnerId, ProviderId, StepId};
 use raas_core::observation::ProviderOnChain;
@@ -140,4 +140,36 @@ async fn uploads_and_notes_are_replaced() {
         assert_eq!(store.meta("mark").await.unwrap().as_deref(), Some(value));
     }
     assert_eq!(store.meta("other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn uploads_that_nobody_was_told_of_are_given_up_and_their_pieces_forgotten() {
+    let store = store().await;
+    for number in 1..=4 {
+        store.record_piece(&piece(number)).await.unwrap();
+    }
+    // Of these roots, the second has a job and the third was uploaded before, to the end, without one.
+    store.register_job(&job(2)).await.unwrap();
+    let upload = |id: &str, state: serde_json::Value, number: u64| Upload {
+        id: id.to_owned(),
+        owner: OwnerId::local(),
+        state,
+        root: Some(cid(number)),
+        job: None,
+    };
+    let packed = json!({"state": "packed", "bytes": 5});
+    let ended = json!({"state": "registered", "bytes": 5});
+    for (id, state, number) in
+        [("a", &packed, 1), ("b", &packed, 2), ("c", &ended, 3), ("d", &packed, 3), ("e", &ended, 4)]
+    {
+        store.put_upload(&upload(id, state.clone(), number)).await.unwrap();
+    }
+    assert_eq!(store.abandon_uploads().await.unwrap(), 3);
+    let left = store.recorded_pieces().await.unwrap();
+    assert_eq!(left, [2, 3, 4].map(commitment).into());
+    let refused = json!({"state": "refused", "reason": "truncated"});
+    for (id, state) in [("a", &refused), ("b", &refused), ("c", &ended), ("d", &refused), ("e", &ended)] {
+        assert_eq!(store.upload(id).await.unwrap().unwrap().state, *state, "{id}");
+    }
+    assert_eq!(store.abandon_uploads().await.unwrap(), 0, "run twice");
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use ::cid::Cid;
+use ::cid::{Cid, Version};
 use multihash::Multihash;
-use sha2::{Digest, Sha256};
+use sha2_11::{Digest, Sha256};
 
 /// Codec of raw bytes.
 pub const RAW: u64 = 0x55;
@@ -64,17 +64,22 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// The CIDv1 (SHA-256) of a block.
 #[must_use]
 pub fn cid_v1(codec: u64, data: &[u8]) -> Cid {
-    Cid::new_v1(codec, multihash_of(data))
+    cid_of_digest(Version::V1, codec, &sha256(data))
 }
 
 /// The CIDv0 of a dag-pb block.
 #[must_use]
 pub fn cid_v0(data: &[u8]) -> Cid {
-    Cid::new_v0(multihash_of(data)).expect("a 32-byte SHA-256 is what CIDv0 takes")
+    cid_of_digest(Version::V0, DAG_PB, &sha256(data))
 }
 
-fn multihash_of(data: &[u8]) -> Multihash<64> {
-    Multihash::wrap(SHA2_256, &sha256(data)).expect("32 bytes fit a 64-byte multihash")
+/// The CID of a block whose SHA-256 is known. A CIDv0 is always of dag-pb, whatever the codec says.
+pub(crate) fn cid_of_digest(version: Version, codec: u64, digest: &[u8; 32]) -> Cid {
+    let hash = Multihash::wrap(SHA2_256, digest).expect("32 bytes fit a 64-byte multihash");
+    match version {
+        Version::V0 => Cid::new_v0(hash).expect("a 32-byte SHA-256 is what CIDv0 takes"),
+        Version::V1 => Cid::new_v1(codec, hash),
+    }
 }
 
 /// The SHA-256 digest in a CID.

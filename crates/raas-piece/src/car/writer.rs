@@ -4,6 +4,7 @@
 //! patched at the end; the hasher keeps the first bytes aside for exactly this.
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::num::NonZero;
 
 use ::cid::{Cid, Version};
 use multihash::Multihash;
@@ -11,7 +12,7 @@ use multihash::Multihash;
 use super::header::Header;
 use super::index::{Index, IndexBuilder};
 use crate::block::{BlockSink, RAW, SHA2_256, SinkError, identity_bytes};
-use crate::commp::{Hasher, PieceInfo};
+use crate::commp::{ParallelHasher, PieceInfo};
 
 /// A finished CAR.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Writer<W: Write + Seek> {
     out: BufWriter<W>,
-    hasher: Hasher,
+    hasher: ParallelHasher,
     index: IndexBuilder,
     header_bytes: usize,
     car_bytes: u64,
@@ -69,7 +70,7 @@ impl<W: Write + Seek> Writer<W> {
     pub fn with_header(out: W, header: &Header, limit_bytes: u64) -> Result<Self, SinkError> {
         let mut writer = Self {
             out: BufWriter::with_capacity(256 << 10, out),
-            hasher: Hasher::new(),
+            hasher: ParallelHasher::new(NonZero::<usize>::MIN),
             index: IndexBuilder::default(),
             header_bytes: 0,
             car_bytes: 0,
@@ -82,10 +83,31 @@ impl<W: Write + Seek> Writer<W> {
         Ok(writer)
     }
 
+    /// Lets several threads hash CommP. Only right after the start.
+    #[must_use]
+    pub fn on_threads(mut self, threads: NonZero<usize>) -> Self {
+        self.hasher.set_threads(threads);
+        self
+    }
+
     /// Bytes written so far.
     #[must_use]
     pub const fn car_bytes(&self) -> u64 {
         self.car_bytes
+    }
+
+    /// Sections written so far.
+    #[must_use]
+    pub const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Whether the block was written already; identity CIDs need not be.
+    ///
+    /// # Errors
+    /// [`SinkError::Block`] for a hash that is not supported.
+    pub fn has(&self, cid: &Cid) -> Result<bool, SinkError> {
+        Ok(identity_bytes(cid).is_some() || self.index.contains(cid)?)
     }
 
     /// Writes a section even if the block is already there.
@@ -145,7 +167,7 @@ impl<W: Write + Seek> Writer<W> {
 impl<W: Write + Seek> BlockSink for Writer<W> {
     /// Identity CIDs carry their own bytes and are not written.
     fn put(&mut self, cid: &Cid, data: &[u8]) -> Result<(), SinkError> {
-        if identity_bytes(cid).is_some() || self.index.contains(cid)? {
+        if self.has(cid)? {
             return Ok(());
         }
         self.put_again(cid, data)

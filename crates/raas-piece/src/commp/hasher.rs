@@ -1,21 +1,19 @@
-//! Streaming CommP in memory of one node per level.
+//! Streaming CommP in memory of one kibibyte per level.
 //!
-//! The first 127 payload bytes are kept aside until the end, and the tree's left edge is folded last.
-//! This lets a writer change the start of a stream it has hashed already (a CAR header names a root
-//! that is known only after the last block) without reading the stream again.
+//! The tree grows by units of 32 nodes, so that every call hashes as many nodes as the machine can at once. The
+//! first unit of payload is kept aside until the end, and the tree's left edge is folded last. This lets a
+//! writer change the start of a stream it has hashed already (a CAR header names a root that is known only after
+//! the last block) without reading the stream again.
 
-use std::io::{self, Read};
-
+use super::small;
 use crate::commp::{Commitment, PieceInfo};
-use crate::fr32::{self, GROUP_IN};
-use crate::size::SizeError;
-use crate::tree::{Node, hash, zero};
+use crate::sha::{Kernel, Path, UNIT_HEIGHT, UNIT_LEVEL, UNIT_PAYLOAD, Unit};
+use crate::size::{PaddedSize, SizeError};
+use crate::tree::zero;
 
 /// How many bytes at the start of a stream [`Hasher::rewrite_head`] can change.
-pub const HEAD_BYTES: usize = GROUP_IN;
-/// A group of four leaves is a node of level 2.
-const GROUP_LEVEL: usize = 2;
-const LEVELS: usize = 64;
+pub const HEAD_BYTES: usize = UNIT_PAYLOAD;
+const FIRST_LEVEL: usize = UNIT_LEVEL as usize;
 
 /// A head that cannot be rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,17 +25,17 @@ pub struct HeadError {
 
 /// A running CommP computation.
 ///
-/// Invariant: `waiting[l]` is a complete left child of level l whose right sibling is not done; the
-/// subtree of the head is complete up to `head_level`, and `edge` holds its right siblings bottom up.
+/// Invariant: the unit in `waiting[l]` is a complete left half at level l whose right half is not done; the
+/// subtree of the head is complete up to `head_level`, and `edge` holds its right neighbours bottom up.
 #[derive(Debug, Clone)]
 pub struct Hasher {
-    partial: [u8; GROUP_IN],
-    partial_len: usize,
+    kernel: &'static Kernel,
+    partial: Vec<u8>,
     payload_bytes: u64,
-    head: Option<[u8; GROUP_IN]>,
+    head: Option<Box<[u8; UNIT_PAYLOAD]>>,
     head_level: usize,
-    edge: Vec<Node>,
-    waiting: [Option<Node>; LEVELS],
+    edge: Vec<Unit>,
+    waiting: Waiting,
 }
 
 impl Default for Hasher {
@@ -50,14 +48,21 @@ impl Hasher {
     /// An empty payload.
     #[must_use]
     pub fn new() -> Self {
+        Self::on(Path::best())
+    }
+
+    /// An empty payload, hashed in a chosen way; the library's where the machine cannot take that.
+    #[must_use]
+    pub fn on(path: Path) -> Self {
+        let kernel = path.kernel();
         Self {
-            partial: [0; GROUP_IN],
-            partial_len: 0,
+            kernel,
+            partial: Vec::with_capacity(UNIT_PAYLOAD),
             payload_bytes: 0,
             head: None,
-            head_level: GROUP_LEVEL,
+            head_level: FIRST_LEVEL,
             edge: Vec::new(),
-            waiting: [None; LEVELS],
+            waiting: Waiting { kernel, levels: Vec::new() },
         }
     }
 
@@ -67,41 +72,42 @@ impl Hasher {
         self.payload_bytes
     }
 
-    /// Takes more payload, in pieces of any length.
-    pub fn update(&mut self, mut bytes: &[u8]) {
+    /// Takes more payload, in parts of any length.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let rest = self.fill_partial(bytes);
+        let (units, rest) = rest.as_chunks::<UNIT_PAYLOAD>();
+        for unit in units {
+            self.unit(unit);
+        }
+        self.partial.extend_from_slice(rest);
+    }
+
+    /// Completes a unit begun before, or the head; gives what is left of the bytes.
+    fn fill_partial<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         self.payload_bytes += bytes.len() as u64;
-        if self.partial_len > 0 {
-            let take = bytes.len().min(GROUP_IN - self.partial_len);
-            let (now, later) = bytes.split_at(take);
-            self.partial[self.partial_len..self.partial_len + take].copy_from_slice(now);
-            self.partial_len += take;
-            bytes = later;
-            if self.partial_len < GROUP_IN {
-                return;
-            }
-            let group = self.partial;
-            self.partial_len = 0;
-            self.group(&group);
+        if self.partial.is_empty() {
+            return bytes;
         }
-        let (groups, rest) = bytes.as_chunks::<GROUP_IN>();
-        for group in groups {
-            self.group(group);
+        let (now, later) = bytes.split_at(bytes.len().min(UNIT_PAYLOAD - self.partial.len()));
+        self.partial.extend_from_slice(now);
+        if let Some(unit) = self.partial.first_chunk::<UNIT_PAYLOAD>().copied() {
+            self.partial.clear();
+            self.unit(&unit);
         }
-        self.partial[..rest.len()].copy_from_slice(rest);
-        self.partial_len = rest.len();
+        later
     }
 
     /// Replaces bytes at the start of the payload, as if they had been written so at first.
     ///
     /// # Errors
-    /// [`HeadError`] when the range is not within the first 127 bytes, or not written yet.
+    /// [`HeadError`] when the range is not within the first [`HEAD_BYTES`], or not written yet.
     pub fn rewrite_head(&mut self, offset: usize, bytes: &[u8]) -> Result<(), HeadError> {
         let end = offset.saturating_add(bytes.len());
-        let (head, len) = match &mut self.head {
-            Some(head) => (head, GROUP_IN),
-            None => (&mut self.partial, self.partial_len),
+        let head = match &mut self.head {
+            Some(head) => &mut head[..],
+            None => &mut self.partial[..],
         };
-        let target = head[..len].get_mut(offset..end).ok_or(HeadError { offset, end })?;
+        let target = head.get_mut(offset..end).ok_or(HeadError { offset, end })?;
         target.copy_from_slice(bytes);
         Ok(())
     }
@@ -111,71 +117,105 @@ impl Hasher {
     /// # Errors
     /// [`SizeError::PayloadTooLarge`] past the 64-bit sizes; no real stream gets there.
     pub fn finish(mut self) -> Result<PieceInfo, SizeError> {
-        let padded = crate::size::PaddedSize::for_payload(self.payload_bytes)?;
-        if self.partial_len > 0 {
-            let mut group = self.partial;
-            group[self.partial_len..].fill(0);
-            self.group(&group);
+        let padded = PaddedSize::for_payload(self.payload_bytes)?;
+        let payload_bytes = self.payload_bytes;
+        let too_large = |_| SizeError::PayloadTooLarge(payload_bytes);
+        let Some(last) = padded.height().checked_sub(UNIT_HEIGHT).filter(|&level| level >= UNIT_LEVEL) else {
+            let commitment =
+                Commitment::new(small::root(self.kernel, &self.partial, padded)).map_err(too_large)?;
+            return PieceInfo::new(commitment, self.payload_bytes);
+        };
+        if !self.partial.is_empty() {
+            let mut unit = [0; UNIT_PAYLOAD];
+            unit[..self.partial.len()].copy_from_slice(&self.partial);
+            self.unit(&unit);
         }
-        let height = usize::from(padded.height());
-        for (level, label) in (GROUP_LEVEL..height).zip(2u8..) {
-            // Whatever waits alone at this level gets a zero sibling; levels below are empty by now.
-            if self.waiting[level].is_some() || self.head_level == level {
-                self.carry(level, zero(label));
+        for level in UNIT_LEVEL..last {
+            // Whatever waits alone at this level gets a zero neighbour; levels below are empty by now.
+            if self.waiting.has(level.into()) || self.head_level == usize::from(level) {
+                self.carry(level.into(), self.kernel.filled(&zero(level)));
             }
         }
-        let head = group_root(&self.head.unwrap_or([0; GROUP_IN]));
-        let root = self.edge.iter().fold(head, |left, right| hash(&left, right));
-        let commitment = Commitment::new(root).map_err(|_| SizeError::PayloadTooLarge(self.payload_bytes))?;
+        let head = self.kernel.unit_of(self.head.as_deref().unwrap_or(&[0; UNIT_PAYLOAD]));
+        let top = self.edge.iter().fold(head, |left, right| self.kernel.parents(&left, right));
+        let commitment = Commitment::new(self.kernel.root(&top)).map_err(too_large)?;
         PieceInfo::new(commitment, self.payload_bytes)
     }
 
-    fn group(&mut self, group: &[u8; GROUP_IN]) {
+    /// Takes the subtree over the next payload, hashed elsewhere. The payload so far must be whole subtrees of
+    /// that size, at least one.
+    pub(super) fn subtree(&mut self, subtree: Subtree) {
+        self.payload_bytes += subtree.payload_bytes;
+        self.carry(subtree.level, subtree.unit);
+    }
+
+    fn unit(&mut self, payload: &[u8; UNIT_PAYLOAD]) {
         if self.head.is_none() {
-            self.head = Some(*group);
+            self.head = Some(Box::new(*payload));
         } else {
-            self.carry(GROUP_LEVEL, group_root(group));
+            self.carry(FIRST_LEVEL, self.kernel.unit_of(payload));
         }
     }
 
-    /// Adds a complete subtree to the right, merging upwards as in a binary counter.
-    fn carry(&mut self, mut level: usize, mut node: Node) {
-        while let Some(left) = self.waiting[level].take() {
-            node = hash(&left, &node);
-            level += 1;
-        }
+    /// Adds a complete unit to the right.
+    fn carry(&mut self, level: usize, unit: Unit) {
+        let (level, unit) = self.waiting.merge(level, unit);
         if self.head_level == level {
-            self.edge.push(node);
+            self.edge.push(unit);
             self.head_level += 1;
         } else {
-            self.waiting[level] = Some(node);
+            self.waiting.put(level, unit);
         }
     }
 }
 
-/// The level-2 node of one group.
-fn group_root(group: &[u8; GROUP_IN]) -> Node {
-    let padded = fr32::pad_group(group);
-    let (nodes, _) = padded.as_chunks::<32>();
-    match nodes {
-        [a, b, c, d] => hash(&hash(a, b), &hash(c, d)),
-        _ => zero(2),
+/// A complete part of a tree.
+#[derive(Debug)]
+pub(super) struct Subtree {
+    level: usize,
+    unit: Unit,
+    payload_bytes: u64,
+}
+
+impl Subtree {
+    /// The subtree over a power of two of units; bytes past the last whole unit are not looked at.
+    pub(super) fn of(path: Path, payload: &[u8]) -> Self {
+        let kernel = path.kernel();
+        let mut waiting = Waiting { kernel, levels: Vec::new() };
+        let mut top = (FIRST_LEVEL, kernel.filled(&zero(UNIT_LEVEL)));
+        for unit in payload.as_chunks::<UNIT_PAYLOAD>().0 {
+            top = waiting.merge(FIRST_LEVEL, kernel.unit_of(unit));
+            waiting.put(top.0, top.1);
+        }
+        Self { level: top.0, unit: top.1, payload_bytes: payload.len() as u64 }
     }
 }
 
-/// CommP of everything a reader gives, in flat memory.
-///
-/// # Errors
-/// The reader's own error; `InvalidData` past the 64-bit sizes.
-pub fn of_reader(mut reader: impl Read) -> io::Result<PieceInfo> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0u8; 256 * 1024];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return hasher.finish().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
-            Ok(n) => hasher.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+/// Units that wait for their right neighbours, one a level at most.
+#[derive(Debug, Clone)]
+struct Waiting {
+    kernel: &'static Kernel,
+    levels: Vec<Option<Unit>>,
+}
+
+impl Waiting {
+    fn has(&self, level: usize) -> bool {
+        self.levels.get(level).is_some_and(Option::is_some)
+    }
+
+    /// Merges a unit with what waits to its left, upwards as in a binary counter.
+    fn merge(&mut self, mut level: usize, mut unit: Unit) -> (usize, Unit) {
+        while let Some(left) = self.levels.get_mut(level).and_then(Option::take) {
+            unit = self.kernel.parents(&left, &unit);
+            level += 1;
         }
+        (level, unit)
+    }
+
+    fn put(&mut self, level: usize, unit: Unit) {
+        if self.levels.len() <= level {
+            self.levels.resize(level + 1, None);
+        }
+        self.levels[level] = Some(unit);
     }
 }

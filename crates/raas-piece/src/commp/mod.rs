@@ -2,6 +2,10 @@
 
 mod hasher;
 mod info;
+mod parallel;
+mod small;
 
-pub use hasher::{HEAD_BYTES, Hasher, HeadError, of_reader};
+pub use hasher::{HEAD_BYTES, Hasher, HeadError};
 pub use info::{Commitment, NotACommitment, PieceInfo};
+pub use parallel::{ParallelHasher, of_reader, of_reader_on, of_slice};
+pub use small::of_each;

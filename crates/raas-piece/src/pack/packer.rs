@@ -1,6 +1,7 @@
 //! Packing driven from outside: the caller pushes names and bytes as they arrive.
 
 use std::io::{Seek, Write};
+use std::num::NonZero;
 
 use ::cid::Cid;
 
@@ -17,13 +18,16 @@ pub struct PackOptions {
     pub max_car_bytes: u64,
     /// What is taken from directories on disk.
     pub disk: DiskOptions,
+    /// Threads that hash CommP while the caller's reads, hashes leaves and writes.
+    pub threads: NonZero<usize>,
 }
 
 impl Default for PackOptions {
     /// The default profile, and what fits a 64 GiB piece.
     fn default() -> Self {
         let max_car_bytes = (64 << 30) / 128 * 127;
-        Self { profile: Profile::default(), max_car_bytes, disk: DiskOptions::default() }
+        let threads = NonZero::<usize>::MIN;
+        Self { profile: Profile::default(), max_car_bytes, disk: DiskOptions::default(), threads }
     }
 }
 
@@ -64,6 +68,9 @@ pub enum PackError {
         /// Why.
         source: std::io::Error,
     },
+    /// A tar stream could not be taken.
+    #[error(transparent)]
+    Tar(#[from] super::tar::TarError),
     /// A nameless file beside other entries.
     #[error("a file without a name can only be packed alone; give every file a path")]
     Nameless,
@@ -94,7 +101,8 @@ impl<W: Write + Seek> Packer<W> {
     /// # Errors
     /// [`PackError`] when the header cannot be written.
     pub fn new(out: W, options: &PackOptions) -> Result<Self, PackError> {
-        let car = Writer::new(out, options.profile.version, options.max_car_bytes)?;
+        let car =
+            Writer::new(out, options.profile.version, options.max_car_bytes)?.on_threads(options.threads);
         let profile = options.profile;
         Ok(Self { car, profile, tree: TreeBuilder::new(profile), single: None, open: None })
     }
@@ -147,6 +155,15 @@ impl<W: Write + Seek> Packer<W> {
         let entry = symlink(&self.profile, target, &mut self.car)?;
         self.place(path, entry)?;
         Ok(entry)
+    }
+
+    /// Adds a file or directory whose blocks were packed before, at another path.
+    ///
+    /// # Errors
+    /// [`PackError`]: the path cannot be, or is there already.
+    pub fn add_entry(&mut self, path: &str, entry: Entry) -> Result<(), PackError> {
+        self.check_room(path)?;
+        self.place(path, entry)
     }
 
     /// Adds a directory that may stay empty.

@@ -5,6 +5,7 @@ use super::layout::{DealLayout, LayoutError, Segment, place};
 use crate::commp::{Commitment, NotACommitment, PieceInfo};
 use crate::fr32;
 use crate::inclusion::{Branch, InclusionProof};
+use crate::sha::Path;
 use crate::size::{NODE_BYTES, PaddedSize};
 use crate::tree::{Placed, SparseTree, TreeError};
 
@@ -38,6 +39,7 @@ pub enum AggregateError {
 pub struct Aggregate {
     layout: DealLayout,
     segments: Vec<Segment>,
+    index: Vec<[u8; DESCRIPTOR_BYTES]>,
     tree: SparseTree,
     piece: PieceInfo,
 }
@@ -56,15 +58,18 @@ impl Aggregate {
             index: segment.offset / segment.size.get(),
             node: *segment.commitment.as_bytes(),
         });
-        let entries = (entry_index(&layout, 0)..).zip(&segments).map(|(index, segment)| Placed {
+        let descriptors: Vec<Descriptor> = segments.iter().map(Descriptor::from).collect();
+        let index = Descriptor::encode_all(&descriptors);
+        let nodes = Path::best().hash_pairs(&index);
+        let entries = (entry_index(&layout, 0)..).zip(nodes).map(|(index, node)| Placed {
             level: ENTRY_LEVEL,
             index,
-            node: Descriptor::from(segment).node(),
+            node,
         });
         let placed: Vec<Placed> = pieces.chain(entries).collect();
         let tree = SparseTree::build(deal.height(), &placed)?;
         let piece = PieceInfo::full(Commitment::new(tree.root())?, deal);
-        Ok(Self { layout, segments, tree, piece })
+        Ok(Self { layout, segments, index, tree, piece })
     }
 
     /// The layout of the deal.
@@ -88,7 +93,7 @@ impl Aggregate {
     /// The used index entries in padded form.
     #[must_use]
     pub fn index_padded(&self) -> Vec<u8> {
-        self.segments.iter().flat_map(|segment| Descriptor::from(segment).encode()).collect()
+        self.index.as_flattened().to_vec()
     }
 
     /// The used part of the index as it stands in the raw stream at [`DealLayout::index_payload_offset`], in
@@ -107,12 +112,24 @@ impl Aggregate {
     pub fn proof(&self, position: usize) -> Result<InclusionProof, AggregateError> {
         let count = self.segments.len();
         let segment = self.segments.get(position).ok_or(AggregateError::NoEntry { position, count })?;
+        Ok(self.proof_of(position, segment))
+    }
+}
+
+impl Aggregate {
+    /// The proofs of all entries, in order. Each is made when it is asked for: together they can be larger than
+    /// everything else.
+    pub fn proofs(&self) -> impl ExactSizeIterator<Item = InclusionProof> + '_ {
+        self.segments.iter().enumerate().map(|(position, segment)| self.proof_of(position, segment))
+    }
+
+    fn proof_of(&self, position: usize, segment: &Segment) -> InclusionProof {
         let (level, index) = (segment.size.height(), segment.offset / segment.size.get());
         let entry = entry_index(&self.layout, position as u64);
-        Ok(InclusionProof {
+        InclusionProof {
             subtree: Branch { index, path: self.tree.path(level, index) },
             index: Branch { index: entry, path: self.tree.path(ENTRY_LEVEL, entry) },
-        })
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! One index entry: 64 bytes, two nodes, with a checksum.
 
-use sha2::{Digest, Sha256};
-
 use super::layout::{DealLayout, Segment};
+use crate::block::sha256;
 use crate::commp::{Commitment, NotACommitment};
+use crate::sha::Path;
 use crate::size::{GROUP_PADDED_BYTES, PaddedSize, SizeError};
 use crate::tree::{Node, hash};
 
@@ -70,11 +70,28 @@ impl Descriptor {
     /// The 64 bytes, with their checksum.
     #[must_use]
     pub fn encode(&self) -> [u8; DESCRIPTOR_BYTES] {
+        self.encode_with(&sha256(&self.without_checksum()))
+    }
+
+    /// The 64 bytes of each, their checksums computed together.
+    #[must_use]
+    pub fn encode_all(descriptors: &[Self]) -> Vec<[u8; DESCRIPTOR_BYTES]> {
+        let bare: Vec<_> = descriptors.iter().map(Self::without_checksum).collect();
+        // A node hash is cut in its last byte only, and the checksum is the first sixteen.
+        let sums = Path::best().hash_pairs(&bare);
+        descriptors.iter().zip(sums).map(|(descriptor, sum)| descriptor.encode_with(&sum)).collect()
+    }
+
+    fn without_checksum(&self) -> [u8; DESCRIPTOR_BYTES] {
         let mut bytes = [0u8; DESCRIPTOR_BYTES];
         bytes[..32].copy_from_slice(&self.commitment);
         bytes[32..40].copy_from_slice(&self.offset.to_le_bytes());
         bytes[40..CHECKSUM_AT].copy_from_slice(&self.size.to_le_bytes());
-        let sum: [u8; 32] = Sha256::digest(bytes).into();
+        bytes
+    }
+
+    fn encode_with(&self, sum: &[u8; 32]) -> [u8; DESCRIPTOR_BYTES] {
+        let mut bytes = self.without_checksum();
         bytes[CHECKSUM_AT..].copy_from_slice(&sum[..DESCRIPTOR_BYTES - CHECKSUM_AT]);
         // 126 bits, so that the node keeps its two top bits zero.
         bytes[DESCRIPTOR_BYTES - 1] &= 0x3f;

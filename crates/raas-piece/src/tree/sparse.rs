@@ -2,7 +2,8 @@
 //!
 //! Invariant: levels[l] is sorted by index and holds exactly the nodes at or above a placed node.
 
-use super::node::{MAX_LEVEL, Node, hash, zero};
+use super::node::{MAX_LEVEL, Node, zero};
+use crate::sha::Path;
 
 /// A subtree root and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,41 +89,49 @@ impl SparseTree {
     /// The node at a position. Inside a placed subtree, or where nothing is placed, the zero node.
     #[must_use]
     pub fn node(&self, level: u8, index: u64) -> Node {
-        self.levels
-            .get(usize::from(level))
-            .and_then(|nodes| {
-                let at = nodes.binary_search_by_key(&index, |&(index, _)| index).ok()?;
-                nodes.get(at).map(|&(_, node)| node)
-            })
-            .unwrap_or_else(|| zero(level))
+        let nodes = self.levels.get(usize::from(level)).map_or(&[][..], |nodes| nodes);
+        find(nodes, index).unwrap_or_else(|| zero(level))
     }
 
     /// The siblings from a position up to the root, bottom first.
     #[must_use]
     pub fn path(&self, level: u8, index: u64) -> Vec<Node> {
-        (level..self.height())
-            .scan(index, |index, level| {
-                let sibling = self.node(level, *index ^ 1);
-                *index >>= 1;
-                Some(sibling)
-            })
-            .collect()
+        let mut path = Vec::with_capacity(usize::from(self.height().saturating_sub(level)));
+        for (above, level) in (level..self.height()).enumerate() {
+            path.push(self.node(level, (index >> above) ^ 1));
+        }
+        path
     }
+}
+
+/// The node of an index. Nodes mostly stand in two runs without gaps, those of the pieces from the left and
+/// those of the deal's index from the right, so two guesses come before the search.
+fn find(nodes: &[(u64, Node)], index: u64) -> Option<Node> {
+    let at = |guess: u64| nodes.get(usize::try_from(guess).ok()?).filter(|(found, _)| *found == index);
+    let (first, last) = (nodes.first()?.0, nodes.last()?.0);
+    let from_left = index.checked_sub(first).and_then(at);
+    let from_right = || at((nodes.len() as u64 - 1).checked_sub(last.checked_sub(index)?)?);
+    let searched = || nodes.get(nodes.binary_search_by_key(&index, |&(index, _)| index).ok()?);
+    from_left.or_else(from_right).or_else(searched).map(|&(_, node)| node)
 }
 
 /// The parents of one level's nodes; a missing child is the zero subtree.
 fn parents(nodes: &[(u64, Node)], level: u8) -> Vec<(u64, Node)> {
     let empty = zero(level);
-    nodes
-        .chunk_by(|a, b| a.0 >> 1 == b.0 >> 1)
-        .filter_map(|siblings| {
-            let &(first, node) = siblings.first()?;
-            let parent = match siblings.get(1) {
-                Some((_, right)) => hash(&node, right),
-                None if first & 1 == 0 => hash(&node, &empty),
-                None => hash(&empty, &node),
-            };
-            Some((first >> 1, parent))
-        })
-        .collect()
+    let mut indices = Vec::with_capacity(nodes.len() / 2 + 1);
+    let mut messages = Vec::with_capacity(nodes.len() / 2 + 1);
+    for siblings in nodes.chunk_by(|a, b| a.0 >> 1 == b.0 >> 1) {
+        let (left, right) = match siblings {
+            [(_, left), (_, right)] => (left, right),
+            [(index, only), ..] if index & 1 == 0 => (only, &empty),
+            [(_, only), ..] => (&empty, only),
+            [] => continue,
+        };
+        let mut message = [0; 64];
+        message[..32].copy_from_slice(left);
+        message[32..].copy_from_slice(right);
+        messages.push(message);
+        indices.extend(siblings.first().map(|(index, _)| index >> 1));
+    }
+    indices.into_iter().zip(Path::best().hash_pairs(&messages)).collect()
 }

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::dir::DirBuilder;
 use super::entry::{Entry, ImportError, symlink};
-use super::file::FileBuilder;
+use super::file::{FileBuilder, leaf_entries};
 use super::profile::Profile;
 use super::tree::MAX_DIRS_DEEP;
 use crate::block::{BlockSink, SinkError};
+
+/// Small files hashed together, at most.
+const SMALL_FILES: usize = 64;
 
 /// What is taken from a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,14 +92,75 @@ fn import_file(
 ) -> Result<Entry, DiskError> {
     let mut file = File::open(path).map_err(|source| read_error(path, source))?;
     let mut builder = FileBuilder::new(*profile);
-    let mut buffer = vec![0; profile.chunk_bytes];
+    let mut buffer = vec![0; FileBuilder::batch_bytes(profile)];
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(builder.finish(sink)?),
-            Ok(n) => builder.write(&buffer[..n], sink)?,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(read_error(path, e)),
+        match fill(&mut file, &mut buffer).map_err(|source| read_error(path, source))? {
+            [] => return Ok(builder.finish(sink)?),
+            bytes => builder.write(bytes, sink)?,
         }
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill<'b>(file: &mut File, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match file.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&buffer[..len])
+}
+
+/// Files of at most one chunk that wait to be hashed together, in the order of their directory.
+#[derive(Default)]
+struct SmallFiles {
+    files: Vec<(String, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl SmallFiles {
+    /// The bytes of a file that is small enough. A file that grew while it was looked at is not.
+    fn read(path: &Path, profile: &Profile, len: u64) -> Result<Option<Vec<u8>>, DiskError> {
+        let chunk = profile.chunk_bytes as u64;
+        if len > chunk {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+        let file = File::open(path).map_err(|source| read_error(path, source))?;
+        file.take(chunk + 1).read_to_end(&mut bytes).map_err(|source| read_error(path, source))?;
+        Ok((bytes.len() as u64 <= chunk).then_some(bytes))
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        bytes: Vec<u8>,
+        dir: &mut DirBuilder,
+        profile: &Profile,
+        sink: &mut (impl BlockSink + ?Sized),
+    ) -> Result<(), DiskError> {
+        self.bytes += bytes.len();
+        self.files.push((name, bytes));
+        let full = self.files.len() >= SMALL_FILES || self.bytes >= FileBuilder::batch_bytes(profile);
+        if full { self.flush(dir, profile, sink) } else { Ok(()) }
+    }
+
+    fn flush(
+        &mut self,
+        dir: &mut DirBuilder,
+        profile: &Profile,
+        sink: &mut (impl BlockSink + ?Sized),
+    ) -> Result<(), DiskError> {
+        let files = std::mem::take(self).files;
+        let chunks: Vec<&[u8]> = files.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+        for ((name, _), entry) in files.iter().zip(leaf_entries(profile, &chunks, sink)?) {
+            dir.add(name, &entry)?;
+        }
+        Ok(())
     }
 }
 
@@ -112,9 +176,18 @@ fn import_dir(
         return Err(DiskError::TooDeep { path: path.to_owned() });
     }
     let mut dir = DirBuilder::new(*profile);
+    let mut small = SmallFiles::default();
     for name in names(path, options)? {
         let at = path.join(&name);
-        let kind = fs::symlink_metadata(&at).map_err(|source| read_error(&at, source))?.file_type();
+        let metadata = fs::symlink_metadata(&at).map_err(|source| read_error(&at, source))?;
+        let kind = metadata.file_type();
+        if kind.is_file()
+            && let Some(bytes) = SmallFiles::read(&at, profile, metadata.len())?
+        {
+            small.push(name, bytes, &mut dir, profile, sink)?;
+            continue;
+        }
+        small.flush(&mut dir, profile, sink)?;
         let entry = if kind.is_symlink() {
             let target = fs::read_link(&at).map_err(|source| read_error(&at, source))?;
             let target = target.to_str().ok_or_else(|| DiskError::NotUtf8 { path: at.clone() })?;
@@ -128,6 +201,7 @@ fn import_dir(
         };
         dir.add(&name, &entry)?;
     }
+    small.flush(&mut dir, profile, sink)?;
     Ok(dir.finish(sink)?)
 }
 

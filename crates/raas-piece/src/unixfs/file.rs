@@ -4,16 +4,18 @@ use super::dag_pb::Node;
 use super::data::{Data, Kind};
 use super::entry::{Entry, put_node};
 use super::profile::Profile;
-use crate::block::{BlockSink, RAW, SinkError, cid_v1};
+use crate::block::{BlockSink, DAG_PB, RAW, SinkError, cid_of_digest};
+use crate::sha::Path;
 
-/// A file being written. Memory: one chunk, and at most `max_links` entries per level.
+/// A file being written. Memory: as many chunks as are hashed at once (1 to 32, by the machine), and at most
+/// `max_links` entries per level.
 ///
 /// Invariant: `levels[0]` are leaves; a full level is folded into its parent only when one more arrives,
 /// so that a file of exactly one full node gets no second level.
 #[derive(Debug)]
 pub struct FileBuilder {
     profile: Profile,
-    chunk: Vec<u8>,
+    held: Vec<u8>,
     content_bytes: u64,
     levels: Vec<Vec<Entry>>,
 }
@@ -22,7 +24,7 @@ impl FileBuilder {
     /// An empty file.
     #[must_use]
     pub fn new(profile: Profile) -> Self {
-        Self { profile, chunk: Vec::new(), content_bytes: 0, levels: Vec::new() }
+        Self { profile, held: Vec::new(), content_bytes: 0, levels: Vec::new() }
     }
 
     /// Bytes written so far.
@@ -31,29 +33,34 @@ impl FileBuilder {
         self.content_bytes
     }
 
-    /// Takes more bytes; whole chunks go to the sink at once.
+    /// How many bytes at a time, from a multiple of it on, are taken without a copy.
+    #[must_use]
+    pub fn batch_bytes(profile: &Profile) -> usize {
+        profile.chunk_bytes * Path::best().streams()
+    }
+
+    /// Takes more bytes; leaves go to the sink as soon as there are enough to hash together.
     ///
     /// # Errors
     /// [`SinkError`] when a block cannot be kept.
     pub fn write(&mut self, mut bytes: &[u8], sink: &mut (impl BlockSink + ?Sized)) -> Result<(), SinkError> {
-        let chunk_bytes = self.profile.chunk_bytes;
+        let batch_bytes = Self::batch_bytes(&self.profile);
         self.content_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
-            if self.chunk.is_empty() && bytes.len() >= chunk_bytes {
-                let (leaf, rest) = bytes.split_at(chunk_bytes);
-                self.leaf(leaf, sink)?;
+            if self.held.is_empty() && bytes.len() >= batch_bytes {
+                let (batch, rest) = bytes.split_at(batch_bytes);
+                self.leaves(batch, sink)?;
                 bytes = rest;
                 continue;
             }
-            let (now, rest) = bytes.split_at(bytes.len().min(chunk_bytes - self.chunk.len()));
-            self.chunk.reserve_exact(chunk_bytes - self.chunk.len());
-            self.chunk.extend_from_slice(now);
+            let (now, rest) = bytes.split_at(bytes.len().min(batch_bytes - self.held.len()));
+            self.held.extend_from_slice(now);
             bytes = rest;
-            if self.chunk.len() == chunk_bytes {
-                let mut chunk = std::mem::take(&mut self.chunk);
-                self.leaf(&chunk, sink)?;
-                chunk.clear();
-                self.chunk = chunk;
+            if self.held.len() == batch_bytes {
+                let mut held = std::mem::take(&mut self.held);
+                self.leaves(&held, sink)?;
+                held.clear();
+                self.held = held;
             }
         }
         Ok(())
@@ -64,9 +71,11 @@ impl FileBuilder {
     /// # Errors
     /// [`SinkError`] when a block cannot be kept.
     pub fn finish(mut self, sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
-        if !self.chunk.is_empty() || self.levels.is_empty() {
-            let chunk = std::mem::take(&mut self.chunk);
-            self.leaf(&chunk, sink)?;
+        let held = std::mem::take(&mut self.held);
+        self.leaves(&held, sink)?;
+        if self.levels.is_empty() {
+            // A file of nothing is one leaf of nothing.
+            self.put_leaves(&[&[]], sink)?;
         }
         let mut level = 0;
         loop {
@@ -83,20 +92,20 @@ impl FileBuilder {
         }
     }
 
-    fn leaf(&mut self, bytes: &[u8], sink: &mut (impl BlockSink + ?Sized)) -> Result<(), SinkError> {
-        let content_bytes = bytes.len() as u64;
-        let entry = if self.profile.raw_leaves {
-            let cid = cid_v1(RAW, bytes);
-            sink.put(&cid, bytes)?;
-            Entry { cid, dag_bytes: content_bytes, content_bytes }
-        } else {
-            let inline = (!bytes.is_empty()).then(|| bytes.to_vec());
-            let data = Data { bytes: inline, file_bytes: Some(content_bytes), ..Data::new(Kind::File) };
-            let node = Node { links: Vec::new(), data: Some(data.encode()) };
-            let (cid, dag_bytes) = put_node(&self.profile, &node, sink)?;
-            Entry { cid, dag_bytes, content_bytes }
-        };
-        self.add(0, entry, sink)
+    fn leaves(&mut self, bytes: &[u8], sink: &mut (impl BlockSink + ?Sized)) -> Result<(), SinkError> {
+        let chunks: Vec<&[u8]> = bytes.chunks(self.profile.chunk_bytes).collect();
+        self.put_leaves(&chunks, sink)
+    }
+
+    fn put_leaves(
+        &mut self,
+        chunks: &[&[u8]],
+        sink: &mut (impl BlockSink + ?Sized),
+    ) -> Result<(), SinkError> {
+        for leaf in leaf_entries(&self.profile, chunks, sink)? {
+            self.add(0, leaf, sink)?;
+        }
+        Ok(())
     }
 
     fn add(
@@ -133,4 +142,42 @@ impl FileBuilder {
         let below: u64 = entries.iter().map(|entry| entry.dag_bytes).sum();
         Ok(Entry { cid, dag_bytes: own + below, content_bytes })
     }
+}
+
+/// Stores chunks as leaves, hashed together. A file of one chunk is its leaf.
+pub(super) fn leaf_entries(
+    profile: &Profile,
+    chunks: &[&[u8]],
+    sink: &mut (impl BlockSink + ?Sized),
+) -> Result<Vec<Entry>, SinkError> {
+    if profile.raw_leaves {
+        return put_all(profile, RAW, chunks, chunks, sink);
+    }
+    let blocks: Vec<Vec<u8>> = chunks
+        .iter()
+        .map(|chunk| {
+            let inline = (!chunk.is_empty()).then(|| chunk.to_vec());
+            let data = Data { bytes: inline, file_bytes: Some(chunk.len() as u64), ..Data::new(Kind::File) };
+            Node { links: Vec::new(), data: Some(data.encode()) }.encode()
+        })
+        .collect();
+    let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
+    put_all(profile, DAG_PB, &blocks, chunks, sink)
+}
+
+fn put_all(
+    profile: &Profile,
+    codec: u64,
+    blocks: &[&[u8]],
+    chunks: &[&[u8]],
+    sink: &mut (impl BlockSink + ?Sized),
+) -> Result<Vec<Entry>, SinkError> {
+    let digests = Path::best().digests(blocks);
+    let mut entries = Vec::with_capacity(blocks.len());
+    for ((digest, block), chunk) in digests.iter().zip(blocks).zip(chunks) {
+        let cid = cid_of_digest(profile.version, codec, digest);
+        sink.put(&cid, block)?;
+        entries.push(Entry { cid, dag_bytes: block.len() as u64, content_bytes: chunk.len() as u64 });
+    }
+    Ok(entries)
 }

@@ -5,13 +5,17 @@ use std::str::FromStr;
 use cid::Cid;
 use proptest::prelude::*;
 use raas_piece::cid::{PieceCid, decode_v1, decode_v2, v1, v2};
-use raas_piece::commp::{Commitment, Hasher, PieceInfo, of_reader};
+use raas_piece::commp::{
+    Commitment, HEAD_BYTES, Hasher, ParallelHasher, PieceInfo, of_each, of_reader, of_slice,
+};
+use raas_piece::sha::Path;
 use raas_piece::{PaddedSize, fr32, tree};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::num::NonZero;
 
-use crate::support::{
-    node, number, rows, sha256_counter, sha256_hex, sha512_chain, text, vector_bytes, vectors,
-};
+use crate::go_random::GoRandom;
+use crate::support::{long, node, number, rows, sha256_counter, sha256_hex, sha512_chain, text, vectors};
 
 #[test]
 fn fr32_expands_and_shrinks_as_the_vectors_say() {
@@ -43,17 +47,40 @@ fn check(row: &Value, info: &PieceInfo) {
     assert_eq!(PieceCid::from_str(text(row, "piece_cid_v2")).unwrap(), PieceCid::V2(*info));
 }
 
-/// All rows are prefixes of one stream: one hasher runs through it and is finished from a copy at each size.
+/// The paths this machine can take. The tests say which they could not.
+pub fn paths() -> Vec<Path> {
+    let (able, unable): (Vec<_>, Vec<_>) = Path::ALL.into_iter().partition(Path::is_available);
+    if !unable.is_empty() {
+        eprintln!("not on this machine: {unable:?}");
+    }
+    able
+}
+
+/// All rows are prefixes of one stream: a hasher of every path runs through it and is finished from a copy at
+/// each size. Small rows are hashed as a batch, too, and large ones by several threads.
 fn check_prefixes(stream: &[u8], rows: &[&Value]) {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|row| number(row, "size"));
-    let mut hasher = Hasher::new();
-    let mut done = 0usize;
-    for row in rows {
-        let size = usize::try_from(number(row, "size")).unwrap();
-        hasher.update(&stream[done..size]);
-        done = size;
-        check(row, &hasher.clone().finish().unwrap());
+    let sizes: Vec<_> = rows.iter().map(|row| usize::try_from(number(row, "size")).unwrap()).collect();
+    for path in paths() {
+        let mut hasher = Hasher::on(path);
+        let mut done = 0usize;
+        for (row, &size) in rows.iter().zip(&sizes) {
+            hasher.update(&stream[done..size]);
+            done = size;
+            check(row, &hasher.clone().finish().unwrap());
+        }
+        let payloads: Vec<&[u8]> =
+            sizes.iter().map(|&size| &stream[..size]).filter(|p| p.len() < 1 << 20).collect();
+        for (row, info) in rows.iter().zip(of_each(path, &payloads).unwrap()) {
+            check(row, &info);
+        }
+        let three = NonZero::new(3).unwrap();
+        let mut parallel = ParallelHasher::on(path, three);
+        stream[..done].chunks(777_777).for_each(|chunk| parallel.update(chunk));
+        let last = rows.last().unwrap();
+        check(last, &parallel.finish().unwrap());
+        check(last, &of_slice(path, &stream[..done], three).unwrap());
     }
 }
 
@@ -111,10 +138,6 @@ fn upstream_vectors() {
     let longest = chain.iter().map(|row| number(row, "size")).max().unwrap();
     check_prefixes(&sha512_chain(usize::try_from(longest).unwrap()), &chain);
 
-    let go_random = vector_bytes("pieces/go-random-1337-prefix-64KiB.bin");
-    assert_eq!(sha256_hex(&go_random), "19c07ca2c10ab257c5729d8aa06fe26cb5d2a69bc82c06493a377c7cc3f3323c");
-    check_prefixes(&go_random, &of("go-random 1337", go_random.len() as u64));
-
     for (content, byte) in [("zero bytes", 0u8), ("bytes 0xCC", 0xcc)] {
         let all = of(content, u64::MAX);
         assert_eq!(all.len(), 18);
@@ -123,10 +146,43 @@ fn upstream_vectors() {
         }
         check_prefixes(&vec![byte; 8 << 20], &of(content, 8 << 20));
     }
-    // Content that is not at hand still pins the CIDs.
-    for row in rows(&file, "vectors") {
-        let commitment = Commitment::new(node(row, "commp")).unwrap();
-        check(row, &PieceInfo::new(commitment, number(row, "size")).unwrap());
+}
+
+/// 143 rows, to 32 GiB. By default to 16 MiB on every path; with `RAAS_LONG=1` all of them on the fastest.
+#[test]
+fn upstream_vectors_of_go_s_random_stream() {
+    let file = vectors("pieces/commp-upstream.json");
+    let mut rows: Vec<&Value> =
+        rows(&file, "vectors").iter().filter(|row| text(row, "content") == "go-random 1337").collect();
+    rows.sort_by_key(|row| number(row, "size"));
+    assert_eq!(rows.len(), 143);
+    let short: Vec<&Value> = rows.iter().copied().filter(|row| number(row, "size") <= 16 << 20).collect();
+    let mut stream = vec![0; 16 << 20];
+    GoRandom::new(1337).fill(&mut stream);
+    check_prefixes(&stream, &short);
+    drop(stream);
+    if !long() {
+        eprintln!("{} longer rows run with RAAS_LONG=1", rows.len() - short.len());
+        return;
+    }
+    let mut random = GoRandom::new(1337);
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    // Sizes are not whole words: what a row leaves of the buffer belongs to the next.
+    let mut left = 0;
+    for row in rows {
+        while hasher.payload_bytes() < number(row, "size") {
+            if left == 0 {
+                random.fill(&mut buffer);
+                left = buffer.len();
+            }
+            let missing = number(row, "size") - hasher.payload_bytes();
+            let take = left.min(usize::try_from(missing).unwrap_or(usize::MAX));
+            let from = buffer.len() - left;
+            hasher.update(&buffer[from..from + take]);
+            left -= take;
+        }
+        check(row, &hasher.clone().finish().unwrap());
     }
 }
 
@@ -170,7 +226,7 @@ fn padding_a_commitment_up_equals_hashing_more_zeros() {
 
 #[test]
 fn rewriting_the_head_equals_hashing_the_final_bytes() {
-    for size in [1usize, 60, 126, 127, 128, 254, 1000, 5000] {
+    for size in [1usize, 60, 126, 127, 128, 254, 1000, 2031, 2032, 2033, 5000, 70_000] {
         let payload = sha256_counter("head", size);
         let mut draft = payload.clone();
         let end = size.min(59);
@@ -178,7 +234,7 @@ fn rewriting_the_head_equals_hashing_the_final_bytes() {
         let mut hasher = Hasher::new();
         hasher.update(&draft);
         hasher.rewrite_head(0, &payload[..end]).unwrap();
-        assert!(hasher.rewrite_head(size.min(127), &[1]).is_err());
+        assert!(hasher.rewrite_head(size.min(HEAD_BYTES), &[1]).is_err());
         assert_eq!(hasher.finish().unwrap(), of_reader(&payload[..]).unwrap(), "{size}");
     }
 }
@@ -195,6 +251,32 @@ proptest! {
             rest = later;
         }
         prop_assert_eq!(hasher.finish().unwrap(), of_reader(&payload[..]).unwrap());
+    }
+
+    /// Every path against the portable one, over bytes and sizes that no vector has.
+    #[test]
+    fn paths_agree(seed in any::<u64>(), sizes in proptest::collection::vec(0usize..20_000, 1..40)) {
+        let bytes = sha256_counter(&seed.to_string(), 20_000);
+        let payloads: Vec<&[u8]> = sizes.iter().map(|&size| &bytes[bytes.len() - size..]).collect();
+        let wanted_infos = of_each(Path::Portable, &payloads).unwrap();
+        let wanted_digests: Vec<[u8; 32]> = payloads.iter().map(|payload| Sha256::digest(payload).into()).collect();
+        let pairs = &bytes.as_chunks::<64>().0[..sizes.len()];
+        let wanted_nodes = Path::Portable.hash_pairs(pairs);
+        for (pair, node) in pairs.iter().zip(&wanted_nodes) {
+            let mut digest: [u8; 32] = Sha256::digest(pair).into();
+            digest[31] &= 0x3f;
+            prop_assert_eq!(&digest, node);
+        }
+        for path in paths() {
+            prop_assert_eq!(&of_each(path, &payloads).unwrap(), &wanted_infos, "{:?}", path);
+            prop_assert_eq!(&path.digests(&payloads), &wanted_digests, "{:?}", path);
+            prop_assert_eq!(&path.hash_pairs(pairs), &wanted_nodes, "{:?}", path);
+            for (payload, wanted) in payloads.iter().zip(&wanted_infos) {
+                let mut hasher = Hasher::on(path);
+                hasher.update(payload);
+                prop_assert_eq!(&hasher.finish().unwrap(), wanted, "{:?}", path);
+            }
+        }
     }
 
     #[test]

@@ -2,24 +2,26 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Parameters;
 use crate::api::jobs::deals_of;
 use crate::store::JobState;
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use raas_core::cid::DataCid;
 use raas_core::ids::OwnerId;
 use raas_core::policy::Duties;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Deals and policy of a CID. A CID that nobody registered has no deals and no policy; that is no error.
 pub async fn deal_status<W: World>(
     State(app): State<Arc<App<W>>>,
-    Query(query): Query<BTreeMap<String, String>>,
+    Parameters(query): Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let text = query.get("cid").map(String::as_str).unwrap_or_default();
+    let Some(text) = query.get("cid") else {
+        return Err(ApiError::field("cid", "is missing; ask for /api/deal_status?cid=CID"));
+    };
     let cid: DataCid = text.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
     let store = app.engine.store();
     let jobs = store.jobs(Some(&OwnerId::local()), Some(&cid), None, 1_000).await?;

@@ -8,13 +8,15 @@ use super::fields::{Fields, Registration};
 use super::register::store_job;
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::Parameters;
 use crate::failpoint;
 use crate::store::{JobSource, NewPiece, Registered, Upload};
 use crate::upload::{Input, Kind, PackFailure, pack};
 use crate::world::World;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Multipart, Query, Request, State};
+use axum::extract::multipart::Field;
+use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{StatusCode, header};
 use futures_util::StreamExt;
 use raas_core::cid::DataCid;
@@ -23,9 +25,14 @@ use raas_core::machine::upload::{self, Event, Refusal};
 use raas_core::policy::Duties;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const KNOWN: &[&str] = &["cid", "deal", "format"];
+/// Longest form field besides the file.
+const FIELD_MAX_BYTES: usize = 4096;
+/// How long the rest of a refused upload is listened to.
+const LINGER: Duration = Duration::from_secs(5);
 /// Chunks between the network and the disk: the memory of one upload.
 const CHUNKS_BUFFERED: usize = 16;
 
@@ -38,11 +45,16 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn read(fields: &Fields, content_type: &str) -> Result<Self, ApiError> {
-        if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-            let why = format!("unknown parameter; known are {}", KNOWN.join(", "));
-            return Err(ApiError::field(unknown.clone(), why));
+    fn known(name: &str) -> Result<(), ApiError> {
+        if KNOWN.contains(&name) {
+            return Ok(());
         }
+        let why = format!("unknown parameter; known are {} and the part file", KNOWN.join(", "));
+        Err(ApiError::field(name, why))
+    }
+
+    fn read(fields: &Fields, content_type: &str) -> Result<Self, ApiError> {
+        fields.keys().try_for_each(|name| Self::known(name))?;
         let text = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
         let cid = match text("cid") {
             Some(text) => Some(text.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?),
@@ -70,7 +82,7 @@ impl Wishes {
 /// Takes one file or CAR.
 pub async fn upload<W: World>(
     State(app): State<Arc<App<W>>>,
-    Query(query): Query<Fields>,
+    Parameters(query): Parameters,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let content_type = request
@@ -82,8 +94,14 @@ pub async fn upload<W: World>(
         .trim()
         .to_ascii_lowercase();
     if content_type != "multipart/form-data" {
-        let wishes = Wishes::read(&query, &content_type)?;
-        let body = request.into_body().into_data_stream();
+        let mut body = request.into_body().into_data_stream();
+        let wishes = match Wishes::read(&query, &content_type) {
+            Ok(wishes) => wishes,
+            Err(answer) => {
+                hear_out(&mut body).await;
+                return Err(answer);
+            }
+        };
         let record = begin(&app).await?;
         let chunks = body.map(|chunk| chunk.map_err(|error| error.to_string()));
         let received = receive(&app, &wishes, chunks).await;
@@ -116,10 +134,26 @@ pub async fn upload<W: World>(
             };
             return finish(&app, wishes, record, received).await;
         }
-        let text = part.text().await.map_err(|error| ApiError::field(&name, error.body_text()))?;
-        fields.insert(name, text);
+        // Known and short, before any of it is kept in memory.
+        Wishes::known(&name)?;
+        let text = short_text(part, &name).await?;
+        if fields.insert(name.clone(), text).is_some() {
+            return Err(ApiError::field(name, "is there twice"));
+        }
     }
     Err(ApiError::field("file", "the multipart body has no part named file"))
+}
+
+/// The text of a form field, which has no reason to be long.
+async fn short_text(mut part: Field<'_>, name: &str) -> Result<String, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|error| ApiError::field(name, error.body_text()))? {
+        if bytes.len() + chunk.len() > FIELD_MAX_BYTES {
+            return Err(ApiError::field(name, format!("is longer than {FIELD_MAX_BYTES} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| ApiError::field(name, "is no text in UTF-8"))
 }
 
 /// Notes that an upload has begun.
@@ -157,8 +191,9 @@ async fn finish<W: World>(
     let packed = upload::State::Packed { bytes };
     record.state = serde_json::to_value(&packed)?;
     record.root = Some(piece.root.clone());
-    failpoint::around("upload.record", app.engine.store().record_piece(&piece)).await?;
+    // The name first: what a crash leaves from here on is found by it.
     app.engine.store().put_upload(&record).await?;
+    failpoint::around("upload.record", app.engine.store().record_piece(&piece)).await?;
     let registered = if wishes.deal { Some(register(app, &piece).await?) } else { None };
     record.job = registered.map(|registered| match registered {
         Registered::Created { job, .. } | Registered::AlreadyExists { job, .. } => job,
@@ -194,6 +229,13 @@ async fn register<W: World>(app: &App<W>, piece: &NewPiece) -> Result<Registered
     store_job(app, &registration, JobSource::Upload, true, None).await
 }
 
+/// Takes what is still coming and drops it, for a while: a client that is cut off while it sends reads no answer.
+async fn hear_out<T, E>(chunks: &mut (impl futures_util::Stream<Item = Result<T, E>> + Unpin)) {
+    let rest = async { while let Some(Ok(_)) = chunks.next().await {} };
+    // Whoever sends for longer is cut off.
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
 /// What a failed upload is in the machine's words, and its answer.
 type Refused = (Option<Refusal>, ApiError);
 
@@ -211,6 +253,7 @@ async fn receive<W: World>(
     while let Some(chunk) = chunks.next().await {
         // A closed channel means that packing has failed already; its own error says why.
         if sender.send(chunk).await.is_err() {
+            hear_out(&mut chunks).await;
             break;
         }
     }

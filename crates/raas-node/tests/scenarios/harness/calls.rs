@@ -76,6 +76,21 @@ impl Scene {
         Answer::of(self.http.get(format!("{}{path}", self.admin())).send().await).await
     }
 
+    /// Any call of a listener; the bytes are sent while the answer may come already.
+    pub async fn call(
+        &self,
+        method: reqwest::Method,
+        url: &str,
+        content_type: Option<&str>,
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = self.http.request(method, url).body(body);
+        if let Some(kind) = content_type {
+            request = request.header("content-type", kind);
+        }
+        Answer::of(request.send().await).await
+    }
+
     /// POST of JSON at the admin listener.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.http.post(format!("{}{path}", self.admin())).json(body).send().await).await

@@ -4,11 +4,13 @@ mod bytes;
 mod calls;
 mod foreign;
 mod ledger;
+mod proxy;
 mod scene;
 mod start;
 
 pub use bytes::{numbered_chunks, sha256_counter, small};
 pub use foreign::Foreign;
 pub use ledger::{Deal, Ledger};
+pub use proxy::Proxy;
 pub use scene::Scene;
 pub use start::{Setting, causes, start_with};

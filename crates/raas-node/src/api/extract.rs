@@ -1,0 +1,112 @@
+//! Query and path of a request, with refusals in the API's own form: the field, and what would be right.
+
+use super::error::ApiError;
+use axum::extract::{FromRequestParts, rejection};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// The query as a type; unknown, repeated and wrong parameters are named.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection::QueryRejection::FailedToDeserializeQueryString(error)) => {
+                Err(wrong(&error.body_text()))
+            }
+            Err(other) => Err(ApiError::Bad(other.body_text())),
+        }
+    }
+}
+
+/// The query as texts by name, each at most once.
+#[derive(Debug)]
+pub struct Parameters(pub BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        let mut named = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if named.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(ApiError::field(name, "is there twice"));
+            }
+        }
+        Ok(Self(named))
+    }
+}
+
+/// The variable parts of the path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(error) => {
+                let why = error.body_text();
+                Err(ApiError::Bad(format!("the path {} cannot be read: {why}", parts.uri.path())))
+            }
+        }
+    }
+}
+
+/// What the deserialiser says, as a refusal that names the parameter.
+fn wrong(said: &str) -> ApiError {
+    let said = said.split_once(": ").map_or(said, |(_, rest)| rest);
+    let quoted = said.split('`').nth(1);
+    match (quoted, said.split_once(": ")) {
+        (Some(name), _) if said.starts_with("unknown field") => {
+            let known = said.split_once("expected ").map_or("no parameters", |(_, known)| known);
+            ApiError::field(name, format!("unknown parameter; known are {}", known.replace('`', "")))
+        }
+        (Some(name), _) if said.starts_with("duplicate field") => ApiError::field(name, "is there twice"),
+        (_, Some((name, why))) => ApiError::field(name, format!("{why}; give one whole number")),
+        _ => ApiError::Bad(format!("the query cannot be read: {said}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the refusals are looked at")]
+    struct Listing {
+        after: Option<u64>,
+        limit: Option<u32>,
+    }
+
+    async fn refused(query: &str) -> (String, String) {
+        let (mut parts, ()) =
+            Request::get(format!("/v1/jobs?{query}")).body(()).expect("a request").into_parts();
+        match Query::<Listing>::from_request_parts(&mut parts, &()).await {
+            Err(ApiError::Field { field, why }) => (field, why),
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_wrong_parameter_is_named() {
+        for query in ["limit=x", "limit=-1", "limit=", "limit=4294967296", "limit=1.5"] {
+            assert_eq!(refused(query).await.0, "limit", "{query}");
+        }
+        let (field, why) = refused("cidd=1").await;
+        assert_eq!(field, "cidd");
+        assert!(why.contains("after") && why.contains("limit"), "{why}");
+        let twice = ("limit".to_owned(), "is there twice".to_owned());
+        assert_eq!(refused("limit=1&limit=2").await, twice);
+    }
+}

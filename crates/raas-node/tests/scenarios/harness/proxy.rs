@@ -1,0 +1,111 @@
+//! A proxy between node and devnet, as a gateway or a failing line is between a node and the chain.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+
+/// Decides about one call: an answer of its own (`result` or `error`), or `None` to pass it on. Methods of the devnet
+/// itself are never asked about.
+pub type Decide = fn(&Value) -> Option<Value>;
+
+/// A running proxy. Its address stays the same whatever it does.
+#[derive(Clone)]
+pub struct Proxy {
+    state: Arc<Mutex<State>>,
+    url: String,
+}
+
+struct State {
+    upstream: String,
+    decide: Decide,
+    open: bool,
+    asked: Vec<String>,
+}
+
+impl Proxy {
+    /// A proxy before `upstream` that passes everything on.
+    pub async fn before(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/rpc/v1", listener.local_addr().expect("bound"));
+        let state = Arc::new(Mutex::new(State {
+            upstream: upstream.to_owned(),
+            decide: |_| None,
+            open: true,
+            asked: Vec::new(),
+        }));
+        let (shared, client) =
+            (state.clone(), reqwest::Client::builder().no_proxy().build().expect("an HTTP client"));
+        let router = Router::new().fallback(move |body: Bytes| {
+            let (state, client) = (shared.clone(), client.clone());
+            async move { answer(&state, &client, &body).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { state, url }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// From now on it decides so.
+    pub fn decide(&self, decide: Decide) {
+        self.state.lock().expect("free").decide = decide;
+    }
+
+    /// Whether it answers at all.
+    pub fn set_open(&self, open: bool) {
+        self.state.lock().expect("free").open = open;
+    }
+
+    /// From now on it stands before another upstream.
+    pub fn move_to(&self, upstream: &str) {
+        self.state.lock().expect("free").upstream = upstream.to_owned();
+    }
+
+    /// The methods that were asked for since the last time.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("free").asked)
+    }
+}
+
+async fn answer(state: &Mutex<State>, client: &reqwest::Client, body: &[u8]) -> Response {
+    let request: Value = serde_json::from_slice(body).expect("JSON-RPC");
+    let (upstream, decide, open) = {
+        let state = state.lock().expect("free");
+        (state.upstream.clone(), state.decide, state.open)
+    };
+    if !open {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    let one = async |call: &Value| -> Value {
+        let method = call["method"].as_str().unwrap_or_default().to_owned();
+        let own = if method.starts_with("devnet_") { None } else { decide(call) };
+        state.lock().expect("free").asked.push(method);
+        match own {
+            Some(mut outcome) => {
+                outcome["jsonrpc"] = json!("2.0");
+                outcome["id"] = call["id"].clone();
+                outcome
+            }
+            None => {
+                let answer = client.post(&upstream).json(call).send().await.expect("the devnet answers");
+                answer.json().await.expect("JSON")
+            }
+        }
+    };
+    match &request {
+        Value::Array(calls) => {
+            let mut answers = Vec::new();
+            for call in calls {
+                answers.push(one(call).await);
+            }
+            axum::Json(Value::Array(answers)).into_response()
+        }
+        call => axum::Json(one(call).await).into_response(),
+    }
+}

@@ -1,0 +1,403 @@
+//! What a node does when its endpoints are away, foreign, poor or without memory.
+
+use crate::harness::{Foreign, Proxy, Scene, Setting, causes, small, start_with};
+use raas_node::config::EndpointSetting;
+use raas_node::node::doctor::{Finding, Level, examine};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const DAY: i64 = 2_880;
+
+/// A scene whose node reaches its devnet through a proxy.
+async fn behind_proxy() -> (Scene, Proxy) {
+    let mut scene = Setting::new().devnet_only().await;
+    let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
+    scene.config.network = Some(proxy.url());
+    (scene, proxy)
+}
+
+/// Methods of a public gateway, as Lotus's gateway has them; all of `eth_*` besides.
+const GATEWAY: &[&str] = &[
+    "ChainHead",
+    "ChainGetTipSet",
+    "ChainGetTipSetByHeight",
+    "ChainGetTipSetAfterHeight",
+    "ChainGetFinalizedTipSet",
+    "ChainGetBlock",
+    "ChainGetParentMessages",
+    "ChainGetParentReceipts",
+    "ChainGetMessagesInTipset",
+    "ChainGetEvents",
+    "ChainReadObj",
+    "ChainHasObj",
+    "ChainGetPath",
+    "ChainGetGenesis",
+    "StateMarketStorageDeal",
+    "StateMarketBalance",
+    "StateMinerInfo",
+    "StateMinerPower",
+    "StateMinerDeadlines",
+    "StateMinerProvingDeadline",
+    "StateMinerSectorCount",
+    "StateSectorGetInfo",
+    "StateCall",
+    "StateReplay",
+    "StateReadState",
+    "StateGetActor",
+    "StateLookupID",
+    "StateAccountKey",
+    "StateListMiners",
+    "StateGetAllocation",
+    "StateGetAllocations",
+    "StateGetAllocationForPendingDeal",
+    "StateGetClaim",
+    "StateGetClaims",
+    "StateVerifiedClientStatus",
+    "StateGetNetworkParams",
+    "StateNetworkVersion",
+    "StateNetworkName",
+    "StateSearchMsg",
+    "StateWaitMsg",
+    "StateDealProviderCollateralBounds",
+    "StateDecodeParams",
+    "GasEstimateMessageGas",
+    "GasEstimateGasPremium",
+    "MpoolPush",
+    "MpoolGetNonce",
+    "MpoolPending",
+    "WalletBalance",
+    "GetActorEventsRaw",
+    "F3GetCertificate",
+    "F3GetLatestCertificate",
+    "F3GetPowerTableByInstance",
+    "Version",
+    "Discover",
+];
+
+fn gateway(call: &Value) -> Option<Value> {
+    let method = call["method"].as_str().unwrap_or_default();
+    let offered = match method.strip_prefix("Filecoin.") {
+        Some(name) => GATEWAY.contains(&name),
+        None => method.starts_with("eth_") || method.starts_with("net_") || method.starts_with("web3_"),
+    };
+    (!offered).then(|| json!({"error": {"code": -32601, "message": format!("method '{method}' not found")}}))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_gateway_alone_is_enough() {
+    let (mut scene, proxy) = behind_proxy().await;
+    proxy.decide(gateway);
+    scene.start_node().await;
+    // A request on the contract, found, served and attested.
+    let (cid, piece) = scene.upload_only(small(90)).await;
+    let user = Foreign::arrive(&scene, 9).await;
+    user.submit(&scene.contract(), &cid, 3, DAY, 86_400).await;
+    scene.until_proven(&cid, &piece, 3).await;
+    scene.until_idle().await;
+    let attested = scene.ledger().await.completions(&scene.contract());
+    assert_eq!(attested.len(), 3, "{attested:?}");
+    // A fault is seen and repaired after its time; a loss at once, by two witnesses.
+    let deals = scene.ledger().await.deals(&piece);
+    let (faulty, lost) = match deals.values().collect::<Vec<_>>().as_slice() {
+        [one, two, ..] => ((one.provider, one.sector), (two.provider, two.sector)),
+        other => panic!("three deals: {other:?}"),
+    };
+    scene.rpc("devnet_fault", json!([faulty.0, [faulty.1]])).await;
+    scene
+        .until("the fault is seen", 3 * DAY, async || scene.standing(&cid).await["suspect"] == json!(1))
+        .await;
+    scene.rpc("devnet_terminate", json!([lost.0, [lost.1]])).await;
+    scene.until("the loss is repaired", 10 * DAY, async || scene.ledger().await.proven(&piece) >= 2).await;
+    scene.until_proven(&cid, &piece, 3).await;
+    let node = scene.get("/v1/node").await.expect(200);
+    let missing = node["endpoints"][0]["not_offered"].as_array().expect("methods").clone();
+    assert!(missing.contains(&json!("Filecoin.StateMinerFaults")), "{missing:?}");
+    let refused: Vec<String> =
+        proxy.asked().into_iter().filter(|method| gateway(&json!({ "method": method })).is_some()).collect();
+    assert!(
+        refused.iter().all(|method| method.starts_with("devnet_") || method.starts_with("Filecoin.State"))
+    );
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_starts_without_an_endpoint_waits_and_says_so() {
+    let (mut scene, proxy) = behind_proxy().await;
+    proxy.set_open(false);
+    // A port of the test's choice, so that it can be asked before the node is there.
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    scene.config.listen.admin = address;
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let config = scene.config.clone();
+    let starting = tokio::spawn(async move { start_with(&config).await });
+    let get = async |path: &str| -> Option<(u16, Value)> {
+        let answer = http.get(format!("http://{address}{path}")).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null)))
+    };
+    loop {
+        if let Some((503, body)) = get("/readyz").await
+            && body["waits"].as_str().is_some_and(|why| why.contains("endpoint"))
+        {
+            assert_eq!(body["hold"], json!({ "hold": "no_endpoint" }));
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get("/livez").await.map(|(status, _)| status), Some(200), "it lives");
+    let (status, why) = get("/v1/holdings/x/why").await.expect("an answer");
+    assert_eq!(status, 503);
+    assert!(why["error"].as_str().is_some_and(|text| text.contains("waits for a chain endpoint")), "{why}");
+    assert!(!starting.is_finished());
+    proxy.set_open(true);
+    let node = starting.await.expect("no panic").unwrap_or_else(|error| panic!("{}", causes(&error)));
+    node.app.engine.quiesce().await.expect("at rest");
+    let (status, ready) = get("/readyz").await.expect("an answer");
+    assert_eq!((status, &ready["ready"]), (200, &json!(true)));
+    // Once it knows its network, the same again at a restart.
+    node.shutdown().await;
+    proxy.set_open(false);
+    let config = scene.config.clone();
+    let again = tokio::spawn(async move { start_with(&config).await });
+    while get("/readyz").await.is_none_or(|(status, _)| status != 503) {
+        tokio::task::yield_now().await;
+    }
+    proxy.set_open(true);
+    again.await.expect("no panic").unwrap_or_else(|error| panic!("{}", causes(&error))).shutdown().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_knows_its_network_starts_without_an_endpoint_and_serves_its_data() {
+    let mut scene = Setting::new().devnet_only().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let away = format!("http://{}/rpc/v1", nobody.local_addr().expect("bound"));
+    drop(nobody);
+    scene.config.network = Some("calibration".to_owned());
+    scene.config.chain.endpoints = vec![EndpointSetting::Url(away)];
+    scene.config.deals.providers = vec!["f01000".to_owned()];
+    scene.start_node().await;
+    scene.quiesce().await;
+    let (cid, _) = scene.upload(small(94)).await;
+    scene.quiesce().await;
+    assert_eq!(scene.get("/readyz").await.status, 503);
+    let why = scene.why(&cid).await;
+    assert_eq!(why["hold"], json!({ "hold": "no_endpoint" }), "{why}");
+    let alarms = why["alarms"].to_string();
+    assert!(alarms.contains("failing") && alarms.contains("one_voice"), "{alarms}");
+    assert_eq!(scene.ipfs(&cid).await.0, 200, "what is here is served");
+    // The same endpoint, when it comes, must be of this very network: the devnet is not.
+    let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
+    scene.stop_node().await;
+    scene.config.chain.endpoints = vec![EndpointSetting::Url(proxy.url())];
+    let Err(error) = start_with(&scene.config).await else { panic!("it started") };
+    assert!(causes(&error).contains("314159"), "{}", causes(&error));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_27_a_node_refuses_endpoints_of_another_network() {
+    let (mut scene, proxy) = behind_proxy().await;
+    let other = Setting::new().seed(2).devnet_only().await;
+    // Two endpoints of two networks.
+    let mut mixed = scene.config.clone();
+    mixed.chain.endpoints =
+        [scene.devnet.rpc_url(), other.devnet.rpc_url()].map(EndpointSetting::Url).to_vec();
+    let Err(error) = start_with(&mixed).await else { panic!("it started") };
+    assert!(causes(&error).contains("different networks"), "{}", causes(&error));
+    // A named network and an endpoint of another.
+    let mut named = scene.config.clone();
+    named.network = Some("calibration".to_owned());
+    named.chain.endpoints = vec![EndpointSetting::Url(scene.devnet.rpc_url())];
+    let Err(error) = start_with(&named).await else { panic!("it started") };
+    let words = causes(&error);
+    assert!(words.contains("31415926") && words.contains("314159"), "{words}");
+    // A store of the one and an endpoint that now serves the other.
+    scene.start_node().await;
+    scene.stop_node().await;
+    proxy.move_to(&other.devnet.rpc_url());
+    let Err(error) = start_with(&scene.config).await else { panic!("it started") };
+    assert!(causes(&error).contains("genesis") || causes(&error).contains("network"), "{}", causes(&error));
+    // And while it runs: it holds, and signs nothing.
+    proxy.move_to(&scene.devnet.rpc_url());
+    scene.start_node().await;
+    scene.kept(91).await;
+    let acts = scene.ledger().await.acts();
+    proxy.set_open(false);
+    scene.quiesce().await;
+    proxy.move_to(&other.devnet.rpc_url());
+    proxy.set_open(true);
+    scene.advance(30).await;
+    other.advance(30).await;
+    scene.quiesce().await;
+    let node = scene.get("/v1/node").await.expect(200);
+    assert_eq!(node["hold"]["hold"], "other_network", "{node}");
+    assert!(node["alarms"].to_string().contains("other_network"), "{node}");
+    assert_eq!(scene.ledger().await.acts(), acts);
+    assert_eq!(other.ledger().await.acts(), 0, "nothing was sent to the other");
+    proxy.move_to(&scene.devnet.rpc_url());
+    scene.end().await;
+    other.end().await;
+}
+
+/// Logs, receipts and state of blocks before 30,000 epochs are gone, as after a long rest on a public endpoint.
+fn short_memory(call: &Value) -> Option<Value> {
+    let number = |value: &Value| {
+        value.as_str().and_then(|text| i64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
+    };
+    let params = &call["params"];
+    let height = match call["method"].as_str()? {
+        "eth_getLogs" => number(&params[0]["fromBlock"])?,
+        "eth_getBlockReceipts" => number(&params[0])?,
+        "eth_call" => number(&params[1])?,
+        "Filecoin.ChainGetTipSetAfterHeight" => params[0].as_i64()?,
+        _ => return None,
+    };
+    let message = "bad tipset height: lookbacks of more than 24h0m0s are disallowed";
+    let oldest = OLDEST.load(std::sync::atomic::Ordering::SeqCst);
+    (height < oldest).then(|| json!({"error": {"code": 1, "message": message}}))
+}
+
+static OLDEST: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_11_logs_that_nobody_keeps_are_made_up_for_by_the_contracts_views() {
+    let (mut scene, proxy) = behind_proxy().await;
+    scene.start_node().await;
+    let (cid, piece) = scene.upload_only(small(92)).await;
+    let user = Foreign::arrive(&scene, 9).await;
+    scene.quiesce().await;
+    let contract = scene.contract();
+    scene.stop_node().await;
+    user.submit(&contract, &cid, 3, DAY, 86_400).await;
+    scene.advance(3 * DAY).await;
+    OLDEST.store(scene.now().await - DAY, std::sync::atomic::Ordering::SeqCst);
+    proxy.decide(short_memory);
+    scene.start_node().await;
+    scene.quiesce().await;
+    let jobs = scene.get("/v1/jobs").await.expect(200);
+    assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(1), "{jobs}");
+    assert_eq!(scene.get("/v1/node").await.expect(200)["contract_waits"], Value::Null);
+    scene.until_proven(&cid, &piece, 3).await;
+    scene.until_idle().await;
+    let attested = scene.ledger().await.completions(&contract);
+    assert_eq!(attested.iter().filter(|(request, _)| *request == 1).count(), 3, "{attested:?}");
+    scene.end().await;
+}
+
+/// As [`short_memory`], before a contract without views of its own.
+fn short_memory_of_a_reference(call: &Value) -> Option<Value> {
+    let data = call["params"][0]["data"].as_str().unwrap_or_default();
+    let is_view = |signature: &str| {
+        let hash = alloy_primitives::keccak256(signature);
+        data.starts_with(&format!("0x{}", hex::encode(hash.get(..4).expect("32 bytes"))))
+    };
+    if call["method"] == "eth_call" && (is_view("requestCount()") || is_view("getRequest(uint256)")) {
+        return Some(json!({"error": {"code": 3, "message": "message execution failed", "data": "0x"}}));
+    }
+    short_memory(call)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_11_a_gap_of_a_contract_without_views_is_said_until_an_admin_decides() {
+    let (mut scene, proxy) = behind_proxy().await;
+    scene.start_node().await;
+    let (cid, piece) = scene.upload_only(small(93)).await;
+    let user = Foreign::arrive(&scene, 9).await;
+    scene.quiesce().await;
+    let contract = scene.contract();
+    let deployed = scene.now().await;
+    scene.stop_node().await;
+    scene.advance(3 * DAY).await;
+    OLDEST.store(scene.now().await - DAY, std::sync::atomic::Ordering::SeqCst);
+    proxy.decide(short_memory_of_a_reference);
+    scene.config.contract.address = Some(contract.clone());
+    scene.config.contract.from_block = Some(deployed);
+    scene.start_node().await;
+    scene.quiesce().await;
+    let node = scene.get("/v1/node").await.expect(200);
+    assert_eq!(node["contract_state"]["state"], "gap", "{node}");
+    assert!(node["contract_waits"].as_str().is_some_and(|why| why.contains("skip_to_block")), "{node}");
+    scene.stop_node().await;
+    scene.config.contract.skip_to_block = Some(scene.now().await - 60);
+    scene.start_node().await;
+    scene.quiesce().await;
+    user.submit(&contract, &cid, 1, DAY, 86_400).await;
+    scene.until_proven(&cid, &piece, 1).await;
+    scene.until_idle().await;
+    scene.end().await;
+}
+
+fn finding<'a>(findings: &'a [Finding], area: &str, words: &str) -> &'a Finding {
+    let found = findings.iter().find(|finding| finding.area == area && finding.found.contains(words));
+    found.unwrap_or_else(|| panic!("no {area} with {words:?} in {findings:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_every_trouble_with_its_fix() {
+    let (mut scene, proxy) = behind_proxy().await;
+    scene.start_node().await;
+    let well = examine(&scene.config, 0).await.expect("findings");
+    let troubles: Vec<&Finding> = well.iter().filter(|finding| finding.level == Level::Problem).collect();
+    assert!(troubles.is_empty(), "{troubles:#?}");
+    for area in ["disk", "endpoint", "chain", "clock", "contract", "wallet", "providers"] {
+        assert!(well.iter().any(|finding| finding.area == area), "{area}: {well:#?}");
+    }
+
+    // An endpoint that is away, one of another network, one that is poor.
+    let other = Setting::new().seed(2).devnet_only().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let away = format!("http://{}/rpc/v1", nobody.local_addr().expect("bound"));
+    drop(nobody);
+    let mut sick = scene.config.clone();
+    sick.chain.endpoints = [proxy.url(), other.devnet.rpc_url(), away].map(EndpointSetting::Url).to_vec();
+    sick.chain.agree = 2;
+    proxy.decide(|call| {
+        let poor =
+            ["Filecoin.StateMinerSectorCount", "eth_getLogs"].iter().any(|method| call["method"] == *method);
+        poor.then(|| json!({"error": {"code": -32601, "message": "method not found"}}))
+    });
+    sick.contract.address = Some("0x1111111111111111111111111111111111111111".to_owned());
+    sick.deals.providers = vec!["f01000".to_owned(), "f099999".to_owned()];
+    sick.wallet.key_file = Some(scene.scratch().join("no-such.key"));
+    sick.data_dir = "/proc/raas".into();
+    let findings = examine(&sick, 0).await.expect("findings");
+    for (area, words) in [
+        ("endpoint", "did not answer"),
+        ("endpoint", "serves raas-devnet"),
+        ("endpoint", "does not offer Filecoin.StateMinerSectorCount"),
+        ("endpoint", "gives no logs"),
+        ("chain", "name the same finalized tipset"),
+        ("contract", "its code could not be read"),
+        ("providers", "could not be read"),
+        ("providers", "1 operators for 3 copies"),
+        ("disk", "cannot be written"),
+    ] {
+        let found = finding(&findings, area, words);
+        assert!(found.level == Level::Problem || words == "serves raas-devnet", "{found:?}");
+        assert!(found.level == Level::Ok || !found.fix.is_empty(), "{found:?}");
+    }
+    let foreign = findings.iter().filter(|found| found.area == "endpoint" && found.found.contains("serves"));
+    assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
+
+    proxy.decide(|_| None);
+    let mut absent = scene.config.clone();
+    absent.contract.address = sick.contract.address.clone();
+    let absent = examine(&absent, 0).await.expect("findings");
+    assert_eq!(finding(&absent, "contract", "there is no contract").level, Level::Problem);
+
+    // Money that is gone, and a head that stands still.
+    proxy.decide(|call| (call["method"] == "Filecoin.WalletBalance").then(|| json!({ "result": "5" })));
+    let poor = examine(&scene.config, 0).await.expect("findings");
+    assert_eq!(finding(&poor, "wallet", "has 5 attoFIL").level, Level::Problem);
+    assert!(finding(&poor, "wallet", "has 5 attoFIL").fix.contains("send FIL to"));
+    proxy.decide(|_| None);
+    scene.set_rpc("stale").await;
+    scene.advance(100).await;
+    let stale = examine(&scene.config, 0).await.expect("findings");
+    assert_eq!(finding(&stale, "chain", "the newest head is").level, Level::Problem);
+    scene.set_rpc("normal").await;
+    scene.end().await;
+    other.end().await;
+}
