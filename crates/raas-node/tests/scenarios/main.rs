@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod endpoints;
 mod follows;
 mod holds;
 mod pays;
