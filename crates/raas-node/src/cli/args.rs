@@ -53,6 +53,9 @@ pub enum Command {
     /// Register, list, show and stop jobs.
     #[command(subcommand)]
     Job(Job),
+    /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
+    #[command(subcommand)]
+    Piece(super::piece::Piece),
     /// What the node will do for a CID, and what it waits for.
     Plan {
         /// The CID, in any form.

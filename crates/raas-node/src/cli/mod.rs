@@ -1,7 +1,7 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
-//! Client commands use the public HTTP API only; nothing here reads the store.
+//! Client commands use the public HTTP API only; nothing here reads the store. `piece` needs no node at all.
 
 mod args;
 mod beside;
@@ -12,6 +12,7 @@ mod failure;
 mod get;
 mod job;
 mod output;
+mod piece;
 mod run;
 mod signals;
 mod up;
