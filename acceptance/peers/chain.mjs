@@ -49,6 +49,12 @@ export class Chain {
     else await this.rpc("anvil_setBalance", [address, "0x56bc75e2d63100000"]);
   }
 
+  /** Lets one more block be there. */
+  async mine() {
+    if (this.isDevnet) await this.rpc("devnet_advance", [1]);
+    else await this.rpc("evm_mine");
+  }
+
   /** Lets what was sent be included, executed and shown. */
   async settle() {
     if (this.isDevnet) await this.rpc("devnet_advance", [2]);

@@ -4,6 +4,7 @@
 // same against anvil, and compares the shapes of both nodes' answers. Ends with status 1 on the first mismatch.
 
 import { readFile } from "node:fs/promises";
+import WebSocket from "ws";
 import { Chain, startAnvil } from "./chain.mjs";
 import { withCast, withEthers, withViem } from "./clients.mjs";
 import { Comparison } from "./shapes.mjs";
@@ -52,6 +53,46 @@ async function answers(chain, left) {
   return found;
 }
 
+/** What subscribers to heads and transactions are told over a WebSocket, and what they are answered. */
+async function heard(chain) {
+  const socket = new WebSocket(chain.url.replace(/^http/, "ws"));
+  const waiting = [];
+  const messages = [];
+  socket.on("message", (text) => {
+    const message = JSON.parse(text);
+    const next = waiting.shift();
+    if (next) next(message);
+    else messages.push(message);
+  });
+  const read = () => (messages.length > 0 ? messages.shift() : new Promise((resolve) => waiting.push(resolve)));
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  const ask = async (id, method, ...params) => {
+    socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    let message = await read();
+    while (message.id !== id) message = await read();
+    return message;
+  };
+  const heads = await ask(1, "eth_subscribe", "newHeads");
+  await chain.mine();
+  let head = await read();
+  while (head.method !== "eth_subscription") head = await read();
+  if (head.params.subscription !== heads.result) throw new Error(`a head of another subscription: ${JSON.stringify(head)}`);
+  const ended = await ask(2, "eth_unsubscribe", heads.result);
+  const unknown = await ask(3, "eth_subscribe", "noSuchThing");
+  socket.close();
+  return [
+    ["ws eth_unsubscribe", ended.result],
+    ["ws newHeads", { parentHash: head.params.result.parentHash, ...pick(head.params.result) }],
+    ["ws unknown", { code: typeof unknown.error?.code }],
+  ];
+}
+
+/** The fields of a head that every client reads. */
+function pick(head) {
+  const fields = ["hash", "number", "timestamp", "gasLimit", "gasUsed", "baseFeePerGas", "logsBloom", "miner", "stateRoot"];
+  return Object.fromEntries(fields.map((field) => [field, head[field]]));
+}
+
 async function drive(chain, artifact, name) {
   const left = await withEthers(chain, artifact);
   console.log(`${name}: ethers agrees`);
@@ -59,7 +100,10 @@ async function drive(chain, artifact, name) {
   console.log(`${name}: viem agrees`);
   await withCast(chain, artifact);
   console.log(`${name}: cast agrees`);
-  return answers(chain, left);
+  const found = await answers(chain, left);
+  found.push(...(await heard(chain)));
+  console.log(`${name}: a socket hears of heads`);
+  return found;
 }
 
 async function main() {

@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { World } from './lib.mjs';
 
 const NAMES = [
-    'providers', 'lies', 'stores-three', 'renews', 'repairs', 'lost-at-once', 'bad-input', 'late-fields', 'money', 'comes-back',
+    'providers', 'lies', 'stores-three', 'renews', 'hedges', 'repairs', 'lost-at-once', 'bad-input', 'late-fields', 'money',
+    'comes-back',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;

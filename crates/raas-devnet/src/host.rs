@@ -9,11 +9,14 @@ use crate::{
     world::{Command, CommandError, Outcome, World},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// A world that is being served.
 #[derive(Debug)]
 pub struct Host {
     held: Mutex<Held>,
+    /// Counts what those who listen to the chain may want to hear of.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -45,12 +48,19 @@ impl Host {
         if journal.is_some() {
             world.record_commands();
         }
-        Self { held: Mutex::new(Held { world, journal, broken: None }) }
+        let held = Mutex::new(Held { world, journal, broken: None });
+        Self { held, changes: watch::Sender::new(0) }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         // A panic while the world was locked is a bug that its own test shows; the rest goes on.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whenever the chain or the mempool has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Looks at the world.
@@ -64,7 +74,9 @@ impl Host {
         if let Some(why) = &held.broken {
             return Err(HostError::Broken(why.clone()));
         }
+        let before = held.world.pulse();
         let result = act(&mut held.world);
+        let changed = held.world.pulse() != before;
         let commands = held.world.take_recorded();
         if let Some(journal) = &mut held.journal {
             let written = commands.iter().try_for_each(|command| journal.append(command));
@@ -72,6 +84,10 @@ impl Host {
                 held.broken = Some(error.to_string());
                 return Err(error.into());
             }
+        }
+        drop(held);
+        if changed {
+            self.changes.send_modify(|count| *count += 1);
         }
         Ok(result)
     }

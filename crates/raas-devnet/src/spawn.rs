@@ -86,7 +86,7 @@ pub async fn spawn(config: Config) -> Result<Devnet, SpawnError> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let epoch_ms = watch::Sender::new(config.epoch_ms);
     let pace = epoch_ms.subscribe();
-    let server = Arc::new(Server::new(host.clone(), fleet.clone(), epoch_ms));
+    let server = Arc::new(Server::new(host.clone(), fleet.clone(), epoch_ms, tasks.clone(), stop.clone()));
     let served = server.clone();
     let handler = move |request| served.clone().serve(request);
     tasks.spawn(provider::serve(rpc_listener, stop.clone(), tasks.clone(), handler));

@@ -386,7 +386,7 @@ fn number(value: &Value) -> u64 {
 async fn fill(folder: &Path, net: &Net, made: &[Made]) -> usize {
     let store = Store::open(&folder.join("raas.sqlite"), "bench").await.unwrap();
     let now = net.call("devnet_now", json!([])).await;
-    let head = now["epoch"].as_i64().or_else(|| now["head"].as_i64()).unwrap();
+    let head = now["height"].as_i64().unwrap();
     let mut by_piece: BTreeMap<u64, Vec<(usize, u64)>> = BTreeMap::new();
     for (at, made) in made.iter().enumerate() {
         for offset in 0..made.count {
@@ -452,6 +452,8 @@ fn copy(made: &Made, offset: u64, piece: Commitment, size: PaddedSize, head: i64
         at: Epoch(head - FINAL),
     };
     let state = if is_pending {
+        // Never sealed: it stays pending for as long as the measurement takes.
+        let term = Term { start: Epoch(made.start + 20 * PERIOD), ..term };
         OrderState::Published(OnChain {
             deal,
             term,

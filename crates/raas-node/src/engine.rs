@@ -150,6 +150,11 @@ impl<W: World> Engine<W> {
         self.status.read().map(|status| status.clone()).unwrap_or_default()
     }
 
+    /// Whether no pass has been made at this round's tipset yet.
+    pub(crate) fn is_first_pass_of(&self, round: &Round) -> bool {
+        self.status().round.is_none_or(|last| last.tipset != round.tipset)
+    }
+
     pub(crate) fn note_views(&self, views: BTreeMap<ProviderId, ProviderView>) {
         if let Ok(mut kept) = self.views.write() {
             *kept = Arc::new(views);

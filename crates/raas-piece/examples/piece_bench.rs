@@ -6,10 +6,12 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints, and fails by panicking")]
 
 use std::hint::black_box;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::num::NonZero;
 use std::time::Instant;
 
 use raas_piece::commp::{Hasher, PieceInfo, of_each, of_slice};
+use raas_piece::pack::{PackOptions, pack_reader};
 use raas_piece::segment::Aggregate;
 use raas_piece::sha::Path;
 use raas_piece::{Commitment, PaddedSize};
@@ -52,6 +54,7 @@ fn main() {
     }
     if only.as_deref().is_none_or(|only| only == Path::best().name()) {
         threads(&payload);
+        one_pass(&payload);
         aggregate();
     }
 }
@@ -86,6 +89,35 @@ fn threads(payload: &[u8]) {
         (0..RUNS).map(once).fold(f64::MAX, f64::min)
     };
     row("two threads over one, by the wall clock", Path::best().name(), "times", wall(1) / wall(2));
+}
+
+/// Keeps nothing, so that only the work before it is measured.
+struct Nowhere(u64);
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Nowhere {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        if let SeekFrom::Start(at) = to {
+            self.0 = at;
+        }
+        Ok(self.0)
+    }
+}
+
+fn one_pass(payload: &[u8]) {
+    let seconds = best(|| pack_reader(payload, Nowhere(0), &PackOptions::default()).unwrap());
+    let gib = payload.len() as f64 / GIB;
+    row("one pass: UnixFS, CAR and CommP", Path::best().name(), "GiB/s", gib / seconds);
 }
 
 fn aggregate() {

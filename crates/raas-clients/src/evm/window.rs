@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most blocks in one query: fits the caps of known providers.
 const WINDOW: i64 = 2_000;
+/// A window is not made narrower than this for the sake of a second endpoint.
+const NARROW: i64 = 60;
 /// Lotus refuses more results than this; some older nodes leave the rest out without a word.
 const RESULTS_MAX: usize = 10_000;
 
@@ -110,8 +112,14 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
             Err(error) => failed = Some(worse(failed, error)),
         }
     }
+    // A second voice is worth a narrower window, but not one of single blocks: the state vouches, too.
+    let narrow = voices.len() < pool.len().min(2) && to - from >= NARROW;
     match failed {
-        Some(error @ CallError::Evidence(Evidence::RangeTooWide(_))) => return Err(error),
+        Some(error @ CallError::Evidence(Evidence::RangeTooWide(_)))
+            if narrow || voices.len() < pool.wanted() =>
+        {
+            return Err(error);
+        }
         Some(error) if voices.len() < pool.wanted() => return Err(error),
         _ => {}
     }

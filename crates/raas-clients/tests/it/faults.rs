@@ -158,7 +158,7 @@ async fn fault_05_empty_logs_for_a_block_with_logs_are_found_out() {
 
     // Alone: the state says that something happened, the receipts say what.
     let alone = before(&net, no_logs).await;
-    let window = at(&pool(&[alone.clone()], 1)).window(&round, from, to).await.expect("a window");
+    let window = at(&pool(std::slice::from_ref(&alone), 1)).window(&round, from, to).await.expect("a window");
     assert_eq!(window, whole);
     // Without state, the receipts of every block.
     let stateless = before(&net, no_logs_and_no_state).await;
@@ -381,7 +381,7 @@ async fn fault_37_a_storm_of_429_makes_calls_late_and_not_wrong() {
     let seen = Arc::new(AtomicUsize::new(0));
     let count = seen.clone();
     let url = serve(Router::new().fallback(move |axum::Json(call): axum::Json<Value>| {
-        let turned_away = count.fetch_add(1, Ordering::SeqCst) % 3 == 0;
+        let turned_away = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(3);
         async move {
             if turned_away {
                 return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "0")]).into_response();
@@ -440,7 +440,19 @@ async fn fault_38_a_narrow_or_truncating_endpoint_leaves_nothing_out() {
     let end = before(&net, truncating).await;
     let narrow = DealStatus::new(pool(&[end], 1), contract.address());
     let window = narrow.window(&round, from, round.eth_block).await.expect("a window");
-    assert_eq!((window.requests, window.request_count), (whole.requests, Some(3)));
+    assert_eq!((&window.requests, window.request_count), (&whole.requests, Some(3)));
+    // One that finds every range too wide holds up nobody.
+    let never = before(&net, |call| {
+        if is(call, "eth_getLogs") {
+            error(-32005, "block range exceeds maximum of 0 (got 1)")
+        } else {
+            Say::Pass
+        }
+    })
+    .await;
+    let both = DealStatus::new(pool(&[never, endpoint(&net.devnet)], 1), contract.address());
+    let window = both.window(&round, from, round.eth_block).await.expect("a window");
+    assert_eq!((window.requests, window.witness), (whole.requests, Witness::State));
 }
 
 #[tokio::test]
@@ -483,6 +495,14 @@ async fn fault_40_a_head_that_falls_is_followed_and_finality_that_changes_is_hel
     let back = Look { expected: None, last: at(&beyond) };
     let behind = Hold::Behind { finalized: second.height, seen: beyond.height };
     assert_eq!(net.chain.pin(&back).await, Err(behind));
+    // The head fell by two, and finality with it: what was final stays so.
+    control(&net.pool, "devnet_reorg", json!([4, { "missing": 2 }])).await;
+    let fell = Look { expected: None, last: at(&second) };
+    let stays = net.chain.pin(&fell).await.expect("a pin").round;
+    assert_eq!((&stays.tipset, stays.eth_block), (&second.tipset, second.eth_block));
+    assert!(stays.head < second.head);
+    net.advance(3).await;
+    let second = net.round().await;
     // Another tipset at a height that was final: nothing goes on until an admin looked.
     let lost = ("bafy2bzacednothere".to_owned(), first.height);
     let rewritten = Look { expected: None, last: Some(lost) };

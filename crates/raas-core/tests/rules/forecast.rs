@@ -12,7 +12,8 @@ fn due(in_days: u32, amount: u128, every_days: u32) -> Due {
 
 #[test]
 fn fault_26_money_that_runs_out_is_told_thirty_seven_and_one_days_before() {
-    let table: [(&str, u128, u128, &[Due], Option<u64>, Urgency); 13] = [
+    type Row<'a> = (&'a str, u128, u128, &'a [Due], Option<u64>, Urgency);
+    let table: [Row<'_>; 13] = [
         ("nothing is due", 0, 0, &[], None, Urgency::Calm),
         ("gas alone", 100, 10, &[], Some(10), Urgency::Month),
         ("gas for a day", 10, 10, &[], Some(1), Urgency::Day),

@@ -10,10 +10,18 @@ use alloy_primitives::U256;
 pub const SCALE: u64 = 100;
 /// The most gas one message, and here one tipset, can use.
 pub const BLOCK_LIMIT: u64 = 10_000_000_000;
-/// Base fee in attoFIL. It never leaves its floor, since the messages of a devnet stay below half a block.
+/// The floor of the base fee in attoFIL, where it stays unless a command says otherwise: the messages of a devnet stay
+/// below half a block.
 pub const BASE_FEE: u64 = 100;
 /// The premium a node proposes when blocks have room, in attoFIL.
 pub const MIN_PREMIUM: u64 = 100_000;
+
+/// The least fee cap a mempool takes at this base fee: what might be included some blocks later, as it falls by at most
+/// an eighth per tipset.
+pub(crate) const fn fee_cap_floor(base_fee: u64) -> u64 {
+    let later = base_fee / 10;
+    if later > BASE_FEE { later } else { BASE_FEE }
+}
 
 /// EVM gas that `filecoin` gas buys.
 pub(super) const fn to_evm(filecoin: u64) -> u64 {
@@ -50,8 +58,8 @@ pub struct Charge {
 impl Charge {
     /// The charge for `used` of `limit` gas, by the rules of the reference implementation: the tip is paid on
     /// the limit, and a limit far above use burns part of the difference.
-    pub(super) fn new(used: u64, limit: u64, fee_cap: u128, premium: u128) -> Self {
-        let base_fee = u128::from(BASE_FEE).min(fee_cap);
+    pub(super) fn new(used: u64, limit: u64, fee_cap: u128, premium: u128, base_fee: u64) -> Self {
+        let base_fee = u128::from(base_fee).min(fee_cap);
         let tip = premium.min(fee_cap - base_fee);
         let burned_gas = u128::from(used) + u128::from(overestimation_burn(used, limit));
         Self {
@@ -90,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_good_limit_burns_only_what_was_used() {
-        let charge = Charge::new(1_000_000, 1_100_000, 10_000, 50);
+        let charge = Charge::new(1_000_000, 1_100_000, 10_000, 50, BASE_FEE);
         assert_eq!(charge.burned, U256::from(100_000_000_u64));
         assert_eq!(charge.tip, U256::from(55_000_000_u64));
         assert_eq!(charge.effective_price(1_000_000), U256::from(155));
@@ -106,9 +114,9 @@ mod tests {
 
     #[test]
     fn the_tip_never_exceeds_what_the_cap_leaves() {
-        let charge = Charge::new(10, 10, 130, 500);
+        let charge = Charge::new(10, 10, 130, 500, BASE_FEE);
         assert_eq!(charge.tip, U256::from(300));
-        let poor = Charge::new(10, 10, 60, 60);
+        let poor = Charge::new(10, 10, 60, 60, BASE_FEE);
         assert_eq!((poor.burned, poor.tip), (U256::from(600), U256::ZERO));
     }
 }

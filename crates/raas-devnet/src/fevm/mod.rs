@@ -26,6 +26,7 @@ mod view;
 
 pub use actor_calls::{ActorCalls, masked, unmasked};
 pub use direct::SendError;
+pub(crate) use gas::fee_cap_floor;
 pub use gas::{BASE_FEE, BLOCK_LIMIT, Charge, MIN_PREMIUM, SCALE};
 pub use key::{EthKey, NoKey, Unsigned};
 pub use pool::PoolError;

@@ -7,7 +7,7 @@ use super::{
     gas,
     transaction::{DecodeError, Transaction},
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use std::collections::BTreeMap;
 
 /// Waiting transactions one sender may have.
@@ -113,6 +113,16 @@ impl Pool {
         self.entries.values().map(|entry| &entry.transaction)
     }
 
+    pub(super) const fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    pub(super) fn arrived_since(&self, seen: u64) -> Vec<B256> {
+        let mut new: Vec<&Entry> = self.entries.values().filter(|entry| entry.arrival > seen).collect();
+        new.sort_by_key(|entry| entry.arrival);
+        new.into_iter().map(|entry| entry.transaction.hash).collect()
+    }
+
     /// The waiting transactions of one sender, nonces rising.
     pub(super) fn of(&self, sender: Address) -> impl Iterator<Item = &Transaction> {
         self.entries.range((sender, 0)..=(sender, u64::MAX)).map(|(_, entry)| &entry.transaction)
@@ -123,19 +133,20 @@ impl Pool {
         self.of(sender).last().map_or(account_nonce, |last| account_nonce.max(last.nonce + 1))
     }
 
-    /// Takes `transaction` in, for an account with this nonce and balance.
+    /// Takes `transaction` in, for an account with this nonce and balance, at this least fee cap.
     pub(super) fn admit(
         &mut self,
         transaction: Transaction,
         account_nonce: u64,
         balance: U256,
+        floor: u64,
     ) -> Result<(), PoolError> {
         let Transaction { from, nonce, .. } = transaction;
         if nonce < account_nonce {
             return Err(PoolError::NonceTooLow { expected: account_nonce, got: nonce });
         }
-        if transaction.fee_cap < u128::from(gas::BASE_FEE) {
-            return Err(PoolError::FeeCap { got: transaction.fee_cap, floor: gas::BASE_FEE });
+        if transaction.fee_cap < u128::from(floor) {
+            return Err(PoolError::FeeCap { got: transaction.fee_cap, floor });
         }
         let least = gas::from_evm(gas::intrinsic(&transaction.input, transaction.to.is_create()));
         if transaction.gas_limit < least {
@@ -182,8 +193,8 @@ impl Pool {
     }
 
     /// Everything that waits, in the order in which it came.
-    pub(super) fn into_transactions(self) -> Vec<Transaction> {
-        let mut entries: Vec<Entry> = self.entries.into_values().collect();
+    pub(super) fn drain(&mut self) -> Vec<Transaction> {
+        let mut entries: Vec<Entry> = std::mem::take(&mut self.entries).into_values().collect();
         entries.sort_by_key(|entry| entry.arrival);
         entries.into_iter().map(|entry| entry.transaction).collect()
     }

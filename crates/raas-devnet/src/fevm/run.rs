@@ -116,7 +116,7 @@ where
         beneficiary: masked(block.miner),
         timestamp: U256::from(block.chain.timestamp(block.height)),
         gas_limit: gas::BLOCK_LIMIT,
-        basefee: gas::BASE_FEE,
+        basefee: block.chain.base_fee(block.height),
         prevrandao: Some(B256::from(block.chain.derive("beacon", block.height))),
         ..BlockEnv::default()
     };

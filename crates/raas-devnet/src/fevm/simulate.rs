@@ -98,7 +98,7 @@ impl Fevm {
         let view = self.view(tipset, actors, StateAt::after(tipset.height), &credits);
         let mut db = CacheDB::new(view);
         for pending in self.pool.of(trial.sender()) {
-            let outcome = run(&mut db, block, actors, &Call::of(pending));
+            let outcome = run(&mut db, block, actors, &Call::of(pending, self.base_fee));
             db.commit(outcome.changes);
         }
         let used = trial.run(&db, block, actors, gas::BLOCK_LIMIT).into_result()?.gas_used;

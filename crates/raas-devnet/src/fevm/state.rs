@@ -36,6 +36,8 @@ pub(super) struct Record {
 #[derive(Clone, Debug, Default)]
 pub struct Fevm {
     pub(super) chain_id: u64,
+    /// In attoFIL, of the next tipset.
+    pub(super) base_fee: u64,
     pub(super) records: BTreeMap<Address, Record>,
     pub(super) codes: BTreeMap<B256, Bytecode>,
     pub(super) pool: Pool,
@@ -49,7 +51,12 @@ impl Fevm {
     /// An empty state for the chain with this id.
     #[must_use]
     pub fn new(chain_id: u64) -> Self {
-        Self { chain_id, ..Self::default() }
+        Self { chain_id, base_fee: super::gas::BASE_FEE, ..Self::default() }
+    }
+
+    /// The base fee of the next tipset, in attoFIL.
+    pub(crate) fn set_base_fee(&mut self, base_fee: u64) {
+        self.base_fee = base_fee;
     }
 
     /// What `eth_chainId` answers.
@@ -160,7 +167,7 @@ impl Fevm {
 
     /// Takes everything out of the mempool, in the order in which it came.
     pub(crate) fn take_pool(&mut self) -> Vec<Transaction> {
-        std::mem::take(&mut self.pool).into_transactions()
+        self.pool.drain()
     }
 
     /// Puts a transaction into the mempool that was in it before, whatever the account says now.
@@ -180,7 +187,8 @@ impl Fevm {
     /// Whether the sender's account allows the transaction to be included now.
     pub(super) fn can_run(&self, transaction: &Transaction) -> bool {
         let account = self.newest(&transaction.from);
-        account.nonce == transaction.nonce && account.balance >= transaction.required_for_gas()
+        let pays = transaction.fee_cap >= u128::from(self.base_fee);
+        pays && account.nonce == transaction.nonce && account.balance >= transaction.required_for_gas()
     }
 
     /// The transactions of the tipset at `height`, in order of execution.
@@ -206,6 +214,18 @@ impl Fevm {
     #[must_use]
     pub fn waiting(&self, hash: &B256) -> Option<&Transaction> {
         self.pool.iter().find(|transaction| transaction.hash == *hash)
+    }
+
+    /// How many transactions have come into the mempool so far.
+    #[must_use]
+    pub const fn arrivals(&self) -> u64 {
+        self.pool.arrivals()
+    }
+
+    /// The waiting transactions that came after the first `seen`, in the order in which they came.
+    #[must_use]
+    pub fn arrived_since(&self, seen: u64) -> Vec<B256> {
+        self.pool.arrived_since(seen)
     }
 
     /// The nonce of the next transaction, counting what waits in the mempool.

@@ -33,7 +33,7 @@ impl Fevm {
         let transaction = Transaction::decode(raw, self.chain_id)?;
         let account = self.newest(&transaction.from);
         let hash = transaction.hash;
-        self.pool.admit(transaction, account.nonce, account.balance)?;
+        self.pool.admit(transaction, account.nonce, account.balance, gas::fee_cap_floor(self.base_fee))?;
         Ok(hash)
     }
 
@@ -86,11 +86,16 @@ impl Fevm {
             };
             let block =
                 BlockContext { chain: tipset.chain, chain_id: self.chain_id, height, miner: tipset.miner };
-            run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction))
+            run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction, self.base_fee))
         };
         self.write(height, &outcome.changes, actors, effects);
-        let charge =
-            Charge::new(outcome.gas_used, transaction.gas_limit, transaction.fee_cap, transaction.premium);
+        let charge = Charge::new(
+            outcome.gas_used,
+            transaction.gas_limit,
+            transaction.fee_cap,
+            transaction.premium,
+            self.base_fee,
+        );
         self.update(from, height, |account| {
             account.balance = account.balance.saturating_add(reserve.saturating_sub(charge.total()));
             account.nonce = transaction.nonce + 1;
@@ -141,8 +146,8 @@ impl Fevm {
 }
 
 impl Call {
-    pub(super) fn of(transaction: &Transaction) -> Self {
-        let tip = transaction.premium.min(transaction.fee_cap.saturating_sub(u128::from(gas::BASE_FEE)));
+    pub(super) fn of(transaction: &Transaction, base_fee: u64) -> Self {
+        let tip = transaction.premium.min(transaction.fee_cap.saturating_sub(u128::from(base_fee)));
         Self {
             from: transaction.from,
             to: transaction.to,
@@ -150,7 +155,7 @@ impl Call {
             data: transaction.input.clone(),
             gas_limit: transaction.gas_limit,
             nonce: Some(transaction.nonce),
-            gas_price: u128::from(gas::BASE_FEE).saturating_add(tip),
+            gas_price: u128::from(base_fee).saturating_add(tip),
         }
     }
 }

@@ -49,7 +49,8 @@ pub(crate) async fn serve<F, R>(
                 let answer = handler(request);
                 async move { answer.await.ok_or(Silence) }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = connection => {}

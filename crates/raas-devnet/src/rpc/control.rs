@@ -45,6 +45,7 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
         "devnet_recover" => apply(server, Command::Recover(sectors(server, between(1, 2)?)?)),
         "devnet_terminate" => apply(server, Command::Terminate(sectors(server, between(1, 2)?)?)),
         "devnet_reorg" => apply(server, Command::Reorg(reorg(between(1, 2)?)?)),
+        "devnet_setBaseFee" => apply(server, Command::BaseFee { fee: take(1)?.get(0)? }),
         "devnet_snapshot" => {
             take(0)?;
             apply(server, Command::Snapshot)

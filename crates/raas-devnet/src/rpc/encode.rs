@@ -66,6 +66,6 @@ pub(super) fn block(world: &World, tipset: &Tipset, index: usize) -> Value {
         "Timestamp": tipset.timestamp,
         "BlockSig": { "Type": 2, "Data": proof("signature") },
         "ForkSignaling": 0,
-        "ParentBaseFee": crate::fevm::BASE_FEE.to_string(),
+        "ParentBaseFee": chain.base_fee(tipset.height).to_string(),
     })
 }

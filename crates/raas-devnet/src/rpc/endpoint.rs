@@ -171,7 +171,7 @@ impl Endpoint {
             return Admitted::Answer(Answer::Json { result: Err(error), delay_ms });
         }
         let lose_answer = faults.iter().any(|fault| fault.mode == FaultMode::DropReply);
-        let lens = Lens::new(&self.behaviour, faults, socket);
+        let lens = Lens::new(&self.behaviour, faults);
         Admitted::Through { lens, delay_ms, lose_answer }
     }
 

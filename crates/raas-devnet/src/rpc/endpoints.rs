@@ -4,6 +4,7 @@ use super::{
     RpcError,
     endpoint::{Admitted, Answer, Behaviour, Endpoint},
     fault::Fault,
+    lens::Lens,
     server::PATH,
 };
 use serde_json::{Value, json};
@@ -147,6 +148,14 @@ impl Endpoints {
             served.requests += 1;
             served.batch_max = served.batch_max.max(calls);
         }
+    }
+
+    /// How an endpoint sees the chain at present, without a call: for what it sends unasked.
+    pub(super) fn look(&self, name: &str, method: &str) -> Lens {
+        let all = self.all();
+        let behaviour = all.get(name).map(|served| served.endpoint.behaviour().clone()).unwrap_or_default();
+        let faults = behaviour.faults.iter().filter(|fault| fault.applies(method)).cloned().collect();
+        Lens::new(&behaviour, faults)
     }
 
     /// Counts a call and says whether it reaches the chain.

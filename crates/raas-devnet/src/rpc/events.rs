@@ -1,9 +1,9 @@
 //! `GetActorEventsRaw`: events of built-in actors by height, emitter and fields.
 
-use super::{RpcError, encode, params::Params, params::read_key, view::View};
+use super::{RpcError, encode, lens::Lens, params::Params, params::read_key, view::View};
 use crate::{
     codec::Address,
-    world::{ActorEvent, EVENT_CODEC, StateAt, read_address},
+    world::{ActorEvent, EVENT_CODEC, StateAt, World, read_address},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use raas_core::ids::ActorId;
@@ -33,15 +33,8 @@ pub(super) fn get(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError>
     let filter: Option<Filter> = params.get(0)?;
     let filter = filter.unwrap_or_default();
     let (from, to) = heights(view, &filter)?;
-    let emitters = emitters(view, &filter)?;
-    let fields = fields(&filter)?;
-    let found: Vec<(i64, &ActorEvent)> = view
-        .world
-        .actor_events(from, to.min(view.head - 1))
-        .filter(|(_, event)| emitters.as_ref().is_none_or(|emitters| emitters.contains(&event.emitter)))
-        .filter(|(_, event)| matches(event, &fields))
-        .take(view.lens.keeps_logs())
-        .collect();
+    let mut found = matching(view, &filter, from, to)?;
+    found.truncate(view.lens.keeps_logs());
     let one_tipset = found.first().map(|(height, _)| *height) == found.last().map(|(height, _)| *height);
     if found.len() > view.lens.log_results() && !one_tipset {
         return Err(RpcError::other("filter matches too many events, try a more restricted filter"));
@@ -49,6 +42,57 @@ pub(super) fn get(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError>
     if found.is_empty() {
         return Ok(Value::Null);
     }
+    found.into_iter().map(|(height, event)| show(view, height, event)).collect()
+}
+
+/// Events that a filter wants, in tipsets `from..=to` that have a child.
+fn matching<'a>(
+    view: View<'a>,
+    filter: &Filter,
+    from: i64,
+    to: i64,
+) -> Result<Vec<(i64, &'a ActorEvent)>, RpcError> {
+    let (emitters, fields) = (emitters(view, filter)?, fields(filter)?);
+    let found = view
+        .world
+        .actor_events(from, to.min(view.head - 1))
+        .filter(|(_, event)| emitters.as_ref().is_none_or(|emitters| emitters.contains(&event.emitter)))
+        .filter(|(_, event)| matches(event, &fields));
+    Ok(found.collect())
+}
+
+fn read(filter: &Value) -> Result<Filter, RpcError> {
+    let filter: Option<Filter> = serde_json::from_value(filter.clone())
+        .map_err(|error| RpcError::params("Filecoin.SubscribeActorEventsRaw", error))?;
+    Ok(filter.unwrap_or_default())
+}
+
+/// The heights at which a subscription's history begins and ends, if the filter names them.
+pub(super) fn history(
+    world: &World,
+    head: i64,
+    lens: &Lens,
+    filter: &Value,
+) -> Result<(Option<i64>, Option<i64>), RpcError> {
+    let (filter, view) = (read(filter)?, View { world, head, lens });
+    if let Some(from) = filter.from_height {
+        lens.check_age(from, head)?;
+    }
+    emitters(view, &filter)?;
+    fields(&filter)?;
+    Ok((filter.from_height, filter.to_height))
+}
+
+/// The events of the tipset at `height` that a subscription's filter wants, as they are sent.
+pub(super) fn of_tipset(
+    world: &World,
+    head: i64,
+    lens: &Lens,
+    filter: &Value,
+    height: i64,
+) -> Result<Vec<Value>, RpcError> {
+    let view = View { world, head, lens };
+    let found = matching(view, &read(filter)?, height, height)?;
     found.into_iter().map(|(height, event)| show(view, height, event)).collect()
 }
 

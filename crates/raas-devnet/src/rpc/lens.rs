@@ -25,13 +25,11 @@ pub struct Lens {
     pub(super) behaviour: Behaviour,
     /// The faults that apply to this request.
     faults: Vec<Fault>,
-    /// Whether the request came over a socket.
-    pub(super) socket: bool,
 }
 
 impl Lens {
-    pub(super) fn new(behaviour: &Behaviour, faults: Vec<Fault>, socket: bool) -> Self {
-        Self { behaviour: Behaviour { faults: Vec::new(), ..behaviour.clone() }, faults, socket }
+    pub(super) fn new(behaviour: &Behaviour, faults: Vec<Fault>) -> Self {
+        Self { behaviour: Behaviour { faults: Vec::new(), ..behaviour.clone() }, faults }
     }
 
     pub(super) fn fault(&self, mode: FaultMode) -> Option<&Fault> {

@@ -107,7 +107,7 @@ pub(super) fn estimate(view: View<'_>, params: Params<'_>) -> Result<Value, RpcE
     let mut message: Message = params.get(0)?;
     let at = view.state(params, 2)?;
     view.actor(&message.from, at)?;
-    let (fee_cap, premium) = World::suggested_fees();
+    let (fee_cap, premium) = World::fees_above(view.world.chain().base_fee(view.head + 1));
     if message.gas_limit == 0 {
         message.gas_limit = i64::try_from(World::gas_of(&message) * 5 / 4).unwrap_or(i64::MAX);
     }

@@ -25,6 +25,8 @@ mod native;
 mod params;
 mod parents;
 mod server;
+mod socket;
+mod subscription;
 mod view;
 
 pub use endpoint::{Answer, Behaviour, Client, Endpoint, Profile};

@@ -5,7 +5,7 @@ use super::{
     endpoint::{Admitted, Answer},
     endpoints::Endpoints,
     lens::Lens,
-    native,
+    native, socket,
     view::View,
 };
 use crate::{fevm, host::Host, provider::Fleet, world::World};
@@ -19,6 +19,7 @@ use hyper::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The path of the endpoint without a name; named ones follow after a slash.
 pub const PATH: &str = "/rpc/v1";
@@ -35,6 +36,9 @@ pub(crate) struct Server {
     /// Held while time moves by command.
     pub(crate) advancing: tokio::sync::Mutex<()>,
     pub(super) endpoints: Endpoints,
+    /// Where sockets live, and what ends them.
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
 }
 
 /// What came of one request of an HTTP body.
@@ -46,13 +50,21 @@ enum Reply {
 }
 
 impl Server {
-    pub(crate) fn new(host: Arc<Host>, fleet: Arc<Fleet<Host>>, epoch_ms: watch::Sender<u64>) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        fleet: Arc<Fleet<Host>>,
+        epoch_ms: watch::Sender<u64>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             host,
             fleet,
             epoch_ms,
             advancing: tokio::sync::Mutex::default(),
             endpoints: Endpoints::default(),
+            tasks,
+            stop,
         }
     }
 
@@ -62,6 +74,9 @@ impl Server {
             let text = format!("use POST {PATH} or {PATH}/NAME of an endpoint that devnet_endpoints lists");
             return Some(plain(StatusCode::NOT_FOUND, text));
         };
+        if socket::wants_socket(&request) {
+            return Some(socket::accept(self, name, request));
+        }
         if request.method() != Method::POST {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "use POST".to_owned());
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -111,7 +126,7 @@ impl Server {
             return Reply::Json(Some(failure(id, &RpcError::coded(-32600, "invalid request: no method"))));
         };
         let params = request.get("params").unwrap_or(&Value::Null);
-        let result = match self.call(name, method, params).await {
+        let result = match self.call(name, method, params, false).await {
             Answer::Json { result, .. } => result,
             Answer::Silence => return Reply::Whole(None),
             Answer::Hang => std::future::pending().await,
@@ -129,11 +144,11 @@ impl Server {
     }
 
     /// One call at one endpoint, late if it is to be late.
-    async fn call(&self, name: &str, method: &str, params: &Value) -> Answer {
+    pub(super) async fn call(&self, name: &str, method: &str, params: &Value, socket: bool) -> Answer {
         if method.starts_with("devnet_") {
             return Answer::Json { result: control::answer(self, method, params).await, delay_ms: 0 };
         }
-        match self.endpoints.admit(name, method, false) {
+        match self.endpoints.admit(name, method, socket) {
             Admitted::Answer(Answer::Json { result, delay_ms }) => {
                 late(delay_ms).await;
                 Answer::Json { result, delay_ms }
@@ -198,7 +213,7 @@ pub(super) fn answer(
     }
 }
 
-fn failure(id: &Value, error: &RpcError) -> Value {
+pub(super) fn failure(id: &Value, error: &RpcError) -> Value {
     let mut object = json!({ "code": error.code, "message": error.message });
     if let (Some(fields), Some(data)) = (object.as_object_mut(), &error.data) {
         fields.insert("data".to_owned(), data.clone());

@@ -37,13 +37,18 @@ pub struct Chain {
     /// The most blocks of a tipset.
     blocks_max: u64,
     shape: Shape,
+    /// The base fee in attoFIL from these epochs on.
+    base_fees: BTreeMap<i64, u64>,
     /// Branches given out so far.
     branches: u32,
     /// Clock and shape of the chain before its last forks.
     left: VecDeque<(i64, Shape)>,
     /// Block hashes that were told: only a memory, it changes no answer within the search distance.
-    hashes: Arc<Mutex<HashMap<[u8; 32], (i64, u32)>>>,
+    hashes: Arc<Mutex<Hashes>>,
 }
+
+/// Block hash -> height and branch.
+type Hashes = HashMap<[u8; 32], (i64, u32)>;
 
 /// Which epochs have tipsets, and of which branch.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +145,7 @@ impl Chain {
             finality_lag: config.finality_lag,
             blocks_max: u64::from(config.blocks_per_tipset.max(1)),
             shape: Shape::default(),
+            base_fees: BTreeMap::new(),
             branches: 0,
             left: VecDeque::new(),
             hashes: Arc::default(),
@@ -270,6 +276,40 @@ impl Chain {
         (there && self.shape.branch(height) == branch).then_some(height)
     }
 
+    /// The way from a tipset, by height and branch, to the one at `end` of the chain as it is: the tipsets that are left,
+    /// newest first, and those that come, oldest first. `None` if it is longer than `most`, or leads over branches that
+    /// are forgotten.
+    #[must_use]
+    pub fn path(
+        &self,
+        from: (i64, u32),
+        end: i64,
+        most: usize,
+        variant: &dyn Fn(i64) -> u64,
+    ) -> Option<(Vec<Tipset>, Vec<Tipset>)> {
+        let (mut at, mut left) = (from, Vec::new());
+        while self.shape.branch(at.0) != at.1 || self.is_null(at.0) || at.0 > end {
+            if left.len() >= most || at.0 < 0 {
+                return None;
+            }
+            let here = self.shape.branch(at.0) == at.1 && !self.is_null(at.0);
+            let shape = if here { &self.shape } else { self.shape_with(at.0, at.1)? };
+            left.push(self.tipset_in(shape, at.0, variant));
+            let parent = shape.parent(at.0);
+            at = (parent, shape.branch(parent));
+        }
+        let mut new = Vec::new();
+        let mut height = self.at_or_after(at.0 + 1);
+        while height <= end {
+            if new.len() >= most {
+                return None;
+            }
+            new.push(self.tipset_in(&self.shape, height, variant));
+            height = self.at_or_after(height + 1);
+        }
+        Some((left, new))
+    }
+
     /// The CIDs of the blocks at `height` of the chain as it is.
     #[must_use]
     pub fn key(&self, height: i64) -> Vec<Cid> {
@@ -330,6 +370,18 @@ impl Chain {
     pub fn timestamp(&self, epoch: i64) -> u64 {
         let epochs = u64::try_from(epoch).unwrap_or(0);
         self.genesis_unix.saturating_add(epochs.saturating_mul(self.block_delay_secs))
+    }
+
+    /// The base fee of messages in the tipset at `height`, in attoFIL.
+    #[must_use]
+    pub fn base_fee(&self, height: i64) -> u64 {
+        self.base_fees.range(..=height).next_back().map_or(crate::fevm::BASE_FEE, |(_, fee)| *fee)
+    }
+
+    /// Sets the base fee from the next epoch on. No message shapes it here, so no branch undoes it.
+    pub(super) fn set_base_fee(&mut self, fee: u64) {
+        self.base_fees.split_off(&(self.clock + 1));
+        self.base_fees.insert(self.clock + 1, fee);
     }
 
     /// How many blocks the tipset at `height` has.

@@ -40,6 +40,11 @@ pub enum Command {
     Onboard(super::OnboardOrder),
     /// Leaves the newest tipsets for another branch.
     Reorg(super::ReorgOrder),
+    /// Sets the base fee of the tipsets to come.
+    BaseFee {
+        /// In attoFIL.
+        fee: u64,
+    },
     /// Remembers the world as it is, for [`Command::Restore`].
     Snapshot,
     /// Goes back to a snapshot; later ones are forgotten.

@@ -25,7 +25,7 @@ const GAS_BASE: u64 = 2_000_000;
 /// Gas of one byte of parameters.
 const GAS_PER_BYTE: u64 = 1_300;
 /// Messages of one sender the mempool holds at most.
-const PER_SENDER: usize = 1_000;
+const PER_SENDER: usize = 100;
 
 /// Exit code: the sender does not have what it sends.
 const SYS_INSUFFICIENT_FUNDS: i64 = 6;
@@ -77,7 +77,7 @@ impl World {
             .ok_or_else(|| refused(format!("failed to look up actor {}: actor not found", message.from)))?;
         let key = self.actors.robust(sender).cloned().unwrap_or_else(|| message.from.clone());
         signed.verify(&key).map_err(|error| refused(format!("signature verification failed: {error}")))?;
-        check_form(message)?;
+        check_form(message, fevm::fee_cap_floor(self.chain.base_fee(self.chain.clock() + 1)))?;
         self.check_nonce(sender, message)?;
         self.check_place(sender, message, &cid)?;
         self.check_funds(sender, message)?;
@@ -102,12 +102,12 @@ impl World {
         Ok(())
     }
 
-    /// Another message with this nonce is replaced only by one that pays a quarter more.
+    /// Another message with this nonce is replaced only by one that pays a tenth more.
     fn check_place(&self, sender: ActorId, message: &Message, cid: &Cid) -> Result<(), CommandError> {
         match self.mempool.get(&(sender, message.nonce)) {
             Some(old) if old.cid == *cid => Err(refused("message with nonce already exists".to_owned())),
             Some(old) => {
-                let least = AttoFil(old.signed.message.gas_premium.0.saturating_mul(5) / 4 + 1);
+                let least = AttoFil(old.signed.message.gas_premium.0.saturating_mul(11) / 10 + 1);
                 if message.gas_premium < least {
                     let why = format!("replace by fee has too low GasPremium: need at least {least}");
                     return Err(refused(why));
@@ -177,17 +177,41 @@ impl World {
     /// The fee cap and premium a node proposes.
     #[must_use]
     pub fn suggested_fees() -> (AttoFil, AttoFil) {
+        Self::fees_above(fevm::BASE_FEE)
+    }
+
+    /// The same at this base fee.
+    #[must_use]
+    pub fn fees_above(base_fee: u64) -> (AttoFil, AttoFil) {
         let premium = u128::from(fevm::MIN_PREMIUM);
-        (AttoFil(u128::from(fevm::BASE_FEE) * 2 + premium), AttoFil(premium))
+        (AttoFil(u128::from(base_fee) * 2 + premium), AttoFil(premium))
+    }
+
+    /// Whether the next tipset includes a message.
+    pub(super) fn has_pending_native(&self) -> bool {
+        let base_fee = self.chain.base_fee(self.chain.clock() + 1);
+        let mut waiting = self.mempool.iter();
+        waiting.any(|((sender, _), waiting)| self.is_ready(*sender, &waiting.signed.message, base_fee))
+    }
+
+    fn is_ready(&self, sender: ActorId, message: &Message, base_fee: u64) -> bool {
+        let next = self.actors.wallet(sender, StateAt::NEWEST).unwrap_or_default().nonce;
+        message.nonce == next && message.gas_fee_cap.0 >= u128::from(base_fee)
     }
 
     /// Runs the mempool in the tipset of `epoch`.
     pub(super) fn execute_native(&mut self, epoch: i64) {
-        for ((sender, _), waiting) in std::mem::take(&mut self.mempool) {
+        let base_fee = self.chain.base_fee(epoch);
+        for ((sender, nonce), waiting) in std::mem::take(&mut self.mempool) {
+            if !self.is_ready(sender, &waiting.signed.message, base_fee) {
+                // It costs too much now, or one before it is missing.
+                self.mempool.insert((sender, nonce), waiting);
+                continue;
+            }
             let SignedMessage { message, signature } = waiting.signed;
             let gas_used = gas_of(&message);
             let fee = AttoFil(
-                u128::from(gas_used) * u128::from(fevm::BASE_FEE)
+                u128::from(gas_used) * u128::from(base_fee)
                     + message.gas_premium.0 * u128::try_from(message.gas_limit).unwrap_or(0),
             );
             self.actors.update(sender, epoch, |wallet| {
@@ -410,8 +434,8 @@ fn refused(why: String) -> CommandError {
 }
 
 /// What the mempool asks of a message whoever sends it.
-fn check_form(message: &Message) -> Result<(), CommandError> {
-    let (gas, base_fee) = (gas_of(message), u128::from(fevm::BASE_FEE));
+fn check_form(message: &Message, floor: u64) -> Result<(), CommandError> {
+    let (gas, base_fee) = (gas_of(message), u128::from(floor));
     if message.version != 0 {
         return Err(refused(format!("'Version' unsupported: {}", message.version)));
     }

@@ -138,7 +138,7 @@ impl World {
     }
 
     fn has_pending(&self) -> bool {
-        !self.mempool.is_empty() || self.fevm.has_pending()
+        self.has_pending_native() || self.fevm.has_pending()
     }
 
     /// Everything that happens in `epoch`.
@@ -149,6 +149,7 @@ impl World {
             self.queue.due.entry(tipset).or_default().extend(events);
             return;
         }
+        self.fevm.set_base_fee(self.chain.base_fee(epoch));
         self.queue.steps += u64::try_from(events.len()).unwrap_or(u64::MAX) + 1;
         let quiet = self.is_quiet(epoch);
         let events = self.queue.take(epoch, events, quiet);

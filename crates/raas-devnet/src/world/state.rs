@@ -177,6 +177,19 @@ impl World {
             Command::Terminate(target) => self.order_termination(target),
             Command::Onboard(order) => self.onboard(order),
             Command::Reorg(order) => self.reorganise(order).map(Outcome::Reorganised),
+            Command::BaseFee { fee } => {
+                let fee = *fee;
+                if fee < crate::fevm::BASE_FEE {
+                    return Err(CommandError::Bulk {
+                        field: "fee",
+                        value: fee.to_string(),
+                        fix: "use at least 100",
+                    });
+                }
+                self.chain.set_base_fee(fee);
+                self.fevm.set_base_fee(fee);
+                Ok(Outcome::Done)
+            }
             Command::Snapshot => Ok(Outcome::Snapshot(self.snapshot())),
             Command::Restore { snapshot } => self.restore(*snapshot),
             Command::Bulk(order) => self.order_bulk(order).map(Outcome::Bulk),
@@ -235,6 +248,12 @@ impl World {
         snapshots.truncate(index + 1);
         *self = Self { recorded, snapshots, ..Self::clone(&snapshot) };
         Ok(Outcome::Height(self.chain.clock()))
+    }
+
+    /// Differs whenever the chain has moved or a transaction has come: clock, branch, transactions so far.
+    #[must_use]
+    pub fn pulse(&self) -> (i64, u32, u64) {
+        (self.chain.clock(), self.chain.branch(i64::MAX), self.fevm.arrivals())
     }
 
     /// Starts keeping applied commands for [`World::take_recorded`].

@@ -13,6 +13,7 @@ mod publish;
 mod reorg;
 mod rpc;
 mod shapes;
+mod socket;
 mod states;
 mod whole;
 

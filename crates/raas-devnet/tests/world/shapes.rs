@@ -58,6 +58,27 @@ fn every_method_answers_in_its_shape() {
     });
     let tipset = json!({ "Cids": ["cid"], "Blocks": [block], "Height": "int" });
     let power = json!({ "RawBytePower": "decimal", "QualityAdjPower": "decimal" });
+    let piece = raas_devnet::world::bulk_piece(1).to_string();
+    let verified =
+        json!({ "provider": 1_000, "pieces": [{ "cid": piece, "size": 1 << 30, "client": client }] });
+    network.apply(Command::Onboard(serde_json::from_value(verified).unwrap()));
+    network.advance(1);
+    let claim = json!({
+        "Provider": "int", "Client": "int", "Data": "cid", "Size": "int", "TermMin": "int", "TermMax": "int",
+        "TermStart": "int", "Sector": "int",
+    });
+    let place = network.ask("Filecoin.StateSectorPartition", json!(["f01000", sector, null]));
+    let partition = json!({
+        "AllSectors": ["int"], "FaultySectors": ["int"], "RecoveringSectors": ["int"], "LiveSectors": ["int"],
+        "ActiveSectors": ["int"],
+    });
+    let info = json!({
+        "SectorNumber": "int", "SealProof": "int", "SealedCID": "cid", "Activation": "int", "Expiration": "int",
+        "DealWeight": "decimal", "VerifiedDealWeight": "decimal", "InitialPledge": "decimal",
+        "ExpectedDayReward": "null", "ExpectedStoragePledge": "null", "PowerBaseEpoch": "int",
+        "ReplacedDayReward": "null", "SectorKeyCID": "null", "Flags": "int", "DailyFee": "decimal",
+    });
+    let miner_head = network.ask("Filecoin.StateGetActor", json!(["f01000", null]))["Head"].clone();
     let key = network.ask("Filecoin.ChainHead", json!([]))["Cids"].clone();
     let cases = [
         ("ChainHead", json!([]), tipset.clone()),
@@ -133,7 +154,35 @@ fn every_method_answers_in_its_shape() {
         ("MpoolGetNonce", json!([client]), json!("int")),
         ("MpoolPending", json!([null]), json!(["any"])),
         ("StateGetAllocationForPendingDeal", json!([deal, null]), json!("null")),
-        ("StateGetClaims", json!(["f01000", null]), json!({})),
+        ("StateGetClaims", json!(["f01000", null]), json!({ "1": claim })),
+        ("StateGetClaim", json!(["f01000", 1, null]), claim.clone()),
+        ("StateGetAllClaims", json!([null]), json!({ "1": claim })),
+        ("StateMinerPartitions", json!(["f01000", place["Deadline"], null]), json!([partition])),
+        (
+            "StateMinerDeadlines",
+            json!(["f01000", null]),
+            json!([{ "PostSubmissions": ["int"], "DisputableProofCount": "int", "DailyFee": "decimal" }]),
+        ),
+        ("StateMinerSectors", json!(["f01000", null, null]), json!([info])),
+        ("StateMinerActiveSectors", json!(["f01000", null]), json!([info])),
+        ("StateSectorGetInfo", json!(["f01000", sector, null]), info.clone()),
+        ("ChainReadObj", json!([miner_head]), json!("text")),
+        ("ChainHasObj", json!([miner_head]), json!("bool")),
+        (
+            "StateReadState",
+            json!(["f01000", null]),
+            json!({
+                "Balance": "decimal",
+                "Code": "cid",
+                "State": {
+                    "Info": "cid", "PreCommitDeposits": "decimal", "LockedFunds": "decimal", "VestingFunds": "null",
+                    "FeeDebt": "decimal", "InitialPledge": "decimal", "PreCommittedSectors": "cid",
+                    "PreCommittedSectorsCleanUp": "cid", "AllocatedSectors": "cid", "Sectors": "cid",
+                    "ProvingPeriodStart": "int", "CurrentDeadline": "int", "Deadlines": "cid",
+                    "EarlyTerminations": ["int"], "DeadlineCronActive": "bool",
+                },
+            }),
+        ),
     ];
     for (method, params, shape) in cases {
         let answer = network.ask(&format!("Filecoin.{method}"), params.clone());

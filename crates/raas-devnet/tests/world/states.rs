@@ -101,7 +101,7 @@ fn the_mempool_keeps_nonces_in_order_and_balances_covered() {
     network.push(&first).unwrap();
     assert!(refused(network.push(&first)).contains("message with nonce already exists"));
     let mut replacement = first.clone();
-    replacement.message.gas_premium = AttoFil(first.message.gas_premium.0 * 5 / 4);
+    replacement.message.gas_premium = AttoFil(first.message.gas_premium.0 * 11 / 10);
     assert!(refused(network.push(&resign(&network, replacement.clone()))).contains("replace by fee"));
     replacement.message.gas_premium = AttoFil(replacement.message.gas_premium.0 + 1);
     let replacement = resign(&network, replacement);
@@ -112,4 +112,29 @@ fn the_mempool_keeps_nonces_in_order_and_balances_covered() {
     assert!(refused(network.push(&first)).contains("message nonce too low"));
     let too_much = network.message(0, AttoFil::fil(1_000_000), Vec::new());
     assert!(refused(network.push(&too_much)).contains("not enough funds"));
+}
+
+#[test]
+fn a_base_fee_above_the_cap_lets_messages_wait() {
+    use raas_devnet::fevm::EthKey;
+    let mut network = Network::new();
+    let key = EthKey::from_bytes(&[7; 32]).unwrap();
+    network.apply(Command::Fund { address: key.address().to_string(), amount: AttoFil::fil(100) });
+    network.advance(2);
+    let hash =
+        network.world.eth_send(&key, Some(key.address()), alloy_primitives::U256::ONE, Vec::new()).unwrap();
+    network.apply(Command::BaseFee { fee: 1_000_000 });
+    network.advance(50);
+    assert_eq!(network.ask("eth_getTransactionByHash", json!([hash]))["blockHash"], json!(null));
+    assert_eq!(network.ask("eth_baseFee", json!([])), json!("0xf4240"));
+    let block = network.ask("eth_getBlockByNumber", json!(["latest", false]));
+    assert_eq!(block["baseFeePerGas"], "0xf4240");
+    assert_eq!(network.ask("Filecoin.ChainHead", json!([]))["Blocks"][0]["ParentBaseFee"], "1000000");
+    // Far above, not even the mempool takes it.
+    network.apply(Command::BaseFee { fee: 10_000_000 });
+    let cheap = network.world.eth_send(&key, Some(key.address()), alloy_primitives::U256::ONE, Vec::new());
+    assert!(cheap.unwrap_err().to_string().contains("gas fee cap too low"));
+    network.apply(Command::BaseFee { fee: 100 });
+    network.advance(2);
+    assert_ne!(network.ask("eth_getTransactionReceipt", json!([hash])), json!(null));
 }

@@ -16,6 +16,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::routing::{get, post};
+use raas_core::endpoint::{Alarm, alarms};
+use raas_core::ports::Chain;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -36,6 +38,16 @@ pub struct App<W: World> {
     pub devnet: bool,
     /// What a caller must show to move money: the content of a file that only the node's user can read.
     pub wallet_token: String,
+}
+
+impl<W: World> App<W> {
+    /// What an admin should know of the endpoints. That one voice is believed is no alarm where nothing has value.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let chain = self.engine.world().chain();
+        let mut alarms = alarms(&chain.endpoints(), chain.wanted());
+        alarms.retain(|alarm| !(self.devnet && matches!(alarm, Alarm::OneVoice { .. })));
+        alarms
+    }
 }
 
 /// The admin routes.

@@ -60,6 +60,9 @@ pub enum Command {
     /// Keys in files, and the running node's money.
     #[command(subcommand)]
     Wallet(Wallet),
+    /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
+    #[command(subcommand)]
+    Piece(super::piece::Piece),
     /// What the node will do for a CID, and what it waits for.
     Plan {
         /// The CID, in any form.

@@ -1,7 +1,8 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
-//! Client commands use the public HTTP API only; nothing here reads the store. Commands about key files need no node.
+//! Client commands use the public HTTP API only; nothing here reads the store. Commands about key files and `piece`
+//! need no node.
 
 mod args;
 mod args_wallet;
@@ -13,6 +14,7 @@ mod failure;
 mod get;
 mod job;
 mod output;
+mod piece;
 mod run;
 mod signals;
 mod up;

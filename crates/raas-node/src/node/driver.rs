@@ -5,9 +5,8 @@ use crate::api::App;
 use crate::engine;
 use crate::store;
 use crate::world::World;
-use raas_core::endpoint::{Alarm, alarms};
+use raas_core::endpoint::Alarm;
 use raas_core::gate::Hold;
-use raas_core::ports::Chain;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -69,8 +68,7 @@ impl Told {
             tracing::warn!(why, "the contract's events are not read further");
         }
         self.stuck = stuck;
-        let chain = app.engine.world().chain();
-        let now = alarms(&chain.endpoints(), chain.wanted());
+        let now = app.alarms();
         let same = |a: &Alarm, b: &Alarm| {
             std::mem::discriminant(a) == std::mem::discriminant(b) && a.endpoint() == b.endpoint()
         };

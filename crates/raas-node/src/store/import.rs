@@ -5,6 +5,7 @@ use raas_core::order::{Order, SlotRef};
 
 use super::error::Error;
 use super::open::Store;
+use super::schema::int;
 use super::types::{NewJob, NewPiece, Registered};
 use super::{jobs, orders, pieces, places};
 
@@ -29,6 +30,11 @@ impl Store {
             pieces::insert(&mut tx, &import.piece, false).await?;
             let (Registered::Created { holding, .. } | Registered::AlreadyExists { holding, .. }) =
                 jobs::register(&mut tx, &import.job).await?;
+            // Its copies are known: the contract's list of it can wait for the slow sweep.
+            sqlx::query("UPDATE holding SET listed_at = 0 WHERE id = $1 AND listed_at IS NULL")
+                .bind(int("holding", holding.0)?)
+                .execute(&mut *tx)
+                .await?;
             for (index, copy) in (0_u32..).zip(&import.copies) {
                 let order = orders::insert(&mut tx, holding, copy).await?;
                 places::enter(&mut tx, order, SlotRef { holding, index }, copy.piece, &copy.state).await?;

@@ -167,13 +167,24 @@ impl Store {
 
     /// Open holdings whose list on the contract was never read, at most `limit`.
     pub async fn unlisted(&self, limit: u32) -> Result<Vec<Holding>, Error> {
-        let rows: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM holding WHERE listed_at IS NULL
-             AND id IN (SELECT holding FROM job WHERE open = 1) ORDER BY id LIMIT $1",
+        self.listed(
+            "SELECT id FROM holding WHERE listed_at IS NULL AND $1 = $1
+             AND id IN (SELECT holding FROM job WHERE open = 1) ORDER BY id LIMIT $2",
+            Epoch(0),
+            limit,
         )
-        .bind(limit)
-        .fetch_all(&mut *self.read().await?)
-        .await?;
+        .await
+    }
+
+    /// Holdings whose list was read before `block`, the oldest first, at most `limit`.
+    pub async fn listed_before(&self, block: Epoch, limit: u32) -> Result<Vec<Holding>, Error> {
+        let sql = "SELECT id FROM holding WHERE listed_at < $1 ORDER BY listed_at LIMIT $2";
+        self.listed(sql, block, limit).await
+    }
+
+    async fn listed(&self, sql: &'static str, block: Epoch, limit: u32) -> Result<Vec<Holding>, Error> {
+        let rows: Vec<i64> =
+            sqlx::query_scalar(sql).bind(block.0).bind(limit).fetch_all(&mut *self.read().await?).await?;
         let holdings: Result<Vec<HoldingId>, Error> =
             rows.into_iter().map(|id| Ok(HoldingId(uint("holding", id)?))).collect();
         self.holdings_by_id(&holdings?).await

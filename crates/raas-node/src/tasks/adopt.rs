@@ -17,8 +17,12 @@ use raas_core::order::{Cause, OnChain, Order, OrderState};
 use raas_core::ports::{Chain, Contract};
 use raas_core::units::Epochs;
 
-/// Lists read in one pass.
+/// Lists of new holdings read in one pass.
 const LISTS_PER_PASS: u32 = 100;
+/// Lists read again in one round: a third of a million comes around in 30 days.
+const LISTS_PER_ROUND: u32 = 4;
+/// A list is read again after so many epochs.
+const LISTS_AGAIN: Epochs = Epochs::days(30);
 
 /// Reads the contract's list for holdings not read yet and settles all new sightings. True when something
 /// was adopted or settled.
@@ -67,10 +71,16 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
     Ok(true)
 }
 
-/// The contract's list of deals, read once for each holding; later ones come by its events.
+/// The contract's list of deals, read at once for a new holding and in a slow sweep for all; in between completions
+/// come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
     let Some(contract) = engine.world.contract() else { return Ok(()) };
-    for holding in engine.store.unlisted(LISTS_PER_PASS).await? {
+    let mut unread = engine.store.unlisted(LISTS_PER_PASS).await?;
+    if engine.is_first_pass_of(round) {
+        let before = round.eth_block.before(LISTS_AGAIN);
+        unread.extend(engine.store.listed_before(before, LISTS_PER_ROUND).await?);
+    }
+    for holding in unread {
         let bytes = holding.cid.cid().to_bytes();
         let Ok(deals) = contract.deals_of(&bytes, round.eth_block).await else { continue };
         let sightings: Vec<Sighting> = deals

@@ -265,7 +265,7 @@ async fn turn_sectors<W: World>(
             ProviderSeen::Clear => BTreeMap::new(),
             ProviderSeen::Except(rows) => rows.iter().copied().collect(),
         };
-        shelf.faults_due = None;
+        shelf.faults_due.retain(|due| *due > round.height);
         let mut dead = Vec::new();
         for row in shelf.rows() {
             let now = rows.get(&row.sector).copied().unwrap_or(SectorSeen::Live);

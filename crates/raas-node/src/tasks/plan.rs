@@ -243,7 +243,7 @@ fn watch_patience(index: &mut FleetIndex, holding: &Holding, waits: &[Wait]) {
         if let Some(provider) = provider_of(holding, order)
             && let Some(shelf) = index.shelves.get_mut(&provider)
         {
-            shelf.faults_due = Some(shelf.faults_due.map_or(until, |due| due.min(until)));
+            shelf.faults_due.insert(until);
         }
     }
 }

@@ -8,11 +8,11 @@ use raas_core::units::Epoch;
 use std::collections::BTreeSet;
 
 /// Faults of providers: a count, and the bitfield where it is not zero.
-const FAULTS: Pace = Pace { per_epoch: 20, at_once: 64 };
+const FAULTS: Pace = Pace { per_epoch: 20, at_once: 16 };
 /// Which sectors live: 48 deadlines, or the deals themselves where they are fewer.
-const LIVES: Pace = Pace { per_epoch: 12, at_once: 48 };
+const LIVES: Pace = Pace { per_epoch: 12, at_once: 24 };
 /// Deals that wait for their activation.
-const PENDING: Pace = Pace { per_epoch: 8, at_once: 48 };
+const PENDING: Pace = Pace { per_epoch: 8, at_once: 16 };
 /// Reading all partitions of a provider takes so many calls; for fewer deals these are read in their place.
 const PARTITION_CALLS: usize = 48;
 /// Deals read singly in one round, because their term is over or nothing can be said of them.
@@ -115,7 +115,7 @@ fn faults(index: &FleetIndex, height: Epoch) -> Vec<Candidate<ProviderId>> {
             key: *provider,
             cost: if shelf.suspects() > 0 { 2 } else { 1 },
             read_at: shelf.view.faults_at,
-            urgent: shelf.view.unseen.is_some() || shelf.faults_due.is_some_and(|due| height >= due),
+            urgent: shelf.view.unseen.is_some() || shelf.faults_due.first().is_some_and(|due| height >= *due),
             lot: sweep::lot(*provider),
         })
         .collect()

@@ -5,7 +5,7 @@ use raas_core::fleet::SlotCensus;
 use raas_core::ids::{DealId, OperatorId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::ProviderView;
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An active replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub struct Shelf {
     pub pending: BTreeMap<OrderId, Pending>,
     /// What the last looks found.
     pub view: ProviderView,
-    /// A finalized height at which its faults have to be read: a suspect's patience is over.
-    pub faults_due: Option<Epoch>,
+    /// Finalized heights at which its faults have to be read: the patience with a suspect is over.
+    pub faults_due: BTreeSet<Epoch>,
     /// Something says that a sector does not live any more.
     pub lives_due: bool,
 }
@@ -71,7 +71,7 @@ impl Shelf {
             faults: BTreeMap::new(),
             pending: BTreeMap::new(),
             view: ProviderView::default(),
-            faults_due: None,
+            faults_due: BTreeSet::new(),
             lives_due: false,
         }
     }

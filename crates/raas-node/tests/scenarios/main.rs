@@ -5,12 +5,14 @@
 
 mod harness;
 
+mod endpoints;
 mod follows;
 mod holds;
 mod pays;
 mod reads;
 mod refuses;
 mod renews;
+mod reorgs;
 mod repairs;
 mod serves;
 mod spends;

@@ -169,6 +169,34 @@ async fn a_node_that_starts_without_an_endpoint_waits_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_knows_its_network_starts_without_an_endpoint_and_serves_its_data() {
+    let mut scene = Setting::new().devnet_only().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let away = format!("http://{}/rpc/v1", nobody.local_addr().expect("bound"));
+    drop(nobody);
+    scene.config.network = Some("calibration".to_owned());
+    scene.config.chain.endpoints = vec![EndpointSetting::Url(away)];
+    scene.config.deals.providers = vec!["f01000".to_owned()];
+    scene.start_node().await;
+    scene.quiesce().await;
+    let (cid, _) = scene.upload(small(94)).await;
+    scene.quiesce().await;
+    assert_eq!(scene.get("/readyz").await.status, 503);
+    let why = scene.why(&cid).await;
+    assert_eq!(why["hold"], json!({ "hold": "no_endpoint" }), "{why}");
+    let alarms = why["alarms"].to_string();
+    assert!(alarms.contains("failing") && alarms.contains("one_voice"), "{alarms}");
+    assert_eq!(scene.ipfs(&cid).await.0, 200, "what is here is served");
+    // The same endpoint, when it comes, must be of this very network: the devnet is not.
+    let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
+    scene.stop_node().await;
+    scene.config.chain.endpoints = vec![EndpointSetting::Url(proxy.url())];
+    let Err(error) = start_with(&scene.config).await else { panic!("it started") };
+    assert!(causes(&error).contains("314159"), "{}", causes(&error));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_27_a_node_refuses_endpoints_of_another_network() {
     let (mut scene, proxy) = behind_proxy().await;
     let other = Setting::new().seed(2).devnet_only().await;
@@ -234,7 +262,7 @@ fn short_memory(call: &Value) -> Option<Value> {
 static OLDEST: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gap_older_than_endpoints_keep_is_made_up_by_the_contracts_views() {
+async fn fault_11_logs_that_nobody_keeps_are_made_up_for_by_the_contracts_views() {
     let (mut scene, proxy) = behind_proxy().await;
     scene.start_node().await;
     let (cid, piece) = scene.upload_only(small(92)).await;
@@ -272,7 +300,7 @@ fn short_memory_of_a_reference(call: &Value) -> Option<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gap_of_a_contract_without_views_is_said_until_an_admin_decides() {
+async fn fault_11_a_gap_of_a_contract_without_views_is_said_until_an_admin_decides() {
     let (mut scene, proxy) = behind_proxy().await;
     scene.start_node().await;
     let (cid, piece) = scene.upload_only(small(93)).await;
@@ -341,7 +369,7 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
         ("endpoint", "does not offer Filecoin.StateMinerSectorCount"),
         ("endpoint", "gives no logs"),
         ("chain", "name the same finalized tipset"),
-        ("contract", "there is no contract"),
+        ("contract", "its code could not be read"),
         ("providers", "could not be read"),
         ("providers", "1 operators for 3 copies"),
         ("disk", "cannot be written"),
@@ -352,6 +380,12 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
     }
     let foreign = findings.iter().filter(|found| found.area == "endpoint" && found.found.contains("serves"));
     assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
+
+    proxy.decide(|_| None);
+    let mut absent = scene.config.clone();
+    absent.contract.address = sick.contract.address.clone();
+    let absent = examine(&absent, 0).await.expect("findings");
+    assert_eq!(finding(&absent, "contract", "there is no contract").level, Level::Problem);
 
     // Money that is gone, and a head that stands still.
     proxy.decide(|call| (call["method"] == "Filecoin.WalletBalance").then(|| json!({ "result": "5" })));

@@ -9,8 +9,8 @@ use raas_core::observation::{
 };
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
 use raas_core::ports::{
-    Balances, Bytes, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealMaker, DealPublished,
-    Effect, Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
+    Balances, Bytes, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealEvent, DealMaker, Effect,
+    Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::engine::Engine;

@@ -3,15 +3,16 @@
 //! The copy is exact (header, order, duplicates), so that the piece it makes is the piece of the source;
 //! zeros after the last section are left out. The DAG under the root must be complete at the end.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 
 use ::cid::Cid;
 
 use super::error::{CarError, Fault, fault_of_block};
 use super::index::Index;
 use super::reader::{Limits, Reader};
+use super::split::check_parts;
 use super::writer::{Writer, Written};
-use crate::block::{BlockError, LinksError, RAW, SinkError, Walk, identity_bytes, same_block, verify};
+use crate::block::{BlockError, LinksError, SinkError, identity_bytes, same_block};
 use crate::commp::PieceInfo;
 
 /// A checked copy.
@@ -117,31 +118,7 @@ pub fn copy_verified<W: Read + Write + Seek>(
     {
         return Err(CopyError::OtherRoot { expected: Box::new(root) });
     }
-    let reached = check_closure(&mut copy, &index, root)?;
+    let reached = check_parts(&mut [(&mut copy, &index)], root)?;
     let unreached_blocks = (index.len() as u64).saturating_sub(reached);
     Ok((Copied { root, car_bytes, piece, blocks, block_bytes, unreached_blocks, index }, copy))
-}
-
-/// Walks the DAG of the root through the file; leaves need only be present. Gives the blocks reached.
-fn check_closure<F: Read + Seek>(file: &mut F, index: &Index, root: Cid) -> Result<u64, CopyError> {
-    let mut walk = Walk::new(root);
-    let mut data = Vec::new();
-    while let Some(cid) = walk.next().map_err(CopyError::Block)? {
-        if let Some(inside) = identity_bytes(&cid) {
-            walk.expand(&cid, inside)?;
-            continue;
-        }
-        let location = index.get(&cid).ok_or_else(|| CopyError::Missing { cid: Box::new(cid) })?;
-        if cid.codec() == RAW {
-            continue;
-        }
-        data.resize(location.len as usize, 0);
-        file.seek(SeekFrom::Start(location.offset)).map_err(CopyError::ReadBack)?;
-        file.read_exact(&mut data).map_err(CopyError::ReadBack)?;
-        verify(&cid, &data)
-            .map_err(|e| CopyError::ReadBack(io::Error::new(io::ErrorKind::InvalidData, e)))?;
-        walk.expand(&cid, &data)?;
-    }
-    file.seek(SeekFrom::End(0)).map_err(CopyError::ReadBack)?;
-    Ok(walk.visited())
 }

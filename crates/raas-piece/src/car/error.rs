@@ -55,9 +55,17 @@ pub enum CarError {
     /// The header is no CAR header.
     #[error("the CAR header is malformed: {0}")]
     Header(String),
-    /// Only version 1 is read.
-    #[error("CAR version {0} is not supported; give a CARv1")]
+    /// Only versions 1 and 2 are read.
+    #[error("CAR version {0} is not supported; give a CARv1 or CARv2")]
     Version(u64),
+    /// A CARv2 whose inside cannot be where its header says.
+    #[error("the CARv2 header puts {data_bytes} bytes of CARv1 at {data_offset}, which cannot be")]
+    V2Header {
+        /// Place claimed.
+        data_offset: u64,
+        /// Length claimed.
+        data_bytes: u64,
+    },
     /// A section is longer than a block may be.
     #[error("the section at byte {offset} claims {bytes} bytes, over the limit of {limit}")]
     SectionTooLarge {
@@ -105,7 +113,9 @@ impl CarError {
         match self {
             Self::Read { .. } => Fault::Interrupted,
             Self::Truncated { .. } => Fault::Truncated,
-            Self::Varint { .. } | Self::Header(_) | Self::Cid { .. } => Fault::WrongBytes,
+            Self::Varint { .. } | Self::Header(_) | Self::V2Header { .. } | Self::Cid { .. } => {
+                Fault::WrongBytes
+            }
             Self::Version(_) => Fault::Unsupported,
             Self::HeaderTooLarge { .. }
             | Self::SectionTooLarge { .. }

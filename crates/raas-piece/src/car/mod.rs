@@ -1,4 +1,6 @@
-//! CARv1: a header that names roots, then blocks one after the other.
+//! CARs: a header that names roots, then blocks one after the other.
+//!
+//! Reading takes CARv1, and the CARv1 inside a CARv2; written are CARv1.
 //!
 //! Reading: every length is capped before memory is taken, every block hash is checked, a zero-length
 //! section ends the file (a piece is a CAR followed by zeros), anything cut short is an error. Writing:
@@ -10,6 +12,8 @@ mod export;
 mod header;
 mod index;
 mod reader;
+mod set;
+mod split;
 mod store;
 mod writer;
 
@@ -19,5 +23,7 @@ pub use export::{CarExport, ExportError, Scope};
 pub use header::Header;
 pub use index::{Index, IndexBuilder, IndexError, Location};
 pub use reader::{Block, Limits, Reader};
+pub use set::BlockSet;
+pub use split::{NextFile, SplitWriter, check_parts};
 pub use store::{CarStore, ReadAt};
 pub use writer::{Writer, Written, section_prefix};

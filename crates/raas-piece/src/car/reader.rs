@@ -1,4 +1,7 @@
 //! Reading a CAR from anywhere, checking as it goes, in the memory of one block.
+//!
+//! Of a CARv2 the CARv1 inside is read, and all offsets are of that one; its own index is not looked at, since
+//! it would have to be checked against the blocks anyway.
 
 use std::io::{self, BufReader, Cursor, Read};
 
@@ -10,6 +13,11 @@ use crate::block::{MAX_BLOCK_BYTES, verify};
 
 /// A CID in a section is at most this long: version, codec, hash code, length and a 64-byte digest.
 const MAX_CID_BYTES: u64 = 96;
+
+/// The header of every CARv2, without its length: `{"version": 2}`.
+const V2_PRAGMA: &[u8] = b"\xa1\x67version\x02";
+/// What follows it: characteristics, then place and length of the CARv1, then the place of an index.
+const V2_HEADER_BYTES: u64 = 40;
 
 /// Caps on what a CAR may claim and contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +66,15 @@ pub struct Reader<R> {
     blocks: u64,
     section: Vec<u8>,
     ended: bool,
+    /// Bytes left of the CARv1 inside a CARv2.
+    left: Option<u64>,
 }
 
 impl<R: Read> Reader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// [`CarError`]: cut short, over the cap, malformed, not version 1.
+    /// [`CarError`]: cut short, over the cap, malformed, neither version 1 nor 2.
     pub fn new(input: R, limits: Limits) -> Result<Self, CarError> {
         let mut reader = Self {
             input: BufReader::with_capacity(64 << 10, input),
@@ -75,16 +85,45 @@ impl<R: Read> Reader<R> {
             blocks: 0,
             section: Vec::new(),
             ended: false,
+            left: None,
         };
-        let bytes = reader.varint()?.ok_or(CarError::Truncated { offset: 0 })?;
-        let limit = limits.header_bytes.min(limits.total_bytes);
+        let raw = reader.read_header()?;
+        let raw = if raw == V2_PRAGMA { reader.enter_v2()? } else { raw };
+        reader.header = Header::decode(raw)?;
+        reader.end = reader.position;
+        Ok(reader)
+    }
+
+    /// A header without its length.
+    fn read_header(&mut self) -> Result<Vec<u8>, CarError> {
+        let bytes = self.varint()?.ok_or(CarError::Truncated { offset: self.position })?;
+        let limit = self.limits.header_bytes.min(self.limits.total_bytes);
         if bytes > limit {
             return Err(CarError::HeaderTooLarge { bytes, limit });
         }
-        reader.fill(bytes)?;
-        reader.header = Header::decode(std::mem::take(&mut reader.section))?;
-        reader.end = reader.position;
-        Ok(reader)
+        self.fill(bytes)?;
+        Ok(std::mem::take(&mut self.section))
+    }
+
+    /// Goes to the CARv1 inside, and reads its header.
+    fn enter_v2(&mut self) -> Result<Vec<u8>, CarError> {
+        self.fill(V2_HEADER_BYTES)?;
+        let number = |at: usize| {
+            let eight = self.section.get(at..at + 8).and_then(|bytes| bytes.first_chunk());
+            eight.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        let (data_offset, data_bytes) = (number(16), number(24));
+        let skip = data_offset.checked_sub(self.position).filter(|_| data_bytes > 0);
+        let skip = skip.ok_or(CarError::V2Header { data_offset, data_bytes })?;
+        if skip > self.limits.header_bytes {
+            return Err(CarError::HeaderTooLarge { bytes: skip, limit: self.limits.header_bytes });
+        }
+        if data_bytes > self.limits.total_bytes {
+            return Err(CarError::TooLong { limit: self.limits.total_bytes });
+        }
+        self.fill(skip)?;
+        (self.position, self.left) = (0, Some(data_bytes));
+        self.read_header()
     }
 
     /// The header.
@@ -148,8 +187,16 @@ impl<R: Read> Reader<R> {
         let len = usize::try_from(bytes).map_err(|_| CarError::TooLong { limit: self.limits.total_bytes })?;
         self.section.resize(len, 0);
         let offset = self.position;
+        self.take_from_v2(bytes)?;
         self.input.read_exact(&mut self.section).map_err(|e| read_error(offset, e))?;
         self.position += bytes;
+        Ok(())
+    }
+
+    /// Counts bytes of the CARv1 inside a CARv2; it must not reach past its end.
+    fn take_from_v2(&mut self, bytes: u64) -> Result<(), CarError> {
+        let Some(left) = &mut self.left else { return Ok(()) };
+        *left = left.checked_sub(bytes).ok_or(CarError::Truncated { offset: self.position })?;
         Ok(())
     }
 
@@ -157,7 +204,11 @@ impl<R: Read> Reader<R> {
     fn varint(&mut self) -> Result<Option<u64>, CarError> {
         let offset = self.position;
         let mut bytes = [0u8; 10];
+        if self.left == Some(0) {
+            return Ok(None);
+        }
         for used in 0..bytes.len() {
+            self.take_from_v2(1)?;
             match self.input.read_exact(&mut bytes[used..=used]) {
                 Err(e) if used == 0 && e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
                 other => other.map_err(|e| read_error(self.position, e))?,

@@ -96,6 +96,20 @@ impl<W: Write + Seek> Writer<W> {
         self.car_bytes
     }
 
+    /// Sections written so far.
+    #[must_use]
+    pub const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Whether the block was written already; identity CIDs need not be.
+    ///
+    /// # Errors
+    /// [`SinkError::Block`] for a hash that is not supported.
+    pub fn has(&self, cid: &Cid) -> Result<bool, SinkError> {
+        Ok(identity_bytes(cid).is_some() || self.index.contains(cid)?)
+    }
+
     /// Writes a section even if the block is already there.
     ///
     /// # Errors
@@ -153,7 +167,7 @@ impl<W: Write + Seek> Writer<W> {
 impl<W: Write + Seek> BlockSink for Writer<W> {
     /// Identity CIDs carry their own bytes and are not written.
     fn put(&mut self, cid: &Cid, data: &[u8]) -> Result<(), SinkError> {
-        if identity_bytes(cid).is_some() || self.index.contains(cid)? {
+        if self.has(cid)? {
             return Ok(());
         }
         self.put_again(cid, data)

@@ -2,6 +2,8 @@
 
 mod packer;
 mod sources;
+mod tar;
 
 pub use packer::{PackError, PackOptions, Packed, Packer};
-pub use sources::{pack_car, pack_path, pack_reader};
+pub use sources::{pack_car, pack_path, pack_reader, pack_split};
+pub use tar::{TarError, pack_tar};

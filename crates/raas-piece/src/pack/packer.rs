@@ -68,6 +68,9 @@ pub enum PackError {
         /// Why.
         source: std::io::Error,
     },
+    /// A tar stream could not be taken.
+    #[error(transparent)]
+    Tar(#[from] super::tar::TarError),
     /// A nameless file beside other entries.
     #[error("a file without a name can only be packed alone; give every file a path")]
     Nameless,
@@ -152,6 +155,15 @@ impl<W: Write + Seek> Packer<W> {
         let entry = symlink(&self.profile, target, &mut self.car)?;
         self.place(path, entry)?;
         Ok(entry)
+    }
+
+    /// Adds a file or directory whose blocks were packed before, at another path.
+    ///
+    /// # Errors
+    /// [`PackError`]: the path cannot be, or is there already.
+    pub fn add_entry(&mut self, path: &str, entry: Entry) -> Result<(), PackError> {
+        self.check_room(path)?;
+        self.place(path, entry)
     }
 
     /// Adds a directory that may stay empty.

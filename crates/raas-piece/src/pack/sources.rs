@@ -6,8 +6,8 @@ use std::path::Path;
 use ::cid::Cid;
 
 use super::packer::{PackError, PackOptions, Packed, Packer, seal};
-use crate::car::{Limits, Writer, copy_verified};
-use crate::unixfs::import_path;
+use crate::car::{Limits, SplitWriter, Writer, Written, copy_verified};
+use crate::unixfs::{Entry, import_path};
 
 /// Packs a file or directory from disk into an empty file.
 ///
@@ -22,6 +22,22 @@ pub fn pack_path<W: Write + Seek>(
         Writer::new(out, options.profile.version, options.max_car_bytes)?.on_threads(options.threads);
     let entry = import_path(path, &options.profile, options.disk, &mut car)?;
     seal(car, &entry)
+}
+
+/// Packs a file or directory into as many linked CARs as the limit asks for; `next_file` makes the empty file of
+/// each. Gives the root, the bytes of the files, and the parts in order.
+///
+/// # Errors
+/// [`PackError`]; the outputs then hold unusable parts.
+pub fn pack_split<W: Write + Seek>(
+    path: &Path,
+    next_file: impl FnMut(usize) -> io::Result<W>,
+    options: &PackOptions,
+) -> Result<(Entry, Vec<(Written, W)>), PackError> {
+    let version = options.profile.version;
+    let mut cars = SplitWriter::new(Box::new(next_file), version, options.max_car_bytes, options.threads)?;
+    let entry = import_path(path, &options.profile, options.disk, &mut cars)?;
+    Ok((entry, cars.finish(&entry.cid)?))
 }
 
 /// Packs one file from a reader into an empty file.
@@ -52,7 +68,7 @@ pub fn pack_reader<W: Write + Seek>(
     packer.finish()
 }
 
-/// Packs a CARv1 as it is, after checking every block and that the DAG under its root is complete.
+/// Packs a CAR as it is (of a CARv2 the CARv1 inside), after checking every block and that the DAG under its root is complete.
 ///
 /// # Errors
 /// [`PackError::Car`]; the output then holds an unusable part.

@@ -7,9 +7,11 @@ mod descriptor;
 mod index;
 mod layout;
 mod stream;
+mod virtual_deal;
 
 pub use aggregate::{Aggregate, AggregateError};
 pub use descriptor::{DESCRIPTOR_BYTES, Descriptor, DescriptorError};
 pub use index::{IndexEntry, parse_index};
 pub use layout::{DealLayout, LayoutError, Segment, minimum_deal_size, place};
 pub use stream::{Span, SpanKind};
+pub use virtual_deal::{Payload, PayloadsError, RangeReader, VirtualDeal};

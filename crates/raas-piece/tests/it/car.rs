@@ -175,9 +175,10 @@ fn faults_are_told_apart() {
     huge.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
     assert_eq!(fault(&huge, Some(&root)), Fault::TooLarge);
 
-    // CARv2 pragma, no root, two roots, other hashes.
-    let v2 = hex::decode("0aa16776657273696f6e02").unwrap();
-    assert!(matches!(copy(&v2, None), Err(CopyError::Source(CarError::Version(2)))));
+    // CARv2 pragma alone, version 3, no root, two roots, other hashes.
+    let version = |version: &str| hex::decode(format!("0aa16776657273696f6e{version}")).unwrap();
+    assert_eq!(fault(&version("02"), None), Fault::Truncated);
+    assert!(matches!(copy(&version("03"), None), Err(CopyError::Source(CarError::Version(3)))));
     assert!(matches!(copy(&car(vec![], &[]), None), Err(CopyError::Roots(0))));
     assert!(matches!(copy(&car(vec![root, other], &[]), None), Err(CopyError::Roots(2))));
     let blake = Cid::new_v1(RAW, multihash::Multihash::wrap(0xb220, &[7; 32]).unwrap());

@@ -6,9 +6,11 @@
 
 mod car;
 mod commp;
+mod deal;
 mod go_random;
 mod hostile;
 mod pack;
 mod segment;
+mod streams;
 mod support;
 mod unixfs;

@@ -2,7 +2,7 @@
 
 use super::{context::Context, hex, params::Params, transactions};
 use crate::{
-    fevm::{BASE_FEE, BLOCK_LIMIT, Executed, masked},
+    fevm::{BLOCK_LIMIT, Executed, masked},
     rpc::RpcError,
 };
 use alloy_primitives::{Bloom, BloomInput};
@@ -51,7 +51,7 @@ pub(super) fn render(context: Context<'_>, height: i64, whole: bool) -> Value {
         "extraData": "0x",
         "mixHash": hex::word([0; 32]),
         "nonce": "0x0000000000000000",
-        "baseFeePerGas": hex::quantity(BASE_FEE),
+        "baseFeePerGas": hex::quantity(chain.base_fee(height)),
         "size": "0x0",
         "transactions": transactions,
         "uncles": [],

@@ -1,8 +1,10 @@
 //! From a method's name to its answer.
 
-use super::{blocks, context::Context, fees, hex, logs, params::Params, state, transactions};
+use super::{
+    blocks, context::Context, fees, hex, logs, logs::LogFilter, params::Params, state, transactions,
+};
 use crate::{
-    fevm::{BASE_FEE, MIN_PREMIUM},
+    fevm::MIN_PREMIUM,
     rpc::{Lens, RpcError},
     world::{Command, Outcome, World},
 };
@@ -37,6 +39,22 @@ pub(crate) fn handle_as(
     read(Context { world, head, lens }, params)
 }
 
+/// The block at `height` as a subscriber to heads is told of it.
+pub(crate) fn head(world: &World, lens: &Lens, height: i64) -> Value {
+    let mut block = blocks::render(Context { world, head: height, lens }, height, false);
+    if let Some(fields) = block.as_object_mut() {
+        fields.retain(|name, _| {
+            !matches!(name.as_str(), "transactions" | "uncles" | "totalDifficulty" | "size")
+        });
+    }
+    block
+}
+
+/// The logs of the block at `height` that a filter wants.
+pub(crate) fn logs_of(world: &World, lens: &Lens, filter: &LogFilter, height: i64) -> Vec<Value> {
+    logs::of_block(Context { world, head: height + 1, lens }, height, filter)
+}
+
 fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let chain_id = context.lens.chain_id(context.world.fevm.chain_id());
     match params.method {
@@ -45,8 +63,8 @@ fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
         "eth_syncing" => Ok(Value::Bool(false)),
         "eth_accounts" => Ok(json!([])),
         "eth_protocolVersion" => Ok(hex::quantity(context.world.config().network_version)),
-        "eth_gasPrice" => Ok(fees::price()),
-        "eth_baseFee" => Ok(hex::quantity(BASE_FEE)),
+        "eth_gasPrice" => Ok(fees::price(context)),
+        "eth_baseFee" => Ok(hex::quantity(fees::base(context))),
         "eth_maxPriorityFeePerGas" => Ok(hex::quantity(MIN_PREMIUM)),
         "eth_feeHistory" => fees::history(context, params),
         "eth_getBlockByNumber" | "eth_getBlockByHash" => blocks::get(context, params),

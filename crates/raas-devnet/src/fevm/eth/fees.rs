@@ -2,7 +2,7 @@
 
 use super::{context::Context, hex, params::Params};
 use crate::{
-    fevm::{BASE_FEE, BLOCK_LIMIT, Executed, MIN_PREMIUM},
+    fevm::{BLOCK_LIMIT, Executed, MIN_PREMIUM},
     rpc::RpcError,
 };
 use serde_json::{Value, json};
@@ -13,8 +13,13 @@ const MAX_BLOCKS: u64 = 1_024;
 const GATEWAY_BLOCKS: u64 = 128;
 
 /// `eth_gasPrice`: base fee and premium.
-pub(super) fn price() -> Value {
-    hex::quantity(BASE_FEE + MIN_PREMIUM)
+pub(super) fn price(context: Context<'_>) -> Value {
+    hex::quantity(base(context).saturating_add(MIN_PREMIUM))
+}
+
+/// The base fee of the next block.
+pub(super) fn base(context: Context<'_>) -> u64 {
+    context.world.chain().base_fee(context.head + 1)
 }
 
 /// `eth_feeHistory` over existing blocks, null rounds skipped.
@@ -35,9 +40,16 @@ pub(super) fn history(context: Context<'_>, params: Params<'_>) -> Result<Value,
     heights.reverse();
     let blocks: Vec<&[Executed]> =
         heights.iter().map(|height| context.world.fevm.executed(*height)).collect();
+    let next = heights.last().map(|last| last + 1);
+    let fees: Vec<Value> = heights
+        .iter()
+        .copied()
+        .chain(next)
+        .map(|height| hex::quantity(context.world.chain().base_fee(height)))
+        .collect();
     let mut answer = json!({
         "oldestBlock": hex::height(heights.first().copied().unwrap_or(0)),
-        "baseFeePerGas": vec![hex::quantity(BASE_FEE); blocks.len() + 1],
+        "baseFeePerGas": fees,
         "gasUsedRatio": blocks.iter().map(|block| used_ratio(block)).collect::<Vec<f64>>(),
     });
     if !percentiles.is_empty() {

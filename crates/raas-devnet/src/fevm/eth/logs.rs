@@ -13,12 +13,21 @@ use serde_json::{Map, Value, json};
 const MAX_TOPICS: usize = 4;
 
 /// Which logs are wanted: empty lists match everything.
-struct Wanted {
+#[derive(Debug)]
+pub(crate) struct LogFilter {
     addresses: Vec<Address>,
     topics: Vec<Vec<B256>>,
 }
 
-impl Wanted {
+impl LogFilter {
+    /// Reads addresses and topics of a filter object; ranges are the business of whoever asks.
+    pub(crate) fn read(value: &Value) -> Result<Self, RpcError> {
+        let params = Params::new("eth_subscribe", &Value::Null)?;
+        let empty = Map::new();
+        let filter = value.as_object().unwrap_or(&empty);
+        Ok(Self { addresses: addresses(params, filter)?, topics: topics(params, filter)? })
+    }
+
     fn matches(&self, log: &Log) -> bool {
         let from = self.addresses.is_empty() || self.addresses.contains(&log.address);
         from && self.topics.iter().enumerate().all(|(position, any)| {
@@ -34,7 +43,7 @@ pub(super) fn of_transaction(
     index: usize,
     executed: &Executed,
 ) -> Vec<Value> {
-    let all = Wanted { addresses: Vec::new(), topics: Vec::new() };
+    let all = LogFilter { addresses: Vec::new(), topics: Vec::new() };
     matching(context, height, index, executed, &all)
 }
 
@@ -43,7 +52,7 @@ fn matching(
     height: i64,
     index: usize,
     executed: &Executed,
-    wanted: &Wanted,
+    wanted: &LogFilter,
 ) -> Vec<Value> {
     let block = hex::word(context.hash(height));
     let numbered = executed.logs.iter().enumerate().filter(|(_, log)| wanted.matches(log));
@@ -64,6 +73,12 @@ fn matching(
         .collect()
 }
 
+/// The wanted logs of one block.
+pub(super) fn of_block(context: Context<'_>, height: i64, wanted: &LogFilter) -> Vec<Value> {
+    let executed = context.world.fevm.executed(height).iter().enumerate();
+    executed.flat_map(|(index, executed)| matching(context, height, index, executed, wanted)).collect()
+}
+
 /// `eth_getLogs`.
 pub(super) fn get(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     params.count(1, 1)?;
@@ -73,7 +88,7 @@ pub(super) fn get(context: Context<'_>, params: Params<'_>) -> Result<Value, Rpc
         Value::Null => &empty,
         _ => return Err(params.error("the filter must be an object")),
     };
-    let wanted = Wanted { addresses: addresses(params, filter)?, topics: topics(params, filter)? };
+    let wanted = LogFilter { addresses: addresses(params, filter)?, topics: topics(params, filter)? };
     let (from, to) = range(context, params, filter)?;
     let mut found = Vec::new();
     for (height, block) in context.world.fevm.blocks_between(from, to) {

@@ -15,4 +15,5 @@ mod state;
 mod transactions;
 
 pub use dispatch::handle;
-pub(crate) use dispatch::handle_as;
+pub(crate) use dispatch::{handle_as, head, logs_of};
+pub(crate) use logs::LogFilter;

@@ -8,9 +8,7 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use raas_core::cid::DataCid;
-use raas_core::endpoint::alarms;
 use raas_core::holding::Holding;
-use raas_core::ports::Chain;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -51,7 +49,6 @@ pub async fn why<W: World>(
     let cid = parse(&cid)?;
     let store = app.engine.store();
     let status = app.engine.status();
-    let chain = app.engine.world().chain();
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
         let orders = app.engine.orders_of_holding(holding.id).await?;
@@ -83,7 +80,7 @@ pub async fn why<W: World>(
         "round": status.round,
         "hold": status.hold,
         "contract_waits": status.follow.as_ref().map(ToString::to_string),
-        "alarms": super::wallet::with_ours(&app, &alarms(&chain.endpoints(), chain.wanted())).await?,
+        "alarms": super::wallet::with_ours(&app, &app.alarms()).await?,
         "seen_on_contract": sightings,
         "holdings": parts,
     })))

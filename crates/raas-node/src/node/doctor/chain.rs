@@ -185,8 +185,8 @@ fn told(hold: Hold) -> (String, &'static str) {
             ("an endpoint denies what was seen finalized".to_owned(), "take that endpoint out")
         }
         Hold::Restored { until } => (
-            format!("the store was put back from a backup and is looked after until {until}"),
-            "wait; or `raas wallet release restored`, at the risk of buying twice",
+            format!("the store is an older copy: the node only looks until {until} is final"),
+            "wait: nothing is ordered or paid until then; `raas wallet release restored` ends it at the risk of buying twice",
         ),
     }
 }

@@ -29,9 +29,17 @@ pub(super) fn disk(config: &Config, findings: &mut Findings) {
     // What is not there yet is made below the nearest folder that is.
     let existing = folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    if rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_err() {
-        let fix = "give this user the right to write there, or name another data_dir";
-        findings.problem(AREA, &name, "cannot be written", fix);
+    // Rights alone say nothing of a disk that is mounted read-only, or of a superuser.
+    let trial = existing.join(format!(".raas-doctor-{}", std::process::id()));
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(&trial) {
+        Ok(_) => {
+            // What is left of it is empty and names itself.
+            let _ = std::fs::remove_file(&trial);
+        }
+        Err(error) => {
+            let fix = "give this user the right to write there, or name another data_dir";
+            findings.problem(AREA, &name, format!("cannot be written: {error}"), fix);
+        }
     }
     match rustix::fs::statvfs(existing) {
         Ok(room) => {

@@ -40,7 +40,7 @@ UPDATE holding SET listed_at = (SELECT CAST(value AS INTEGER) FROM meta WHERE ke
 UPDATE holding SET listed_at = NULL
     WHERE listed_at < (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'contract lists since');
 DELETE FROM meta WHERE key LIKE 'views:%' OR key = 'contract lists since';
-CREATE INDEX holding_unlisted ON holding (id) WHERE listed_at IS NULL;
+CREATE INDEX holding_listed ON holding (listed_at);
 DELETE FROM node_state WHERE key = 'plan';
 
 -- Holdings that a transaction touched since they were planned. A row that is written again gets a new number.

@@ -1,0 +1,106 @@
+//! Writing a DAG that is too large for one piece into several linked CARs.
+//!
+//! Every part is a CARv1 of its own under the limit, and the header of each names the root of the whole: who
+//! has a part knows what it is part of, and who has all parts has the DAG ([`super::BlockSet`]).
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::num::NonZero;
+
+use ::cid::{Cid, Version};
+
+use super::copy::CopyError;
+use super::index::Index;
+use super::writer::{Writer, Written};
+use crate::block::{BlockSink, RAW, SinkError, Walk, identity_bytes, verify};
+
+/// Makes the empty file of the next part.
+pub type NextFile<'f, W> = Box<dyn FnMut(usize) -> std::io::Result<W> + 'f>;
+
+/// CARs being written one after the other. A block is in exactly one of them.
+pub struct SplitWriter<'f, W: Write + Seek> {
+    next_file: NextFile<'f, W>,
+    root: Version,
+    limit_bytes: u64,
+    threads: NonZero<usize>,
+    full: Vec<Writer<W>>,
+    current: Writer<W>,
+}
+
+impl<W: Write + Seek> std::fmt::Debug for SplitWriter<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SplitWriter").field("full", &self.full.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'f, W: Write + Seek> SplitWriter<'f, W> {
+    /// Starts the first part. The whole will have one root of this CID version; no part is over `limit_bytes`.
+    ///
+    /// # Errors
+    /// [`SinkError`] when a file cannot be made or written.
+    pub fn new(
+        mut next_file: NextFile<'f, W>,
+        root: Version,
+        limit_bytes: u64,
+        threads: NonZero<usize>,
+    ) -> Result<Self, SinkError> {
+        let current = Writer::new(next_file(0)?, root, limit_bytes)?.on_threads(threads);
+        Ok(Self { next_file, root, limit_bytes, threads, full: Vec::new(), current })
+    }
+
+    /// Puts the root into all headers and finishes all parts, in their order.
+    ///
+    /// # Errors
+    /// [`SinkError`] when writing fails.
+    pub fn finish(self, root: &Cid) -> Result<Vec<(Written, W)>, SinkError> {
+        self.full.into_iter().chain([self.current]).map(|writer| writer.finish(root)).collect()
+    }
+}
+
+impl<W: Write + Seek> BlockSink for SplitWriter<'_, W> {
+    fn put(&mut self, cid: &Cid, data: &[u8]) -> Result<(), SinkError> {
+        for part in &self.full {
+            if part.has(cid)? {
+                return Ok(());
+            }
+        }
+        match self.current.put(cid, data) {
+            // A block that is too large for an empty part fits no part.
+            Err(SinkError::Full { .. }) if self.current.blocks() > 0 => {}
+            other => return other,
+        }
+        let file = (self.next_file)(self.full.len() + 1)?;
+        let next = Writer::new(file, self.root, self.limit_bytes)?.on_threads(self.threads);
+        self.full.push(std::mem::replace(&mut self.current, next));
+        self.current.put(cid, data)
+    }
+}
+
+/// Checks that parts hold the whole DAG of a root, with every block that is looked into hashed again.
+///
+/// # Errors
+/// [`CopyError::Missing`] for the first block that is in no part.
+pub fn check_parts<F: Read + Seek>(parts: &mut [(F, &Index)], root: Cid) -> Result<u64, CopyError> {
+    let mut walk = Walk::new(root);
+    let mut data = Vec::new();
+    while let Some(cid) = walk.next().map_err(CopyError::Block)? {
+        if let Some(inside) = identity_bytes(&cid) {
+            walk.expand(&cid, inside)?;
+            continue;
+        }
+        let found = parts.iter_mut().find_map(|(file, index)| Some((file, index.get(&cid)?)));
+        let (file, location) = found.ok_or_else(|| CopyError::Missing { cid: Box::new(cid) })?;
+        if cid.codec() == RAW {
+            continue;
+        }
+        data.resize(location.len as usize, 0);
+        file.seek(SeekFrom::Start(location.offset)).map_err(CopyError::ReadBack)?;
+        file.read_exact(&mut data).map_err(CopyError::ReadBack)?;
+        verify(&cid, &data)
+            .map_err(|e| CopyError::ReadBack(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))?;
+        walk.expand(&cid, &data)?;
+    }
+    for (file, _) in parts {
+        file.seek(SeekFrom::End(0)).map_err(CopyError::ReadBack)?;
+    }
+    Ok(walk.visited())
+}
