@@ -27,4 +27,5 @@ pub mod select;
 pub mod spend;
 pub mod sweep;
 pub mod units;
+pub mod wallet;
 pub mod want;

@@ -252,7 +252,8 @@ impl<W: World> Engine<W> {
                 Watching { index, memory: Memory::default() }
             }
         };
-        let progress = self.run(&mut watching).await?;
+        // On the heap: with all tasks in it, it is large for a thread's stack.
+        let progress = Box::pin(self.run(&mut watching)).await?;
         *pass = Some(watching);
         Ok(progress)
     }

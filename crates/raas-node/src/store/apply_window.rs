@@ -10,8 +10,8 @@ use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{int, parse, uint};
-use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
-use super::{cursor, jobs, sightings};
+use super::types::{JobSource, NewJob, Registered, Sighting, SightingState, StepKind, TxId};
+use super::{cursor, jobs, mark, sightings, steps};
 
 impl Store {
     /// Stores a window: the cursor after it, a job per request, a sighting per completion. A request whose
@@ -57,6 +57,10 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     .bind(int("request", request.0)?)
     .fetch_optional(&mut *connection)
     .await?;
+    let own = match own {
+        Some(own) => Some(own),
+        None => bind_forgotten(connection, job).await?,
+    };
     let Some((id, holding)) = own else { return Ok(None) };
     sqlx::query("UPDATE job SET contract = $2, request = $3 WHERE id = $1")
         .bind(id)
@@ -68,6 +72,33 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     let bound = Happened::RequestBound { job: id, request: *request };
     log(connection, Some(holding), Some(job.at), &bound).await?;
     Ok(Some(Registered::AlreadyExists { job: id, holding }))
+}
+
+/// A store that was put back has forgotten what it sent: a request by the node's own account is the registration of the
+/// first job for its CID that this store still wants to register, and is not sent again.
+async fn bind_forgotten(
+    connection: &mut SqliteConnection,
+    job: &NewJob,
+) -> Result<Option<(i64, i64)>, Error> {
+    if mark::restored_account(connection).await?.is_none_or(|account| account != job.owner.0) {
+        return Ok(None);
+    }
+    let waiting: Option<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT j.id, j.holding, t.id FROM tx t JOIN job j ON j.id = t.job JOIN holding h ON h.id = j.holding
+         WHERE t.open = 1 AND j.request IS NULL AND h.cid = $1 ORDER BY j.id LIMIT 1",
+    )
+    .bind(job.cid.to_string())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, holding, tx)) = waiting else { return Ok(None) };
+    sqlx::query("UPDATE tx SET open = 0, version = version + 1 WHERE id = $1")
+        .bind(tx)
+        .execute(&mut *connection)
+        .await?;
+    let tx = TxId(uint("transaction", tx)?);
+    steps::remove(connection, &StepKind::Send { tx }).await?;
+    log(connection, Some(HoldingId(uint("holding", holding)?)), None, &Happened::TxClosed { tx }).await?;
+    Ok(Some((id, holding)))
 }
 
 /// Stores one completion; a deal that is no order here is to be looked at.

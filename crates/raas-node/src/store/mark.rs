@@ -5,6 +5,7 @@
 
 use raas_core::units::Epoch;
 use serde::{Deserialize, Serialize};
+use sqlx::SqliteConnection;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,6 +15,8 @@ use super::open::Store;
 use super::schema::RESTORED;
 
 const KEY: &str = "restored";
+/// The node's own 0x account, lower case, while the store is behind.
+const ACCOUNT: &str = "restored account";
 
 /// What is known of a store that was put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,12 @@ impl Store {
         self.meta(KEY).await?.filter(|text| !text.is_empty()).map(|text| RESTORED.decode(&text)).transpose()
     }
 
+    /// Notes that the store was put back, and by which 0x account the node calls the contract.
+    pub async fn begin_restored(&self, restored: Restored, account: &str) -> Result<(), Error> {
+        self.put_meta(ACCOUNT, &account.to_ascii_lowercase()).await?;
+        self.set_restored(restored).await
+    }
+
     /// Notes how far a store that was put back has been looked through.
     pub async fn set_restored(&self, restored: Restored) -> Result<(), Error> {
         self.put_meta(KEY, &RESTORED.encode(&restored)?).await
@@ -85,6 +94,7 @@ impl Store {
     /// Nothing of what the backup lacks can happen any more: the store counts as whole.
     pub async fn end_restored(&self) -> Result<(), Error> {
         self.put_meta(KEY, "").await?;
+        self.put_meta(ACCOUNT, "").await?;
         let seq = self.in_force().await?;
         if let Some(mark) = self.mark() {
             mark.write(self.store_id(), seq).await.map_err(Error::Mark)?;
@@ -92,4 +102,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The account of a store that was put back, while that matters.
+pub(super) async fn restored_account(connection: &mut SqliteConnection) -> Result<Option<String>, Error> {
+    Ok(sqlx::query_scalar("SELECT value FROM meta WHERE key = $1 AND value <> ''")
+        .bind(ACCOUNT)
+        .fetch_optional(connection)
+        .await?)
 }

@@ -30,7 +30,7 @@ pub async fn notice<W: World>(engine: &Engine<W>, now: Now) -> Result<(), Error>
         None => now.epoch.before(Epochs::days(SEARCH_DAYS)),
     };
     let restored = Restored { read_to, until: now.epoch.after(delay) };
-    store.set_restored(restored).await?;
+    store.begin_restored(restored, &engine.world.wallet().address(Lane::Evm)).await?;
     tracing::error!(
         until = restored.until.0,
         "the store was put back from a backup: the node only looks until nothing signed meanwhile can be published"

@@ -131,8 +131,10 @@ async fn gas_of_a_day_counts_the_dearest_form_of_each_transaction() {
 #[tokio::test]
 async fn fault_28_a_commit_whose_answer_was_lost_is_settled_by_reading_again() {
     // A caller that dies at any point of the call: nobody tells it whether the commit happened.
+    let folder = tempfile::tempdir().unwrap();
     for polls in 0..400 {
-        let store = store().await;
+        let path = folder.path().join(format!("{polls}.sqlite"));
+        let store = Store::open(&path, "test").await.unwrap();
         let tx = top_up(&store, "a").await;
         let state = json!({"state": "stored"});
         {

@@ -1,0 +1,269 @@
+//! The wallet's port: accounts, transactions, what signing and sending mean.
+
+use crate::cid::Commitment;
+use crate::ids::{DealId, JobId, ProviderId, RequestId};
+use crate::observation::NotSeen;
+use crate::ports::{DealTerms, Effect, SignedDeal};
+use crate::units::{AttoFil, Epoch, PaddedSize};
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+
+/// One of the wallet's two faces, each with its own nonces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// f1 account: market escrow.
+    Native,
+    /// 0x account: the contract.
+    Evm,
+}
+
+/// What a transaction is to do. One intent is one logical transaction, mined at most once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "intent")]
+pub enum TxIntent {
+    /// Escrow for the node's f1 account.
+    AddBalance {
+        /// How much.
+        amount: AttoFil,
+    },
+    /// `submitRaaS` for a job registered over the API.
+    Submit {
+        /// The job its request binds to.
+        job: JobId,
+        /// Binary CID.
+        #[serde(with = "serde_bytes_vec")]
+        cid: Vec<u8>,
+        /// Replication target.
+        target: u32,
+        /// Repair threshold, epochs.
+        repair: i64,
+        /// Renew threshold, epochs.
+        renew: i64,
+    },
+    /// Money from one of the node's own accounts to somebody.
+    Transfer {
+        /// Which account pays.
+        from: Lane,
+        /// Address in text, checked by whoever made the intent.
+        to: String,
+        /// How much.
+        amount: AttoFil,
+    },
+    /// Free escrow back to the node's f1 account.
+    Withdraw {
+        /// How much.
+        amount: AttoFil,
+    },
+    /// Asks the market to settle deals, so that what they still lock becomes free.
+    Settle {
+        /// Which, at most a few hundred.
+        deals: Vec<DealId>,
+    },
+    /// Nothing: takes a nonce whose transaction cannot be made dearer, so that those behind it can go.
+    Cancel {
+        /// Which account.
+        lane: Lane,
+    },
+    /// `complete` of a request with a proven direct piece.
+    Complete {
+        /// The request.
+        request: RequestId,
+        /// The deal.
+        deal: DealId,
+        /// Its provider.
+        provider: ProviderId,
+        /// The piece.
+        piece: Commitment,
+        /// Its padded size.
+        size: PaddedSize,
+    },
+}
+
+impl TxIntent {
+    /// Which account sends it.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::AddBalance { .. } | Self::Withdraw { .. } | Self::Settle { .. } => Lane::Native,
+            Self::Transfer { from: lane, .. } | Self::Cancel { lane } => *lane,
+            Self::Submit { .. } | Self::Complete { .. } => Lane::Evm,
+        }
+    }
+
+    /// What leaves the account besides gas.
+    #[must_use]
+    pub const fn value(&self) -> AttoFil {
+        match self {
+            Self::AddBalance { amount } | Self::Transfer { amount, .. } => *amount,
+            Self::Withdraw { .. }
+            | Self::Settle { .. }
+            | Self::Cancel { .. }
+            | Self::Submit { .. }
+            | Self::Complete { .. } => AttoFil::ZERO,
+        }
+    }
+}
+
+/// A CID's bytes in JSON: hex, so that a stored intent stays readable.
+mod serde_bytes_vec {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&hex)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if !text.is_ascii() || text.len() % 2 != 0 {
+            return Err(D::Error::custom("an even number of hex digits is needed"));
+        }
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(D::Error::custom))
+            .collect()
+    }
+}
+
+/// Fees of one transaction in attoFIL per gas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fees {
+    /// GasFeeCap / maxFeePerGas.
+    pub fee_cap: AttoFil,
+    /// GasPremium / maxPriorityFeePerGas.
+    pub premium: AttoFil,
+}
+
+/// A signed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedTx {
+    /// What is broadcast: raw RLP (EVM), or the JSON of a signed message (native).
+    pub raw: Vec<u8>,
+    /// 0x hash (EVM) or message CID (native).
+    pub hash: String,
+    /// What it offers.
+    pub fees: Fees,
+    /// The most its gas can cost: gas limit times fee cap. Zero in what was stored before it was counted.
+    #[serde(default)]
+    pub gas_max: AttoFil,
+    /// Whether it only takes the nonce ([`TxIntent::Cancel`]).
+    #[serde(default)]
+    pub cancels: bool,
+}
+
+/// What a transaction would cost, by the present estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The estimate and a quarter more.
+    pub gas_limit: u64,
+    /// Per gas.
+    pub fees: Fees,
+}
+
+impl Quote {
+    /// The most its gas can cost.
+    #[must_use]
+    pub const fn gas_max(&self) -> AttoFil {
+        self.fees.fee_cap.times(self.gas_limit)
+    }
+}
+
+/// An account's next unused nonces by the chain's state, not counting what waits in a mempool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Nonces {
+    /// The highest any endpoint tells, at its head or behind it.
+    pub head: u64,
+    /// What enough endpoints tell of the finalized tipset.
+    pub finalized: u64,
+}
+
+/// Who used a nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// Nobody, at the finalized tipset.
+    Nobody,
+    /// This transaction.
+    Tx {
+        /// 0x hash (EVM) or message CID (native).
+        hash: String,
+        /// Where.
+        inclusion: Inclusion,
+    },
+}
+
+/// How a broadcast went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broadcast {
+    /// The endpoint has it.
+    Taken,
+    /// It had these very bytes already.
+    AlreadyKnown,
+    /// Its nonce is used: by an earlier form of this transaction, or by somebody else with our key.
+    NonceTooLow,
+    /// Refused for another reason; it is not in the pool.
+    Refused(String),
+    /// Nobody knows.
+    Uncertain(String),
+}
+
+/// Where a transaction stands on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// The tipset that includes it.
+    pub block: Epoch,
+    /// Exit code 0, or status 1.
+    pub success: bool,
+}
+
+/// The node's keys and what they sign and send. Keys never leave the adapter.
+pub trait Wallet: Send + Sync {
+    /// The same terms always give the same proposal.
+    fn sign_deal(&self, terms: &DealTerms) -> impl Future<Output = Result<SignedDeal, String>> + Send;
+
+    /// The account's next nonces.
+    fn nonces(&self, lane: Lane) -> impl Future<Output = Result<Nonces, NotSeen>> + Send;
+
+    /// Estimates gas and fees. `bump` is what the transaction replaces: +25 % premium at least. Nothing is
+    /// signed.
+    fn quote(
+        &self,
+        intent: &TxIntent,
+        nonce: u64,
+        bump: Option<Fees>,
+    ) -> impl Future<Output = Effect<Quote>> + Send;
+
+    /// Signs `intent` at what `quote` says. Nothing leaves the node but, with an external signer, the unsigned
+    /// transaction.
+    fn sign(
+        &self,
+        intent: &TxIntent,
+        nonce: u64,
+        quote: Quote,
+    ) -> impl Future<Output = Result<SignedTx, String>> + Send;
+
+    /// Sends stored bytes. Safe to repeat.
+    fn broadcast(&self, lane: Lane, tx: &SignedTx) -> impl Future<Output = Broadcast> + Send;
+
+    /// Looks a transaction up by its hash, at the head; `None` when no executed tipset has it.
+    fn included(
+        &self,
+        lane: Lane,
+        hash: &str,
+    ) -> impl Future<Output = Result<Option<Inclusion>, NotSeen>> + Send;
+
+    /// Looks up who used `nonce`, between the heights `since` and the finalized tipset. Endpoints forget hashes
+    /// after some epochs, but not so soon whose nonce moved where.
+    fn taker(
+        &self,
+        lane: Lane,
+        nonce: u64,
+        since: Epoch,
+    ) -> impl Future<Output = Result<Taker, NotSeen>> + Send;
+
+    /// What the account owns at the head.
+    fn balance(&self, lane: Lane) -> impl Future<Output = Result<AttoFil, NotSeen>> + Send;
+
+    /// The account's address in text.
+    fn address(&self, lane: Lane) -> String;
+}
