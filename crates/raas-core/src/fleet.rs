@@ -1,6 +1,7 @@
 //! The fleet snapshot that `admit` reads: providers, money, storm breaker, pace.
 
 use crate::ids::{OperatorId, ProviderId};
+use crate::spend::Limit;
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +44,9 @@ pub struct Ask {
 pub struct Money {
     /// For new orders.
     pub available: AttoFil,
+    /// What keeps it from being more: the money itself, or a limit of the node.
+    #[serde(default)]
+    pub limit: Limit,
 }
 
 /// Repairs and replications started in the current pacing window.

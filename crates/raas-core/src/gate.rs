@@ -77,6 +77,12 @@ pub enum Hold {
     },
     /// An endpoint denies what was seen finalized: forgotten deals.
     Contradiction,
+    /// The store is an older copy: what was signed after it was made is unknown, and can be published until its start.
+    /// The node only looks until then.
+    Restored {
+        /// Nothing signed before can be published any more once this is finalized.
+        until: Epoch,
+    },
 }
 
 /// Why a head at `head` cannot be that of a healthy node when the clock says `expected`. `None` means it can.

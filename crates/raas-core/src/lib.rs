@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod amount;
 pub mod breaker;
 pub mod cid;
 pub mod endpoint;
 pub mod fleet;
+pub mod forecast;
 pub mod gate;
 mod hash;
 pub mod health;
@@ -22,6 +24,7 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod select;
+pub mod spend;
 pub mod sweep;
 pub mod units;
 pub mod want;

@@ -308,8 +308,11 @@ pub enum WaitFor {
     Budget {
         /// Price of the whole term plus margin.
         needed: AttoFil,
-        /// Escrow and budget left.
+        /// What is left of it.
         available: AttoFil,
+        /// What binds.
+        #[serde(default)]
+        limit: crate::spend::Limit,
     },
     /// No provider fits; each with the reason why not.
     Provider {

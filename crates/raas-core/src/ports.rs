@@ -416,6 +416,30 @@ pub enum TxIntent {
         /// Renew threshold, epochs.
         renew: i64,
     },
+    /// Money from one of the node's own accounts to somebody.
+    Transfer {
+        /// Which account pays.
+        from: Lane,
+        /// Address in text, checked by whoever made the intent.
+        to: String,
+        /// How much.
+        amount: AttoFil,
+    },
+    /// Free escrow back to the node's f1 account.
+    Withdraw {
+        /// How much.
+        amount: AttoFil,
+    },
+    /// Asks the market to settle deals, so that what they still lock becomes free.
+    Settle {
+        /// Which, at most a few hundred.
+        deals: Vec<DealId>,
+    },
+    /// Nothing: takes a nonce whose transaction cannot be made dearer, so that those behind it can go.
+    Cancel {
+        /// Which account.
+        lane: Lane,
+    },
     /// `complete` of a request with a proven direct piece.
     Complete {
         /// The request.
@@ -436,8 +460,22 @@ impl TxIntent {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::AddBalance { .. } => Lane::Native,
+            Self::AddBalance { .. } | Self::Withdraw { .. } | Self::Settle { .. } => Lane::Native,
+            Self::Transfer { from: lane, .. } | Self::Cancel { lane } => *lane,
             Self::Submit { .. } | Self::Complete { .. } => Lane::Evm,
+        }
+    }
+
+    /// What leaves the account besides gas.
+    #[must_use]
+    pub const fn value(&self) -> AttoFil {
+        match self {
+            Self::AddBalance { amount } | Self::Transfer { amount, .. } => *amount,
+            Self::Withdraw { .. }
+            | Self::Settle { .. }
+            | Self::Cancel { .. }
+            | Self::Submit { .. }
+            | Self::Complete { .. } => AttoFil::ZERO,
         }
     }
 }
@@ -481,6 +519,52 @@ pub struct SignedTx {
     pub hash: String,
     /// What it offers.
     pub fees: Fees,
+    /// The most its gas can cost: gas limit times fee cap. Zero in what was stored before it was counted.
+    #[serde(default)]
+    pub gas_max: AttoFil,
+    /// Whether it only takes the nonce ([`TxIntent::Cancel`]).
+    #[serde(default)]
+    pub cancels: bool,
+}
+
+/// What a transaction would cost, by the present estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The estimate and a quarter more.
+    pub gas_limit: u64,
+    /// Per gas.
+    pub fees: Fees,
+}
+
+impl Quote {
+    /// The most its gas can cost.
+    #[must_use]
+    pub const fn gas_max(&self) -> AttoFil {
+        self.fees.fee_cap.times(self.gas_limit)
+    }
+}
+
+/// An account's next unused nonces by the chain's state, not counting what waits in a mempool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Nonces {
+    /// The highest any endpoint tells, at its head or behind it.
+    pub head: u64,
+    /// What enough endpoints tell of the finalized tipset.
+    pub finalized: u64,
+}
+
+/// Who used a nonce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// Nobody, at the finalized tipset.
+    Nobody,
+    /// This transaction.
+    Tx {
+        /// 0x hash (EVM) or message CID (native).
+        hash: String,
+        /// Where.
+        inclusion: Inclusion,
+    },
 }
 
 /// How a broadcast went.
@@ -509,19 +593,29 @@ pub struct Inclusion {
 
 /// The node's keys and what they sign and send. Keys never leave the adapter.
 pub trait Wallet: Send + Sync {
-    /// The same terms always give the same bytes.
-    fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String>;
+    /// The same terms always give the same proposal.
+    fn sign_deal(&self, terms: &DealTerms) -> impl Future<Output = Result<SignedDeal, String>> + Send;
 
-    /// Next unused nonce by the chain's state, not counting what waits in a mempool.
-    fn chain_nonce(&self, lane: Lane) -> impl Future<Output = Result<u64, NotSeen>> + Send;
+    /// The account's next nonces.
+    fn nonces(&self, lane: Lane) -> impl Future<Output = Result<Nonces, NotSeen>> + Send;
 
-    /// Estimates gas and signs. `bump` is the transaction this one replaces: +25 % premium at least.
-    fn prepare(
+    /// Estimates gas and fees. `bump` is what the transaction replaces: +25 % premium at least. Nothing is
+    /// signed.
+    fn quote(
         &self,
         intent: &TxIntent,
         nonce: u64,
         bump: Option<Fees>,
-    ) -> impl Future<Output = Effect<SignedTx>> + Send;
+    ) -> impl Future<Output = Effect<Quote>> + Send;
+
+    /// Signs `intent` at what `quote` says. Nothing leaves the node but, with an external signer, the unsigned
+    /// transaction.
+    fn sign(
+        &self,
+        intent: &TxIntent,
+        nonce: u64,
+        quote: Quote,
+    ) -> impl Future<Output = Result<SignedTx, String>> + Send;
 
     /// Sends stored bytes. Safe to repeat.
     fn broadcast(&self, lane: Lane, tx: &SignedTx) -> impl Future<Output = Broadcast> + Send;
@@ -532,6 +626,21 @@ pub trait Wallet: Send + Sync {
         lane: Lane,
         hash: &str,
     ) -> impl Future<Output = Result<Option<Inclusion>, NotSeen>> + Send;
+
+    /// Looks up who used `nonce`, between the heights `since` and the finalized tipset. Endpoints forget hashes
+    /// after some epochs, but not so soon whose nonce moved where.
+    fn taker(
+        &self,
+        lane: Lane,
+        nonce: u64,
+        since: Epoch,
+    ) -> impl Future<Output = Result<Taker, NotSeen>> + Send;
+
+    /// What the account owns at the head.
+    fn balance(&self, lane: Lane) -> impl Future<Output = Result<AttoFil, NotSeen>> + Send;
+
+    /// The account's address in text.
+    fn address(&self, lane: Lane) -> String;
 }
 
 /// The time of decisions. On a real network wall time; on the devnet the devnet's true time, which RPC faults

@@ -6,7 +6,7 @@
 
 use crate::execute;
 use crate::settings::Settings;
-use crate::store::{self, Store, StoredOrder};
+use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
 use crate::tasks::follow::Stuck;
 use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
@@ -84,6 +84,8 @@ pub struct Status {
     pub now: Option<Now>,
     /// Why the contract's events are not read further, if so.
     pub follow: Option<Stuck>,
+    /// How long the money lasts, by the last look.
+    pub outlook: Option<tasks::money::Outlook>,
 }
 
 /// The engine over one store and one world.
@@ -99,6 +101,8 @@ pub struct Engine<W: World> {
     pass: Mutex<Option<Watching>>,
     /// What the last looks at providers found, for readers outside a pass.
     views: std::sync::RwLock<Arc<BTreeMap<ProviderId, ProviderView>>>,
+    /// Transactions that wait because their gas is too dear, with why.
+    dear: std::sync::Mutex<BTreeMap<TxId, String>>,
     /// What the last plan said of the wants, for readers outside a pass.
     admitted: std::sync::RwLock<Arc<BTreeMap<HoldingId, Admitted>>>,
 }
@@ -122,6 +126,7 @@ impl<W: World> Engine<W> {
             pass: Mutex::new(None),
             views: std::sync::RwLock::default(),
             admitted: std::sync::RwLock::default(),
+            dear: std::sync::Mutex::default(),
         }
     }
 
@@ -160,6 +165,23 @@ impl<W: World> Engine<W> {
         if let Ok(mut kept) = self.admitted.write() {
             *kept = Arc::new(admitted);
         }
+    }
+
+    /// Notes that a transaction waits for cheaper gas, or, with `None`, that it waits no more.
+    pub(crate) fn note_dear(&self, tx: TxId, why: Option<&str>) {
+        let Ok(mut dear) = self.dear.lock() else { return };
+        let before = match why {
+            Some(why) => dear.insert(tx, why.to_owned()),
+            None => dear.remove(&tx),
+        };
+        if let (Some(why), None) = (why, before) {
+            tracing::warn!(tx = tx.0, "{why}");
+        }
+    }
+
+    /// The transactions that wait because their gas is too dear, with why.
+    pub fn dear(&self) -> BTreeMap<TxId, String> {
+        self.dear.lock().map(|dear| dear.clone()).unwrap_or_default()
     }
 
     /// What is decided of a holding as it is stored now: what the rules say in the last round, and what became of its
@@ -211,6 +233,13 @@ impl<W: World> Engine<W> {
         }
     }
 
+    /// How long the money lasts, by a fresh look; by the last one where a balance cannot be read now.
+    pub async fn outlook(&self) -> Result<Option<tasks::money::Outlook>, Error> {
+        let status = self.status();
+        let Some(round) = &status.round else { return Ok(None) };
+        Ok(tasks::money::make(self, round).await?.or(status.outlook))
+    }
+
     /// Every task once: observe, follow, plan, execute.
     pub async fn tick(&self) -> Result<Progress, Error> {
         let mut pass = self.pass.lock().await;
@@ -232,6 +261,7 @@ impl<W: World> Engine<W> {
         let Watching { index, memory } = watching;
         let now = self.world.clock().now().await;
         index.sync(&self.store).await?;
+        tasks::restored::notice(self, now).await?;
         let seen = tasks::observe::observe(self, index, now).await?;
         let mut changed = seen.changed;
         let mut follow = None;
@@ -244,14 +274,20 @@ impl<W: World> Engine<W> {
             }
             follow = followed.stuck;
         }
+        let mut hold = seen.hold;
+        let mut outlook = self.status().outlook;
         if let Some(round) = &seen.round {
-            changed |= tasks::plan::plan(self, index, memory, round, seen.hold, now).await?;
-            if seen.hold.is_none() {
+            if hold.is_none() {
+                hold = tasks::restored::look(self, round).await?;
+            }
+            changed |= tasks::plan::plan(self, index, memory, round, hold, now).await?;
+            if hold.is_none() {
                 changed |= execute::work(self, round, now).await?;
+                outlook = tasks::money::look(self, round, outlook).await?;
             }
         }
         if let Ok(mut status) = self.status.write() {
-            *status = Status { round: seen.round, hold: seen.hold, now: Some(now), follow };
+            *status = Status { round: seen.round, hold, now: Some(now), follow, outlook };
         }
         Ok(Progress { changed })
     }
@@ -301,13 +337,24 @@ impl<W: World> Engine<W> {
             let starts = signed.map(|signed| signed.term.start).chain(published);
             starts.map(|start| start.after(lag)).filter(|at| *at > round.head).min()
         });
+        let whole = match (status.hold, &status.round) {
+            // The first finalized height after it.
+            (Some(Hold::Restored { until }), Some(round)) => {
+                let lag = round.head.since(round.height).plus(Epochs::new(1).unwrap_or(Epochs::ZERO));
+                Some(until.after(lag).max(Epoch(round.head.0 + 1)))
+            }
+            _ => None,
+        };
         let look = status.round.as_ref().zip(watching).and_then(|(round, watching)| {
             let due = watch::next_look(&watching.index)?;
             Some(round.head.after(due.since(round.height).max(Epochs::new(1)?)))
         });
         // A finalized height: the head is further by then, so this is never too late.
         let release = self.store.breaker().await?.next_release();
-        Ok(NextWake { epoch: [planned, due, release, lapse, look].into_iter().flatten().min(), on_round })
+        Ok(NextWake {
+            epoch: [planned, due, release, lapse, look, whole].into_iter().flatten().min(),
+            on_round,
+        })
     }
 }
 

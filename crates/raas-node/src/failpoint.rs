@@ -19,6 +19,7 @@ pub const ALL: &[&str] = &[
     "deliver.sign",
     "deliver.propose",
     "deliver.settle",
+    "send.quote",
     "send.prepare",
     "send.store",
     "send.broadcast",

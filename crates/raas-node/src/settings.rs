@@ -3,6 +3,7 @@
 use raas_core::fleet::Rules;
 use raas_core::ids::ProviderId;
 use raas_core::policy::Policy;
+use raas_core::spend::Limits;
 use raas_core::units::{AttoFil, Epoch, Epochs};
 
 /// Settings of one engine.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub public_url: String,
     /// Most the node may ever commit to deals.
     pub budget_total: AttoFil,
+    /// The other limits of spending.
+    pub spending: SpendingLimits,
     /// Kept in the wallet for gas when escrow is topped up.
     pub wallet_reserve: AttoFil,
     /// Orders on their way to one provider at once.
@@ -30,6 +33,30 @@ pub struct Settings {
     pub rules: Rules,
     /// Steps in work at once. One in simulations, so that a seed decides everything.
     pub concurrency: usize,
+}
+
+/// What one day, one tenant and one holding may cost, and what gas may.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpendingLimits {
+    /// Deals of any 2,880 epochs.
+    pub per_day: Option<AttoFil>,
+    /// All deals of one owner.
+    pub per_tenant: Option<AttoFil>,
+    /// All deals of one holding.
+    pub per_holding: Option<AttoFil>,
+    /// Gas of any 2,880 epochs, each transaction at the most it can cost.
+    pub gas_per_day: Option<AttoFil>,
+    /// Gas of one transaction at most.
+    pub gas_max: Option<AttoFil>,
+}
+
+impl Settings {
+    /// The limits as the store checks them.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        let SpendingLimits { per_day, per_tenant, per_holding, .. } = self.spending;
+        Limits { total: Some(self.budget_total), per_day, per_tenant, per_holding }
+    }
 }
 
 /// Where a contract is and from which block its events count.

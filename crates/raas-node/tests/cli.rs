@@ -240,6 +240,8 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     assert_eq!(missing.status.code(), Some(1), "{}", said(&missing));
     assert!(said(&missing).contains("none") && !here.join("none").exists());
 
+    gateway(line["data"].as_str().expect("an address"), &tree).await;
+
     // An existing file is safe without --force.
     std::fs::write(here.join("mine"), "mine").expect("a file");
     let refused = call(&["get", &path, "-o", "mine"]).await;
@@ -332,6 +334,55 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
 
     signal(&node, "-TERM");
     assert!(node.wait().await.expect("its end").success(), "the first signal drains");
+}
+
+/// The data listener as an HTTP client meets it. `top` in the tree is 2,500,000 bytes of seven.
+async fn gateway(data: &str, tree: &str) {
+    use reqwest::{Method, StatusCode};
+    // The first provider wins; a second call says that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().build().expect("a client");
+    let ask = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = client.request(method, format!("{data}/ipfs/{tree}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    };
+    let header = |answer: &reqwest::Response, name: &str| {
+        answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let whole = ask(Method::HEAD, "/top", &[]).await;
+    assert_eq!(header(&whole, "content-length"), "2500000");
+    let tag = header(&whole, "etag");
+    let same = ask(Method::GET, "/top", &[("if-none-match", &tag)]).await;
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    let part = ask(Method::GET, "/top", &[("range", "bytes=1048570-1048585"), ("if-range", &tag)]).await;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(header(&part, "content-range"), "bytes 1048570-1048585/2500000");
+    assert_eq!(part.bytes().await.expect("bytes")[..], [7; 16]);
+    let other = ask(Method::HEAD, "/top", &[("range", "bytes=0-1"), ("if-range", "\"x\"")]).await;
+    assert_eq!(other.status(), StatusCode::OK);
+    let past = ask(Method::GET, "/top", &[("range", "bytes=2500000-")]).await;
+    assert_eq!(past.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(header(&past, "content-range"), "bytes */2500000");
+    let text = ask(Method::HEAD, "/a%20b/%C3%BC.txt", &[]).await;
+    assert_eq!(header(&text, "content-type"), "text/plain; charset=utf-8");
+
+    let raw = ask(Method::GET, "", &[("accept", "application/vnd.ipld.raw")]).await;
+    assert_eq!(header(&raw, "content-type"), "application/vnd.ipld.raw");
+    assert!(header(&raw, "content-disposition").contains(".bin"));
+    let block = raw.bytes().await.expect("bytes");
+    assert_eq!(raas_piece::block::cid_v1(raas_piece::block::DAG_PB, &block).to_string(), tree);
+    assert_eq!(ask(Method::GET, "/top?format=raw", &[]).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(ask(Method::GET, "?format=car&dag-scope=x", &[]).await.status(), StatusCode::BAD_REQUEST);
+    let car = ask(Method::GET, "?format=car&dag-scope=block", &[]).await;
+    assert_eq!(header(&car, "accept-ranges"), "none");
+    assert_ne!(header(&car, "etag"), header(&ask(Method::HEAD, "?format=car", &[]).await, "etag"));
+    assert_eq!(ask(Method::GET, "/none", &[]).await.status(), StatusCode::NOT_FOUND);
+    let post = ask(Method::POST, "", &[]).await;
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(header(&post, "allow"), "GET,HEAD");
 }
 
 /// The first line on stderr that contains `word`.

@@ -16,5 +16,5 @@ pub use status::DealStatus;
 pub use transaction::{calldata, created_address};
 
 pub(crate) use abi::refusal;
-pub(crate) use quantity::quantity;
-pub(crate) use transaction::{Eip1559, sign};
+pub(crate) use quantity::{hex_number, quantity};
+pub(crate) use transaction::Eip1559;

@@ -1,17 +1,22 @@
 //! Calls of the contract as data, and EIP-1559 transactions.
 
 use super::abi::{DealStatusAbi as Abi, InclusionProof, InclusionVerifierData, ProofData};
-use crate::key::Key;
+use crate::key::eth_signature;
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address as EthAddress, Bytes, TxKind, U256};
 use alloy_sol_types::SolCall;
-use raas_core::ports::{Fees, SignedTx, TxIntent};
+use raas_core::ports::{Quote, SignedTx, TxIntent};
+use raas_core::units::AttoFil;
 
 /// What `intent` calls on DealStatus; `None` when it is no call of the contract.
 #[must_use]
 pub fn calldata(intent: &TxIntent) -> Option<Bytes> {
     let data = match intent {
-        TxIntent::AddBalance { .. } => return None,
+        TxIntent::AddBalance { .. }
+        | TxIntent::Withdraw { .. }
+        | TxIntent::Settle { .. }
+        | TxIntent::Transfer { .. }
+        | TxIntent::Cancel { .. } => return None,
         TxIntent::Submit { cid, target, repair, renew, .. } => Abi::submitRaaSCall {
             _cid: Bytes::copy_from_slice(cid),
             _replication_target: U256::from(*target),
@@ -48,40 +53,58 @@ pub fn created_address(sender: EthAddress, nonce: u64) -> EthAddress {
 pub(crate) struct Eip1559 {
     pub(crate) chain_id: u64,
     pub(crate) nonce: u64,
-    pub(crate) gas_limit: u64,
-    pub(crate) fees: Fees,
+    pub(crate) quote: Quote,
     /// `None` creates a contract.
     pub(crate) to: Option<EthAddress>,
+    pub(crate) value: AttoFil,
     pub(crate) input: Bytes,
 }
 
-/// Signs; the same transaction always gives the same bytes and hash.
-pub(crate) fn sign(key: &Key, transaction: Eip1559) -> SignedTx {
-    let unsigned = TxEip1559 {
-        chain_id: transaction.chain_id,
-        nonce: transaction.nonce,
-        gas_limit: transaction.gas_limit,
-        max_fee_per_gas: transaction.fees.fee_cap.0,
-        max_priority_fee_per_gas: transaction.fees.premium.0,
-        to: transaction.to.map_or(TxKind::Create, TxKind::Call),
-        value: U256::ZERO,
-        access_list: Default::default(),
-        input: transaction.input,
-    };
-    let signature = key.sign_eth(unsigned.signature_hash());
-    let signed = unsigned.into_signed(signature);
-    let mut raw = Vec::new();
-    signed.eip2718_encode(&mut raw);
-    SignedTx { raw, hash: signed.hash().to_string(), fees: transaction.fees }
+impl Eip1559 {
+    fn unsigned(&self) -> TxEip1559 {
+        TxEip1559 {
+            chain_id: self.chain_id,
+            nonce: self.nonce,
+            gas_limit: self.quote.gas_limit,
+            max_fee_per_gas: self.quote.fees.fee_cap.0,
+            max_priority_fee_per_gas: self.quote.fees.premium.0,
+            to: self.to.map_or(TxKind::Create, TxKind::Call),
+            value: U256::from(self.value.0),
+            access_list: Default::default(),
+            input: self.input.clone(),
+        }
+    }
+
+    /// What a signer gets: the byte 2 and RLP, whose Keccak hash is signed.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        self.unsigned().encoded_for_signing()
+    }
+
+    /// With its signature; the same transaction always gives the same bytes and hash.
+    pub(crate) fn signed(&self, signature: [u8; 65]) -> SignedTx {
+        let signed = self.unsigned().into_signed(eth_signature(signature));
+        let mut raw = Vec::new();
+        signed.eip2718_encode(&mut raw);
+        SignedTx {
+            raw,
+            hash: signed.hash().to_string(),
+            fees: self.quote.fees,
+            gas_max: self.quote.gas_max(),
+            cancels: false,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
     use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
     use alloy_eips::eip2718::Decodable2718 as _;
+    use alloy_primitives::keccak256;
     use raas_core::ids::{DealId, ProviderId, RequestId};
-    use raas_core::units::{AttoFil, PaddedSize};
+    use raas_core::ports::Fees;
+    use raas_core::units::PaddedSize;
 
     #[test]
     fn a_signed_transaction_decodes_to_its_sender_and_call() {
@@ -98,15 +121,20 @@ mod tests {
         let transaction = Eip1559 {
             chain_id: 31_415_926,
             nonce: 3,
-            gas_limit: 50_000_000,
-            fees: Fees { fee_cap: AttoFil(1_000), premium: AttoFil(10) },
+            quote: Quote {
+                gas_limit: 50_000_000,
+                fees: Fees { fee_cap: AttoFil(1_000), premium: AttoFil(10) },
+            },
             to: Some(EthAddress::repeat_byte(0x11)),
+            value: AttoFil(12),
             input: calldata(&intent).expect("a call"),
         };
-        let tx = sign(&key, transaction.clone());
-        assert_eq!(tx, sign(&key, transaction), "deterministic");
+        let sign = || transaction.signed(key.sign_hash(keccak256(transaction.payload()).0));
+        let tx = sign();
+        assert_eq!(tx, sign(), "deterministic");
         let envelope = TxEnvelope::decode_2718(&mut tx.raw.as_slice()).expect("what was encoded");
         assert_eq!(envelope.recover_signer().ok(), Some(key.eth_address()));
+        assert_eq!(envelope.value(), U256::from(12));
         assert_eq!(envelope.tx_hash().to_string(), tx.hash);
         let call = Abi::completeCall::abi_decode(envelope.input()).expect("complete");
         assert_eq!((call._id, call._dealId, call._minerId), (U256::from(7), 9, 1000));

@@ -48,9 +48,12 @@ pub(super) async fn pin(pool: &Pool, pinned: &Pinned, from: &Look) -> Result<Pin
     {
         return Ok(pin);
     }
-    let (agreed, place, heads) = agree(pool, &views).await;
+    let (mut agreed, mut place, heads) = agree(pool, &views).await;
     if let Some(last) = &from.last {
-        follows(pool, &views, &place, last).await?;
+        match stays(pool, &views, &place, last).await? {
+            Some((still, kept)) => (agreed, place) = (still, kept),
+            None => follows(pool, &views, &place, last).await?,
+        }
     }
     let is_new = from.last.as_ref().is_none_or(|(key, _)| *key != place.key);
     if is_new {
@@ -163,6 +166,31 @@ async fn agreeing(pool: &Pool, views: &[View], place: &Place) -> usize {
         }
     });
     join_all(each).await.into_iter().filter(|same| *same).count()
+}
+
+/// What was pinned before, and how many endpoints still have it on their chain, where they call less final now: after a
+/// fall of the head, or when the one that was further is away. What was final stays final.
+async fn stays(
+    pool: &Pool,
+    views: &[View],
+    place: &Place,
+    last: &(String, Epoch),
+) -> Result<Option<(usize, Place)>, Hold> {
+    let (key, height) = last;
+    if place.height >= height.0 {
+        return Ok(None);
+    }
+    let further = views.iter().filter(|view| view.sight.head.height >= height.0);
+    let each = further.map(|view| holds(pool, view.at, &view.sight.head.key, (key, height.0)));
+    let still = join_all(each).await.into_iter().filter(|held| matches!(held, Ok(true))).count();
+    if still == 0 {
+        return Ok(None);
+    }
+    let tipset: TipSet = pool
+        .read(Call::new("Filecoin.ChainGetTipSet", vec![key_of_text(key)]))
+        .await
+        .map_err(|error| failed(&error))?;
+    Ok(Some((still, Place::of(&tipset))))
 }
 
 /// That `place` is on one chain with what was pinned before, and not before it.

@@ -52,7 +52,7 @@ async fn measure(pool: &Pool, at: usize, head: &TipSet, before: Option<&Sight>) 
         Some(sight) => (sight.safe, sight.latest, sight.tags_at),
         None => (number(next()), number(next()), head.height),
     };
-    Ok(Sight { head: place(head), finalized: place(&finalized), latest, safe, tags_at })
+    Ok(Sight { head: Place::of(head), finalized: Place::of(&finalized), latest, safe, tags_at })
 }
 
 fn tag(tag: &str) -> Call {
@@ -77,9 +77,12 @@ fn tipset(answer: Result<Value, CallError>) -> Result<TipSet, CallError> {
     serde_json::from_value(answer?).map_err(CallError::malformed)
 }
 
-fn place(tipset: &TipSet) -> Place {
-    let parents: Vec<&str> = tipset.parents().iter().map(|link| link.cid.as_str()).collect();
-    Place { key: tipset.key(), height: tipset.height, parents: parents.join(",") }
+impl Place {
+    /// The place of `tipset`.
+    pub(super) fn of(tipset: &TipSet) -> Self {
+        let parents: Vec<&str> = tipset.parents().iter().map(|link| link.cid.as_str()).collect();
+        Self { key: tipset.key(), height: tipset.height, parents: parents.join(",") }
+    }
 }
 
 /// The tipset at `height`, or the next earlier one, on the chain of `anchor` as endpoint `at` has it.

@@ -1,7 +1,8 @@
 //! Sending signed bytes, and what the answers mean.
 
 use super::KeyWallet;
-use crate::filecoin::Link;
+use crate::evm::quantity;
+use crate::filecoin::{Link, TipSet};
 use crate::rpc::{Call, CallError, Unknown};
 use raas_core::ports::{Broadcast, Lane, SignedTx};
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ const KNOWN: [&str; 4] = ["already exists", "already known", "already in mpool",
 const NONCE_LOW: [&str; 2] = ["nonce too low", "minimum expected nonce"];
 
 /// Hands the bytes to one endpoint after the other until one has them. No endpoint gets them twice, and the
-/// bytes are always the same, so nothing can happen twice.
+/// bytes are always the same, so nothing can happen twice. An endpoint that serves another network gets nothing: a
+/// native message would be valid there, too.
 pub(super) async fn broadcast(wallet: &KeyWallet, lane: Lane, tx: &SignedTx) -> Broadcast {
     let call = match lane {
         Lane::Evm => Call::new("eth_sendRawTransaction", vec![json!(format!("0x{}", hex::encode(&tx.raw)))]),
@@ -23,6 +25,10 @@ pub(super) async fn broadcast(wallet: &KeyWallet, lane: Lane, tx: &SignedTx) -> 
     };
     let mut outcome: Option<Broadcast> = None;
     for at in wallet.pool.order() {
+        if let Err(why) = same_network(wallet, at).await {
+            outcome.get_or_insert(Broadcast::Refused(why));
+            continue;
+        }
         let answer = match wallet.pool.ask_at(at, &call).await {
             Ok(value) => {
                 if name(lane, value).as_deref() != Some(tx.hash.as_str()) {
@@ -42,6 +48,26 @@ pub(super) async fn broadcast(wallet: &KeyWallet, lane: Lane, tx: &SignedTx) -> 
         };
     }
     outcome.unwrap_or_else(|| Broadcast::Refused("there is no endpoint".to_owned()))
+}
+
+/// Whether the endpoint serves the network that the wallet is for, asked before every send.
+async fn same_network(wallet: &KeyWallet, at: usize) -> Result<(), String> {
+    let unknown = |error: CallError| format!("the endpoint does not tell which network it serves: {error}");
+    let chain_id = wallet.pool.ask_at(at, &Call::new("eth_chainId", vec![])).await.map_err(unknown)?;
+    let found = chain_id.as_str().and_then(|text| quantity(text).ok());
+    let wanted = wallet.config.chain_id;
+    if found != Some(wanted) {
+        return Err(format!("the endpoint serves chain id {chain_id}, not {wanted}: nothing was sent to it"));
+    }
+    let Some(genesis) = &wallet.config.genesis else { return Ok(()) };
+    let answer =
+        wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetGenesis", vec![])).await.map_err(unknown)?;
+    let tipset: TipSet =
+        serde_json::from_value(answer).map_err(|error| unknown(CallError::malformed(error)))?;
+    if tipset.cids.first().is_none_or(|link| link.cid != *genesis) {
+        return Err("the endpoint's chain has another genesis: nothing was sent to it".to_owned());
+    }
+    Ok(())
 }
 
 fn name(lane: Lane, value: Value) -> Option<String> {

@@ -33,10 +33,10 @@ pub enum DealError {
 
 /// The proposal that goes on chain.
 #[derive(Serialize)]
-struct Proposal<'a>(Cid, u64, bool, &'a Address, Address, String, i64, i64, BigInt, BigInt, BigInt);
+struct Proposal(Cid, u64, bool, Address, Address, String, i64, i64, BigInt, BigInt, BigInt);
 
 #[derive(Serialize)]
-struct ClientDealProposal<'a>(&'a Proposal<'a>, #[serde(with = "serde_bytes")] Vec<u8>);
+struct ClientDealProposal<'a>(&'a Proposal, #[serde(with = "serde_bytes")] Vec<u8>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -79,9 +79,17 @@ struct StatusRequest {
     signature: Vec<u8>,
 }
 
-/// The deal of `terms`, signed with `key`: an unverified online deal that the provider pulls over HTTP, whose
-/// unsealed copy it keeps.
-pub fn sign_deal(key: &Key, terms: &DealTerms) -> Result<SignedDeal, DealError> {
+/// A deal that lacks its signature only.
+pub(super) struct Draft<'a> {
+    proposal: Proposal,
+    terms: &'a DealTerms,
+    /// The proposal in CBOR: what is signed.
+    pub(super) payload: Vec<u8>,
+}
+
+/// The deal of `terms` for `client`: an unverified online deal that the provider pulls over HTTP, whose unsealed copy
+/// it keeps.
+pub(super) fn draft<'a>(client: &Address, terms: &'a DealTerms) -> Result<Draft<'a>, DealError> {
     let label = terms.root.to_string();
     if terms.start.0 < 0 || terms.end <= terms.start {
         return Err(DealError::Term { start: terms.start.0, end: terms.end.0 });
@@ -93,12 +101,11 @@ pub fn sign_deal(key: &Key, terms: &DealTerms) -> Result<SignedDeal, DealError> 
         Ok(url) if matches!(url.scheme(), "http" | "https") => {}
         _ => return Err(DealError::Url(terms.url.clone())),
     }
-    let client = key.native_address();
     let proposal = Proposal(
         terms.piece.piece_cid_v1(),
         terms.size.get(),
         false,
-        &client,
+        client.clone(),
         Address::Id(terms.provider.0),
         label,
         terms.start.0,
@@ -107,31 +114,47 @@ pub fn sign_deal(key: &Key, terms: &DealTerms) -> Result<SignedDeal, DealError> 
         BigInt(terms.provider_collateral),
         BigInt(AttoFil::ZERO),
     );
-    let signed_bytes = encode(&proposal);
-    let headers: BTreeMap<&str, &str> =
-        terms.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let params = TransferParams { url: &terms.url, headers: (!headers.is_empty()).then_some(headers) };
-    let deal = DealParams {
-        deal_uuid: terms.uuid,
-        transfer: Transfer {
-            size: terms.car_bytes,
-            r#type: "http",
-            params: serde_json::to_vec(&params).expect("texts are JSON"),
-            client_id: "",
-        },
-        is_offline: false,
-        deal_data_root: *terms.root.cid(),
-        skip_ipni_announce: false,
-        client_deal_proposal: ClientDealProposal(&proposal, key.sign_native(&signed_bytes)),
-        remove_unsealed_copy: false,
-    };
-    Ok(SignedDeal { proposal_cid: blake2b_cid(&signed_bytes).to_string(), bytes: encode(&deal) })
+    let payload = encode(&proposal);
+    Ok(Draft { proposal, terms, payload })
 }
 
-/// The request that asks a provider how the deal with `uuid` stands, in CBOR, signed as Boost wants it.
-#[must_use]
-pub fn sign_status_request(key: &Key, uuid: [u8; 16]) -> Vec<u8> {
-    encode(&StatusRequest { deal_uuid: uuid, signature: key.sign_native(&uuid) })
+impl Draft<'_> {
+    /// The deal with its signature, in Filecoin's form.
+    pub(super) fn signed(self, signature: Vec<u8>) -> SignedDeal {
+        let terms = self.terms;
+        let headers: BTreeMap<&str, &str> =
+            terms.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let params = TransferParams { url: &terms.url, headers: (!headers.is_empty()).then_some(headers) };
+        let deal = DealParams {
+            deal_uuid: terms.uuid,
+            transfer: Transfer {
+                size: terms.car_bytes,
+                r#type: "http",
+                params: serde_json::to_vec(&params).expect("texts are JSON"),
+                client_id: "",
+            },
+            is_offline: false,
+            deal_data_root: *terms.root.cid(),
+            skip_ipni_announce: false,
+            client_deal_proposal: ClientDealProposal(&self.proposal, signature),
+            remove_unsealed_copy: false,
+        };
+        let proposal_cid = blake2b_cid(&self.payload).to_string();
+        SignedDeal { proposal_cid, bytes: encode(&deal) }
+    }
+}
+
+/// The deal of `terms`, signed with `key`.
+pub fn sign_deal(key: &Key, terms: &DealTerms) -> Result<SignedDeal, DealError> {
+    let draft = draft(&key.native_address(), terms)?;
+    let signature = key.sign_native(&draft.payload);
+    Ok(draft.signed(signature))
+}
+
+/// The request that asks a provider how the deal with `uuid` stands, in CBOR. The signature is of the UUID, as Boost
+/// wants it.
+pub(super) fn status_request(uuid: [u8; 16], signature: Vec<u8>) -> Vec<u8> {
+    encode(&StatusRequest { deal_uuid: uuid, signature })
 }
 
 #[cfg(test)]
@@ -189,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_golden_status_request_has_its_bytes() {
-        let request = sign_status_request(&key(), terms().uuid);
+        let uuid = terms().uuid;
+        let request = status_request(uuid, key().sign_native(&uuid));
         assert_eq!(
             hex::encode(request),
             "a2684465616c55554944500123456789abcdef0123456789abcdef695369676e6174757265584201f618f92c852383b15440c31d1a33251ba275425f9e8086ddc27e09c202a1537e1e92a537bebe4ff00b99b4f7f707106dddc5bb8cff1475a8387e6430f881faf001"

@@ -26,14 +26,11 @@ fn raised(old: AttoFil) -> AttoFil {
     old.plus(AttoFil(old.0.div_ceil(4))).plus(AttoFil(1))
 }
 
-/// An estimate with a quarter on top, within what a block holds.
-pub(super) fn gas_limit(estimate: u64) -> u64 {
-    estimate.saturating_add(estimate / 4).clamp(1, GAS_MAX)
-}
-
-/// The most that gas can cost, which the sender must own.
-pub(super) fn most(gas_limit: u64, fees: Fees) -> AttoFil {
-    fees.fee_cap.times(gas_limit)
+/// An estimate with a quarter on top; `None` when no block holds that much. Never the block's limit: what is reserved
+/// and not used is burnt.
+pub(super) fn gas_limit(estimate: u64) -> Option<u64> {
+    let limit = estimate.saturating_add(estimate / 4).max(1);
+    (limit < GAS_MAX).then_some(limit)
 }
 
 #[cfg(test)]
@@ -53,8 +50,9 @@ mod tests {
     #[test]
     fn the_floor_and_the_ceiling_hold() {
         assert_eq!(fees(AttoFil(0), AttoFil(0), None).premium, PREMIUM_MIN);
-        assert_eq!(gas_limit(8_000_000), 10_000_000);
-        assert_eq!(gas_limit(u64::MAX), GAS_MAX);
-        assert_eq!(most(10, Fees { fee_cap: AttoFil(7), premium: AttoFil(1) }), AttoFil(70));
+        assert_eq!(gas_limit(8_000_000), Some(10_000_000));
+        assert_eq!(gas_limit(0), Some(1));
+        assert_eq!(gas_limit(8_000_000_000), None, "never the limit of a block");
+        assert_eq!(gas_limit(u64::MAX), None);
     }
 }

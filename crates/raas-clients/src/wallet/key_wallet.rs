@@ -1,50 +1,61 @@
-//! [`KeyWallet`]: a key in this process behind the port.
+//! [`KeyWallet`]: a signer and the chain's endpoints behind the port.
 
-use super::fees::{BASE_FEE_MIN, fees, gas_limit, most};
-use super::native::Message;
-use super::{broadcast, deal, lanes};
+use super::fees::{BASE_FEE_MIN, fees, gas_limit};
+use super::native::{Message, SETTLE_MAX};
+use super::signer::{Kind, Signer};
+use super::{broadcast, deal, lanes, taker};
 use crate::address::Address;
-use crate::evm::{Eip1559, calldata, quantity, refusal, sign};
+use crate::evm::{Eip1559, calldata, quantity, refusal};
 use crate::filecoin::TipSet;
-use crate::key::Key;
+use crate::key::native_signature;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, Bytes};
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
-    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, SignedDeal, SignedTx, TxIntent, Wallet,
+    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
+    TxIntent, Wallet,
 };
-use raas_core::units::AttoFil;
+use raas_core::units::{AttoFil, Epoch};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-/// Gas of an escrow message where no endpoint estimates it: several times what it was ever seen to use.
-const ADD_BALANCE_GAS: u64 = 60_000_000;
+/// Gas of a market message where no endpoint estimates it: several times what one was ever seen to use.
+const MARKET_GAS: u64 = 60_000_000;
 
 /// What the wallet must know besides its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalletConfig {
     /// EIP-155 chain id, as `identify` found it.
     pub chain_id: u64,
+    /// CID of the genesis block: an endpoint of another network is sent nothing. `None` checks the chain id alone.
+    pub genesis: Option<String>,
     /// The DealStatus contract, once there is one.
     pub contract: Option<EthAddress>,
-    /// The most that the gas of one transaction may cost; more is refused before it is signed.
+    /// The most that the gas of one transaction may cost; more is never signed.
     pub max_gas_cost: AttoFil,
 }
 
-/// A wallet whose key is in this process. Cloning shares the key.
+/// A wallet. Cloning shares its signer.
 #[derive(Clone, Debug)]
 pub struct KeyWallet {
-    pub(super) key: Arc<Key>,
+    pub(super) signer: Signer,
     pub(super) pool: Pool,
-    config: WalletConfig,
+    pub(super) config: WalletConfig,
 }
 
+/// A transaction without gas, fees and signature.
+enum Unsigned {
+    Native(Message),
+    Evm(Eip1559),
+}
+
+const NO_QUOTE: Quote = Quote { gas_limit: 0, fees: Fees { fee_cap: AttoFil::ZERO, premium: AttoFil::ZERO } };
+
 impl KeyWallet {
-    /// The wallet of `key`.
+    /// The wallet of a key or of an external signer.
     #[must_use]
-    pub fn new(key: Key, pool: Pool, config: WalletConfig) -> Self {
-        Self { key: Arc::new(key), pool, config }
+    pub fn new(signer: impl Into<Signer>, pool: Pool, config: WalletConfig) -> Self {
+        Self { signer: signer.into(), pool, config }
     }
 
     /// The same wallet for another contract.
@@ -57,72 +68,117 @@ impl KeyWallet {
     /// The f1 address: deals and escrow.
     #[must_use]
     pub fn native_address(&self) -> Address {
-        self.key.native_address()
+        self.signer.addresses().native.clone()
     }
 
     /// The 0x address: the contract's calls.
     #[must_use]
     pub fn eth_address(&self) -> EthAddress {
-        self.key.eth_address()
+        self.signer.addresses().eth
     }
 
-    /// What the account of `lane` owns at the head. `Chain::balances` has the native one with its escrow.
-    pub async fn balance(&self, lane: Lane) -> Result<AttoFil, NotSeen> {
-        Ok(lanes::balance(self, lane).await?)
+    /// The account's next nonce at the head, the highest that any endpoint tells.
+    pub async fn chain_nonce(&self, lane: Lane) -> Result<u64, NotSeen> {
+        Ok(lanes::nonces(self, lane).await?.head)
+    }
+
+    /// Quotes and signs at once, for those who keep no lane of their own.
+    pub async fn prepare(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<SignedTx> {
+        match self.quote(intent, nonce, bump).await {
+            Effect::Done(quote) => {
+                self.sign(intent, nonce, quote).await.map_or_else(Effect::Failed, Effect::Done)
+            }
+            Effect::Failed(why) => Effect::Failed(why),
+            Effect::Uncertain(why) => Effect::Uncertain(why),
+        }
     }
 
     /// The request that asks a provider how the deal with `uuid` stands, for [`crate::provider::Mk12::status`].
-    #[must_use]
-    pub fn sign_status_request(&self, uuid: [u8; 16]) -> Vec<u8> {
-        deal::sign_status_request(&self.key, uuid)
+    pub async fn sign_status_request(&self, uuid: [u8; 16]) -> Result<Vec<u8>, String> {
+        let signature = self.signer.sign(Kind::Status, &uuid).await.map_err(|error| error.to_string())?;
+        Ok(deal::status_request(uuid, native_signature(signature)))
     }
 
     /// A transaction that creates a contract from `bytecode` (with its constructor's arguments). Its address is
     /// [`crate::evm::created_address`] of this wallet and `nonce`.
     pub async fn deploy(&self, bytecode: Bytes, nonce: u64) -> Effect<SignedTx> {
-        settle(self.prepare_evm(None, bytecode, nonce, None).await)
+        let unsigned = Unsigned::Evm(self.evm(None, bytecode, AttoFil::ZERO, nonce));
+        let signed = async {
+            let quote = self.quote_of(&unsigned, None).await?;
+            self.sign_at(unsigned, quote).await
+        };
+        signed.await.map_or_else(Effect::Failed, Effect::Done)
     }
 
-    async fn prepare_native(
-        &self,
-        amount: AttoFil,
-        nonce: u64,
-        bump: Option<Fees>,
-    ) -> Result<SignedTx, String> {
+    fn evm(&self, to: Option<EthAddress>, input: Bytes, value: AttoFil, nonce: u64) -> Eip1559 {
+        Eip1559 { chain_id: self.config.chain_id, nonce, quote: NO_QUOTE, to, value, input }
+    }
+
+    fn unsigned(&self, intent: &TxIntent, nonce: u64) -> Result<Unsigned, String> {
+        let from = self.native_address();
+        let native = match intent {
+            TxIntent::AddBalance { amount } => Message::add_balance(from, nonce, *amount),
+            TxIntent::Withdraw { amount } => Message::withdraw(from, nonce, *amount),
+            TxIntent::Settle { deals } if deals.is_empty() || deals.len() > SETTLE_MAX => {
+                return Err(format!("one message settles from 1 to {SETTLE_MAX} deals, not {}", deals.len()));
+            }
+            TxIntent::Settle { deals } => Message::settle(from, nonce, deals),
+            TxIntent::Transfer { from: Lane::Native, to, amount } => {
+                Message::transfer(from, recipient(to)?, nonce, *amount)
+            }
+            TxIntent::Cancel { lane: Lane::Native } => {
+                Message::transfer(from.clone(), from, nonce, AttoFil::ZERO)
+            }
+            TxIntent::Transfer { from: Lane::Evm, to, amount } => {
+                let to = recipient(to)?
+                    .to_eth()
+                    .ok_or_else(|| format!("{to} has no 0x form; send to it from the f1 account"))?;
+                return Ok(Unsigned::Evm(self.evm(Some(to), Bytes::new(), *amount, nonce)));
+            }
+            TxIntent::Cancel { lane: Lane::Evm } => {
+                let to = Some(self.eth_address());
+                return Ok(Unsigned::Evm(self.evm(to, Bytes::new(), AttoFil::ZERO, nonce)));
+            }
+            TxIntent::Submit { .. } | TxIntent::Complete { .. } => {
+                let contract = self.config.contract.ok_or("no DealStatus contract is configured")?;
+                let input = calldata(intent).ok_or("this is no call of the contract")?;
+                return Ok(Unsigned::Evm(self.evm(Some(contract), input, AttoFil::ZERO, nonce)));
+            }
+        };
+        Ok(Unsigned::Native(native))
+    }
+
+    async fn quote_of(&self, unsigned: &Unsigned, bump: Option<Fees>) -> Result<Quote, String> {
+        let (estimate, premium) = match unsigned {
+            Unsigned::Native(message) => self.estimate_native(message).await?,
+            Unsigned::Evm(transaction) => self.estimate_evm(transaction).await?,
+        };
+        let gas_limit = gas_limit(estimate).ok_or("the transaction needs more gas than a block has")?;
+        let base_fee =
+            self.base_fee().await.map_err(|error| format!("the base fee is not known: {error}"))?;
+        Ok(Quote { gas_limit, fees: fees(base_fee, premium, bump) })
+    }
+
+    async fn estimate_native(&self, message: &Message) -> Result<(u64, AttoFil), String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Estimate {
             gas_limit: u64,
             gas_premium: String,
         }
-        let mut message = Message::add_balance(self.native_address(), nonce, amount);
         let params = vec![message.json(), json!({"MaxFee": "0"}), Value::Null];
-        let estimate = self.pool.read::<Estimate>(Call::new("Filecoin.GasEstimateMessageGas", params)).await;
-        let (limit, premium) = match estimate {
-            Ok(estimate) => {
-                (gas_limit(estimate.gas_limit), estimate.gas_premium.parse().unwrap_or(AttoFil::ZERO))
-            }
-            Err(CallError::Unknown(Unknown::NotOffered(_))) => (ADD_BALANCE_GAS, AttoFil::ZERO),
-            Err(error) => return Err(format!("gas cannot be estimated: {error}")),
-        };
-        let base_fee =
-            self.base_fee().await.map_err(|error| format!("the base fee is not known: {error}"))?;
-        message.gas_limit = limit;
-        message.fees = fees(base_fee, premium, bump);
-        self.affordable(limit, message.fees)?;
-        Ok(message.sign(&self.key))
+        match self.pool.read::<Estimate>(Call::new("Filecoin.GasEstimateMessageGas", params)).await {
+            Ok(estimate) => Ok((estimate.gas_limit, estimate.gas_premium.parse().unwrap_or(AttoFil::ZERO))),
+            Err(CallError::Unknown(Unknown::NotOffered(_))) => Ok((MARKET_GAS, AttoFil::ZERO)),
+            Err(error) => Err(format!("gas cannot be estimated: {error}")),
+        }
     }
 
-    /// `to` is `None` for the creation of a contract.
-    async fn prepare_evm(
-        &self,
-        to: Option<EthAddress>,
-        input: Bytes,
-        nonce: u64,
-        bump: Option<Fees>,
-    ) -> Result<SignedTx, String> {
-        let mut message = json!({"from": self.eth_address(), "data": input});
-        if let (Some(to), Some(fields)) = (to, message.as_object_mut()) {
+    async fn estimate_evm(&self, transaction: &Eip1559) -> Result<(u64, AttoFil), String> {
+        let mut message = json!({
+            "from": self.eth_address(), "data": transaction.input, "value": format!("{:#x}", transaction.value.0),
+        });
+        if let (Some(to), Some(fields)) = (transaction.to, message.as_object_mut()) {
             fields.insert("to".to_owned(), json!(to));
         }
         let estimate: String = self.pool.read(Call::new("eth_estimateGas", vec![message])).await.map_err(
@@ -133,18 +189,13 @@ impl KeyWallet {
                 error => format!("gas cannot be estimated: {error}"),
             },
         )?;
-        let limit = gas_limit(quantity(&estimate).map_err(|error| error.to_string())?);
+        let estimate = quantity(&estimate).map_err(|error| error.to_string())?;
         let premium = match self.pool.read::<String>(Call::new("eth_maxPriorityFeePerGas", vec![])).await {
             Ok(text) => quantity(&text).map_or(AttoFil::ZERO, |premium| AttoFil(premium.into())),
             // The floor of the premium serves where no endpoint proposes one.
             Err(_) => AttoFil::ZERO,
         };
-        let base_fee =
-            self.base_fee().await.map_err(|error| format!("the base fee is not known: {error}"))?;
-        let fees = fees(base_fee, premium, bump);
-        self.affordable(limit, fees)?;
-        let chain_id = self.config.chain_id;
-        Ok(sign(&self.key, Eip1559 { chain_id, nonce, gas_limit: limit, fees, to, input }))
+        Ok((estimate, premium))
     }
 
     /// The base fee of the head's parent.
@@ -154,39 +205,64 @@ impl KeyWallet {
         Ok(told.and_then(|text| text.parse().ok()).unwrap_or(BASE_FEE_MIN))
     }
 
-    fn affordable(&self, limit: u64, fees: Fees) -> Result<(), String> {
-        let cost = most(limit, fees);
-        if cost > self.config.max_gas_cost {
-            let max = self.config.max_gas_cost;
+    async fn sign_at(&self, unsigned: Unsigned, quote: Quote) -> Result<SignedTx, String> {
+        let (cost, max) = (quote.gas_max(), self.config.max_gas_cost);
+        if cost > max {
             return Err(format!(
                 "gas may cost {cost} attoFIL, more than the configured maximum of {max} attoFIL per transaction"
             ));
         }
-        Ok(())
+        let signed = match unsigned {
+            Unsigned::Native(message) => {
+                let message = Message { quote, ..message };
+                self.signer.sign(Kind::Message, &message.payload()).await.map(|by| message.signed(by))
+            }
+            Unsigned::Evm(transaction) => {
+                let transaction = Eip1559 { quote, ..transaction };
+                self.signer
+                    .sign(Kind::Transaction, &transaction.payload())
+                    .await
+                    .map(|by| transaction.signed(by))
+            }
+        };
+        signed.map_err(|error| error.to_string())
     }
 }
 
-/// Nothing left the node, so what did not succeed did not happen.
-fn settle(prepared: Result<SignedTx, String>) -> Effect<SignedTx> {
-    prepared.map_or_else(Effect::Failed, Effect::Done)
+/// An address in either form.
+fn recipient(text: &str) -> Result<Address, String> {
+    if text.starts_with("0x") {
+        let eth: EthAddress = text.parse().map_err(|_| format!("to: {text:?} is no 0x address"))?;
+        return Ok(Address::from_eth(eth));
+    }
+    text.parse().map_err(|error| format!("to: {error}"))
 }
 
 impl Wallet for KeyWallet {
-    fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
-        deal::sign_deal(&self.key, terms).map_err(|error| error.to_string())
+    async fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
+        let draft = deal::draft(&self.signer.addresses().native, terms).map_err(|error| error.to_string())?;
+        let signature =
+            self.signer.sign(Kind::Proposal, &draft.payload).await.map_err(|error| error.to_string())?;
+        Ok(draft.signed(native_signature(signature)))
     }
 
-    async fn chain_nonce(&self, lane: Lane) -> Result<u64, NotSeen> {
-        Ok(lanes::chain_nonce(self, lane).await?)
+    async fn nonces(&self, lane: Lane) -> Result<Nonces, NotSeen> {
+        Ok(lanes::nonces(self, lane).await?)
     }
 
-    async fn prepare(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<SignedTx> {
-        let prepared = match (intent, calldata(intent), self.config.contract) {
-            (TxIntent::AddBalance { amount }, _, _) => self.prepare_native(*amount, nonce, bump).await,
-            (_, Some(input), Some(contract)) => self.prepare_evm(Some(contract), input, nonce, bump).await,
-            _ => Err("no DealStatus contract is configured".to_owned()),
+    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<Quote> {
+        let unsigned = match self.unsigned(intent, nonce) {
+            Ok(unsigned) => unsigned,
+            Err(why) => return Effect::Failed(why),
         };
-        settle(prepared)
+        // Nothing leaves the node, so what did not succeed did not happen.
+        self.quote_of(&unsigned, bump).await.map_or_else(Effect::Failed, Effect::Done)
+    }
+
+    async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {
+        let mut signed = self.sign_at(self.unsigned(intent, nonce)?, quote).await?;
+        signed.cancels = matches!(intent, TxIntent::Cancel { .. });
+        Ok(signed)
     }
 
     async fn broadcast(&self, lane: Lane, tx: &SignedTx) -> Broadcast {
@@ -195,5 +271,20 @@ impl Wallet for KeyWallet {
 
     async fn included(&self, lane: Lane, hash: &str) -> Result<Option<Inclusion>, NotSeen> {
         Ok(lanes::included(self, lane, hash).await?)
+    }
+
+    async fn taker(&self, lane: Lane, nonce: u64, since: Epoch) -> Result<Taker, NotSeen> {
+        Ok(taker::taker(self, lane, nonce, since).await?)
+    }
+
+    async fn balance(&self, lane: Lane) -> Result<AttoFil, NotSeen> {
+        Ok(lanes::balance(self, lane).await?)
+    }
+
+    fn address(&self, lane: Lane) -> String {
+        match lane {
+            Lane::Native => self.native_address().to_string(),
+            Lane::Evm => self.eth_address().to_checksum(None),
+        }
     }
 }

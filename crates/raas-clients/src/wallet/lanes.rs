@@ -4,7 +4,7 @@ use super::KeyWallet;
 use crate::evm::quantity;
 use crate::filecoin::{Link, TipSet, key_value};
 use crate::rpc::{Call, CallError, Evidence, Unknown};
-use raas_core::ports::{Inclusion, Lane};
+use raas_core::ports::{Inclusion, Lane, Nonces};
 use raas_core::units::{AttoFil, Epoch};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,54 +15,60 @@ struct Actor {
     nonce: u64,
 }
 
-/// The next nonce that the chain's state has not used: the highest that any endpoint tells at its head or at its
-/// finalized tipset, since one behind a load balancer may go back. `wanted` endpoints must tell.
-pub(super) async fn chain_nonce(wallet: &KeyWallet, lane: Lane) -> Result<u64, CallError> {
-    let (head, finalized) = match lane {
-        Lane::Evm => {
-            let at = |tag: &str| {
-                Call::new("eth_getTransactionCount", vec![json!(wallet.key.eth_address()), json!(tag)])
-            };
-            (at("latest"), at("finalized"))
-        }
+/// The next nonces that the chain's state has not used. At the head the highest that any endpoint tells counts, since
+/// one behind a load balancer may go back; at the finalized tipset what `wanted` endpoints tell.
+pub(super) async fn nonces(wallet: &KeyWallet, lane: Lane) -> Result<Nonces, CallError> {
+    let head = told(wallet, lane, wallet.pool.ask_all(&nonce_call(wallet, lane, None)).await)?;
+    let finalized = match lane {
+        Lane::Evm => wallet.pool.ask_all(&nonce_call(wallet, lane, Some(json!("finalized")))).await,
         Lane::Native => {
-            let at = |key: Value| {
-                let address = json!(wallet.key.native_address().to_string());
-                Call::new("Filecoin.StateGetActor", vec![address, key])
-            };
-            let finalized =
-                wallet.pool.read::<TipSet>(Call::new("Filecoin.ChainGetFinalizedTipSet", vec![])).await;
-            let key = match finalized {
-                Ok(tipset) => key_value(&tipset.cids),
-                // Without finality the head alone has to do, asked a second time.
-                Err(CallError::Unknown(Unknown::NotOffered(_))) => Value::Null,
-                Err(error) => return Err(error),
-            };
-            (at(Value::Null), at(key))
+            let call = Call::new("Filecoin.ChainGetFinalizedTipSet", vec![]);
+            let tipset = wallet.pool.read::<TipSet>(call).await?;
+            wallet.pool.ask_all(&nonce_call(wallet, lane, Some(key_value(&tipset.cids)))).await
         }
     };
-    let mut nonce = 0;
-    let mut told = 0;
+    let mut finalized = told(wallet, lane, finalized)?;
+    finalized.sort_unstable_by(|one, other| other.cmp(one));
+    let agreed = finalized.get(wallet.pool.wanted().saturating_sub(1)).copied().unwrap_or(0);
+    let highest = head.into_iter().chain(finalized).max().unwrap_or(0);
+    Ok(Nonces { head: highest, finalized: agreed })
+}
+
+/// The nonce at the head, or at a block tag or tipset key.
+fn nonce_call(wallet: &KeyWallet, lane: Lane, at: Option<Value>) -> Call {
+    match lane {
+        Lane::Evm => {
+            let at = at.unwrap_or_else(|| json!("latest"));
+            Call::new("eth_getTransactionCount", vec![json!(wallet.eth_address()), at])
+        }
+        Lane::Native => {
+            let address = json!(wallet.native_address().to_string());
+            Call::new("Filecoin.StateGetActor", vec![address, at.unwrap_or(Value::Null)])
+        }
+    }
+}
+
+/// What the endpoints tell, at least `wanted` of them.
+fn told(
+    wallet: &KeyWallet,
+    lane: Lane,
+    answers: Vec<Result<Value, CallError>>,
+) -> Result<Vec<u64>, CallError> {
+    let mut told = Vec::new();
     let mut failed = None;
-    for answer in wallet.pool.ask_all(&head).await {
+    for answer in answers {
         match read_nonce(lane, answer) {
-            Ok(found) => {
-                told += 1;
-                nonce = nonce.max(found);
-            }
+            Ok(nonce) => told.push(nonce),
             Err(error) => failed = Some(error),
         }
     }
-    if told < wallet.pool.wanted() {
+    if told.len() < wallet.pool.wanted() {
         return Err(failed.unwrap_or(CallError::Unknown(Unknown::Unconfirmed)));
     }
-    for answer in wallet.pool.ask_all(&finalized).await {
-        nonce = nonce.max(read_nonce(lane, answer).unwrap_or(0));
-    }
-    Ok(nonce)
+    Ok(told)
 }
 
-fn read_nonce(lane: Lane, answer: Result<Value, CallError>) -> Result<u64, CallError> {
+pub(super) fn read_nonce(lane: Lane, answer: Result<Value, CallError>) -> Result<u64, CallError> {
     match (lane, answer) {
         // An account that was never used on chain begins at 0.
         (_, Err(CallError::Evidence(Evidence::ActorNotFound))) => Ok(0),
@@ -82,12 +88,12 @@ pub(super) async fn balance(wallet: &KeyWallet, lane: Lane) -> Result<AttoFil, C
     let malformed = |text: &str| CallError::malformed(format!("{text:?} is no amount"));
     match lane {
         Lane::Native => {
-            let address = json!(wallet.key.native_address().to_string());
+            let address = json!(wallet.native_address().to_string());
             let text: String = wallet.pool.read(Call::new("Filecoin.WalletBalance", vec![address])).await?;
             text.parse().map_err(|_| malformed(&text))
         }
         Lane::Evm => {
-            let params = vec![json!(wallet.key.eth_address()), json!("latest")];
+            let params = vec![json!(wallet.eth_address()), json!("latest")];
             let text: String = wallet.pool.read(Call::new("eth_getBalance", params)).await?;
             let digits = text.strip_prefix("0x").ok_or_else(|| malformed(&text))?;
             u128::from_str_radix(digits, 16).map(AttoFil).map_err(|_| malformed(&text))

@@ -7,8 +7,12 @@ mod broadcast;
 mod deal;
 mod fees;
 mod key_wallet;
+pub mod keystore;
 mod lanes;
 mod native;
+pub mod signer;
+mod taker;
 
-pub use deal::{DealError, sign_deal, sign_status_request};
+pub use deal::{DealError, sign_deal};
 pub use key_wallet::{KeyWallet, WalletConfig};
+pub use signer::Signer;

@@ -1,19 +1,28 @@
 //! Native messages: their CBOR, their CIDs, their JSON.
 
-use crate::address::Address;
+use crate::address::{Address, push_varint};
 use crate::cbor::{BigInt, blake2b_cid, encode};
 use crate::filecoin::Link;
-use crate::key::Key;
+use crate::key::native_signature;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use raas_core::ports::{Fees, SignedTx};
+use raas_core::ids::{ActorId, DealId};
+use raas_core::ports::{Quote, SignedTx};
 use raas_core::units::AttoFil;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Method of the market actor that adds to an escrow. Accounts may call it by its own number; contracts must use
 /// the FRC-42 number 822473126.
-pub(super) const ADD_BALANCE: u64 = 2;
+const ADD_BALANCE: u64 = 2;
+/// Takes free escrow out again; the FRC-42 number of the same is 2280458852.
+const WITHDRAW_BALANCE: u64 = 3;
+/// `SettleDealPayments`, which has an FRC-42 number only.
+const SETTLE_DEALS: u64 = 1_900_091_594;
+/// The market actor.
+const MARKET: Address = Address::Id(ActorId(5));
+/// Most deals settled by one message.
+pub(super) const SETTLE_MAX: usize = 1_000;
 
 /// A message before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +31,8 @@ pub(super) struct Message {
     pub(super) from: Address,
     pub(super) nonce: u64,
     pub(super) value: AttoFil,
-    pub(super) gas_limit: u64,
-    pub(super) fees: Fees,
+    /// Gas and fees; nothing before they are known.
+    pub(super) quote: Quote,
     pub(super) method: u64,
     /// CBOR.
     pub(super) params: Vec<u8>,
@@ -47,18 +56,32 @@ struct Tuple<'a>(
 struct Signed<'a>(Tuple<'a>, #[serde(with = "serde_bytes")] &'a [u8]);
 
 impl Message {
-    /// Escrow of `amount` for `from` itself; gas and fees are to be filled in.
+    fn to_market(from: Address, nonce: u64, method: u64, value: AttoFil, params: Vec<u8>) -> Self {
+        Self { to: MARKET, from, nonce, value, quote: NOT_YET, method, params }
+    }
+
+    /// Escrow of `amount` for `from` itself.
     pub(super) fn add_balance(from: Address, nonce: u64, amount: AttoFil) -> Self {
-        Self {
-            to: Address::Id(raas_core::ids::ActorId(5)),
-            params: encode(&from),
-            from,
-            nonce,
-            value: amount,
-            gas_limit: 0,
-            fees: Fees::default(),
-            method: ADD_BALANCE,
-        }
+        let params = encode(&from);
+        Self::to_market(from, nonce, ADD_BALANCE, amount, params)
+    }
+
+    /// Free escrow of `from` back to it, at most `amount`.
+    pub(super) fn withdraw(from: Address, nonce: u64, amount: AttoFil) -> Self {
+        let params = encode(&(&from, BigInt(amount)));
+        Self::to_market(from, nonce, WITHDRAW_BALANCE, AttoFil::ZERO, params)
+    }
+
+    /// Asks the market to settle `deals`.
+    pub(super) fn settle(from: Address, nonce: u64, deals: &[DealId]) -> Self {
+        let ids: Vec<u64> = deals.iter().map(|deal| deal.0).collect();
+        let params = encode(&serde_bytes::ByteBuf::from(rle(&ids)));
+        Self::to_market(from, nonce, SETTLE_DEALS, AttoFil::ZERO, params)
+    }
+
+    /// Money to `to`; nothing to itself only takes a nonce.
+    pub(super) fn transfer(from: Address, to: Address, nonce: u64, amount: AttoFil) -> Self {
+        Self { to, from, nonce, value: amount, quote: NOT_YET, method: 0, params: Vec::new() }
     }
 
     fn tuple(&self) -> Tuple<'_> {
@@ -68,9 +91,9 @@ impl Message {
             &self.from,
             self.nonce,
             BigInt(self.value),
-            self.gas_limit,
-            BigInt(self.fees.fee_cap),
-            BigInt(self.fees.premium),
+            self.quote.gas_limit,
+            BigInt(self.quote.fees.fee_cap),
+            BigInt(self.quote.fees.premium),
             self.method,
             &self.params,
         )
@@ -84,39 +107,126 @@ impl Message {
             "From": self.from.to_string(),
             "Nonce": self.nonce,
             "Value": self.value.to_string(),
-            "GasLimit": self.gas_limit,
-            "GasFeeCap": self.fees.fee_cap.to_string(),
-            "GasPremium": self.fees.premium.to_string(),
+            "GasLimit": self.quote.gas_limit,
+            "GasFeeCap": self.quote.fees.fee_cap.to_string(),
+            "GasPremium": self.quote.fees.premium.to_string(),
             "Method": self.method,
             "Params": BASE64.encode(&self.params),
         })
     }
 
-    /// Signs the message's CID. The signed message has a CID of its own, by which it is looked up.
-    pub(super) fn sign(&self, key: &Key) -> SignedTx {
-        let cid = blake2b_cid(&encode(&self.tuple()));
-        let signature = key.sign_native(&cid.to_bytes());
-        let hash = blake2b_cid(&encode(&Signed(self.tuple(), &signature))).to_string();
-        let data = signature.get(1..).unwrap_or_default();
+    /// What a signer gets: the message in CBOR. Signed is its CID.
+    pub(super) fn payload(&self) -> Vec<u8> {
+        encode(&self.tuple())
+    }
+
+    /// With its signature. The signed message has a CID of its own, by which it is looked up.
+    pub(super) fn signed(&self, signature: [u8; 65]) -> SignedTx {
+        let hash = blake2b_cid(&encode(&Signed(self.tuple(), &native_signature(signature)))).to_string();
         let raw = json!({
             "Message": self.json(),
-            "Signature": {"Type": 1, "Data": BASE64.encode(data)},
+            "Signature": {"Type": 1, "Data": BASE64.encode(signature)},
             "CID": Link { cid: hash.clone() },
         });
-        SignedTx { raw: raw.to_string().into_bytes(), hash, fees: self.fees }
+        SignedTx {
+            raw: raw.to_string().into_bytes(),
+            hash,
+            fees: self.quote.fees,
+            gas_max: self.quote.gas_max(),
+            cancels: false,
+        }
+    }
+}
+
+const NOT_YET: Quote =
+    Quote { gas_limit: 0, fees: raas_core::ports::Fees { fee_cap: AttoFil::ZERO, premium: AttoFil::ZERO } };
+
+/// A set of numbers in RLE+: two bits of version 0, then runs of zeros and ones in turn, each as one bit, as a four-bit
+/// number, or as a varint; the first bit after the version says with which the runs begin.
+fn rle(numbers: &[u64]) -> Vec<u8> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut runs: Vec<u64> = Vec::new();
+    let mut end = 0_u64;
+    for number in numbers {
+        match runs.last_mut() {
+            Some(ones) if number == end => *ones += 1,
+            // The first run may be of no zeros: then the set begins with ones.
+            _ => runs.extend([number - end, 1]),
+        }
+        end = number.saturating_add(1);
+    }
+    let mut bits = Bits::default();
+    bits.push(0, 2);
+    let begins_with_ones = runs.first() == Some(&0);
+    bits.push(u64::from(begins_with_ones), 1);
+    for run in runs.into_iter().skip(usize::from(begins_with_ones)) {
+        match run {
+            1 => bits.push(1, 1),
+            2..16 => {
+                bits.push(0b10, 2);
+                bits.push(run, 4);
+            }
+            _ => {
+                bits.push(0b00, 2);
+                let mut varint = Vec::new();
+                push_varint(&mut varint, run);
+                varint.into_iter().for_each(|byte| bits.push(u64::from(byte), 8));
+            }
+        }
+    }
+    bits.bytes
+}
+
+/// Bits, the lowest of a byte first.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    filled: u32,
+}
+
+impl Bits {
+    fn push(&mut self, value: u64, count: u32) {
+        for at in 0..count {
+            if self.filled.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= ((value >> at & 1) as u8) << (self.filled % 8);
+            }
+            self.filled += 1;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
+    use raas_core::ports::Fees;
+
+    /// The devnet reads bit fields with code of its own.
+    #[test]
+    fn deals_to_settle_are_a_bit_field() {
+        for numbers in
+            [vec![], vec![0], vec![5], vec![0, 1, 2], vec![3, 4, 90, 91, 92, 1_000_000], (10..60).collect()]
+        {
+            let field = raas_devnet::codec::Bitfield::from_bytes(&rle(&numbers)).expect("a bit field");
+            assert_eq!(field.iter().collect::<Vec<u64>>(), numbers);
+        }
+        let message = Message::settle(Address::Id(ActorId(7)), 0, &[DealId(9), DealId(9), DealId(2)]);
+        let field: raas_devnet::codec::Bitfield =
+            raas_devnet::codec::from_cbor(&message.params).expect("CBOR");
+        assert_eq!(field.iter().collect::<Vec<u64>>(), [2, 9]);
+    }
 
     #[test]
     fn a_message_has_the_chains_form() {
         let key = Key::from_bytes(&[1; 32]).expect("a key");
         let mut message = Message::add_balance(key.native_address(), 5, AttoFil(255));
-        message.gas_limit = 1_000;
-        message.fees = Fees { fee_cap: AttoFil(200), premium: AttoFil(0) };
+        let fees = Fees { fee_cap: AttoFil(200), premium: AttoFil(0) };
+        message.quote = Quote { gas_limit: 1_000, fees };
         let expected = concat!(
             "8a00",                                           // ten fields, version 0
             "420005",                                         // to f05
@@ -130,8 +240,13 @@ mod tests {
             "56550154a9b54edcb9f0072e768f79e0ec8f2cbb6bde05", // the address as a CBOR byte string
         );
         assert_eq!(hex::encode(encode(&message.tuple())), expected);
-        let signed = message.sign(&key);
-        assert_eq!(signed, message.sign(&key), "deterministic");
+        let sign = |message: &Message| {
+            let cid = blake2b_cid(&message.payload()).to_bytes();
+            message.signed(key.sign_native(&cid)[1..].try_into().expect("65 bytes"))
+        };
+        let signed = sign(&message);
+        assert_eq!(signed, sign(&message), "deterministic");
+        assert_eq!(signed.gas_max, AttoFil(200_000));
         assert!(signed.hash.starts_with("bafy2bzace"));
         let json: Value = serde_json::from_slice(&signed.raw).expect("JSON");
         assert_eq!(json["Message"]["To"], "f05");

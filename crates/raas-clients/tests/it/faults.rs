@@ -227,6 +227,7 @@ async fn fault_27_an_endpoint_of_another_network_is_asked_nothing_and_sent_nothi
         both.clone(),
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
+            genesis: None,
             contract: None,
             max_gas_cost: AttoFil::fil(1),
         },
@@ -303,6 +304,7 @@ async fn fault_34_a_send_goes_to_one_endpoint_at_a_time_and_its_words_are_settle
         pool(&ends, 1),
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
+            genesis: None,
             contract: None,
             max_gas_cost: AttoFil::fil(1),
         },
@@ -334,6 +336,7 @@ async fn fault_35_a_nonce_from_an_endpoint_that_lags_is_never_taken() {
             pool(ends, 1),
             raas_clients::wallet::WalletConfig {
                 chain_id: identity.chain_id,
+                genesis: None,
                 contract: None,
                 max_gas_cost: AttoFil::fil(1),
             },
@@ -492,6 +495,14 @@ async fn fault_40_a_head_that_falls_is_followed_and_finality_that_changes_is_hel
     let back = Look { expected: None, last: at(&beyond) };
     let behind = Hold::Behind { finalized: second.height, seen: beyond.height };
     assert_eq!(net.chain.pin(&back).await, Err(behind));
+    // The head fell by two, and finality with it: what was final stays so.
+    control(&net.pool, "devnet_reorg", json!([4, { "missing": 2 }])).await;
+    let fell = Look { expected: None, last: at(&second) };
+    let stays = net.chain.pin(&fell).await.expect("a pin").round;
+    assert_eq!((&stays.tipset, stays.eth_block), (&second.tipset, second.eth_block));
+    assert!(stays.head < second.head);
+    net.advance(3).await;
+    let second = net.round().await;
     // Another tipset at a height that was final: nothing goes on until an admin looked.
     let lost = ("bafy2bzacednothere".to_owned(), first.height);
     let rewritten = Look { expected: None, last: Some(lost) };

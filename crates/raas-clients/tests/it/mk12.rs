@@ -38,10 +38,10 @@ async fn a_provider_takes_a_deal_once_and_tells_how_it_stands() {
     net.advance(200).await;
     let round = net.round().await;
     net.published(&round).await;
-    let request = net.wallet.sign_status_request(stored.terms.uuid);
+    let request = net.wallet.sign_status_request(stored.terms.uuid).await.expect("signed");
     let hint = net.mk12.status(&provider, request).await.expect("a status");
     assert!(!hint.status.is_empty(), "{hint:?}");
-    let unknown = net.wallet.sign_status_request([1; 16]);
+    let unknown = net.wallet.sign_status_request([1; 16]).await.expect("signed");
     let hint = net.mk12.status(&provider, unknown).await.expect("a status");
     assert!(hint.status.is_empty() && !hint.error.is_empty(), "{hint:?}");
 
@@ -50,14 +50,14 @@ async fn a_provider_takes_a_deal_once_and_tells_how_it_stands() {
     let mut terms = stored.terms.clone();
     terms.uuid = [10; 16];
     terms.start = raas_core::units::Epoch(terms.start.0 + 1);
-    let deal = raas_core::ports::Wallet::sign_deal(&other, &terms).expect("signable");
+    let deal = raas_core::ports::Wallet::sign_deal(&other, &terms).await.expect("signable");
     let answer = net.mk12.propose(&provider, &deal.bytes).await;
     assert!(matches!(&answer, Effect::Done(Proposed::Rejected(why)) if !why.is_empty()), "{answer:?}");
 
     control(&net.pool, "devnet_setProvider", json!(["f01000", "dropReply", 1])).await;
     terms.uuid = [11; 16];
     terms.start = raas_core::units::Epoch(terms.start.0 + 1);
-    let deal = raas_core::ports::Wallet::sign_deal(&other, &terms).expect("signable");
+    let deal = raas_core::ports::Wallet::sign_deal(&other, &terms).await.expect("signable");
     let answer = net.mk12.propose(&provider, &deal.bytes).await;
     assert!(matches!(answer, Effect::Uncertain(_)), "{answer:?}");
 }

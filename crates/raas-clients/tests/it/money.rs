@@ -1,13 +1,14 @@
 //! The wallet's two accounts on the devnet: nonces, sends, replacements, what is lost on the way.
 
-use crate::server::counting;
+use crate::server::busy_pool;
 use crate::support::{Net, done, endpoint, pool};
+use raas_clients::filecoin::identify;
 use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
 use raas_clients::wallet::{KeyWallet, WalletConfig};
-use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, TxIntent, Wallet};
-use raas_core::units::AttoFil;
-use serde_json::json;
+use raas_core::ids::DealId;
+use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, Taker, TxIntent, Wallet};
+use raas_core::units::{AttoFil, Epoch};
 use std::sync::atomic::Ordering;
 
 const TEN: TxIntent = TxIntent::AddBalance { amount: AttoFil::fil(10) };
@@ -72,25 +73,107 @@ async fn what_cannot_be_paid_is_refused_or_fails_on_chain() {
     assert!(matches!(gap, Broadcast::Refused(_)), "{gap:?}");
 }
 
+/// The wallet of the tests over these endpoints.
+fn wallet(ends: &[EndpointConfig], chain_id: u64, genesis: Option<&str>, max: AttoFil) -> KeyWallet {
+    let genesis = genesis.map(str::to_owned);
+    let config = WalletConfig { chain_id, genesis, contract: None, max_gas_cost: max };
+    KeyWallet::new(Key::from_bytes(&[7; 32]).expect("a key"), pool(ends, 1), config)
+}
+
 #[tokio::test]
 async fn a_send_is_made_once_per_endpoint_and_never_repeated() {
     let net = Net::funded().await;
     let tx = done(net.wallet.prepare(&TEN, 0, None).await);
-    let busy = json!({"error": {"code": -32603, "message": "server busy. please retry"}});
-    let (url, count) = counting(busy).await;
-    let at = |ends: &[EndpointConfig]| {
-        let config = WalletConfig { chain_id: 1, contract: None, max_gas_cost: AttoFil::ZERO };
-        KeyWallet::new(Key::from_bytes(&[7; 32]).expect("a key"), pool(ends, 1), config)
-    };
+    let chain_id = identify(&net.pool).await.expect("a network").chain_id;
+    // It tells the right network and then is too busy to take anything.
+    let (url, pushed) = busy_pool(chain_id).await;
     let busy = EndpointConfig::new(url.parse().expect("a URL"));
-    let alone = at(std::slice::from_ref(&busy)).broadcast(Lane::Native, &tx).await;
-    assert!(matches!(alone, Broadcast::Uncertain(_)), "{alone:?}");
-    assert_eq!(count.load(Ordering::SeqCst), 1, "never repeated by itself");
+    let alone = wallet(std::slice::from_ref(&busy), chain_id, None, AttoFil::ZERO);
+    let sent = alone.broadcast(Lane::Native, &tx).await;
+    assert!(matches!(sent, Broadcast::Uncertain(_)), "{sent:?}");
+    assert_eq!(pushed.load(Ordering::SeqCst), 1, "never repeated by itself");
     // The other endpoint gets the same bytes, and then has them.
-    let both = at(&[busy, endpoint(&net.devnet)]);
+    let both = wallet(&[busy, endpoint(&net.devnet)], chain_id, None, AttoFil::ZERO);
     assert_eq!(both.broadcast(Lane::Native, &tx).await, Broadcast::Taken);
     assert_eq!(both.broadcast(Lane::Native, &tx).await, Broadcast::AlreadyKnown);
     // Gas above the configured maximum is refused before anything is signed.
     let poor = both.prepare(&TEN, 1, None).await;
     assert!(matches!(&poor, Effect::Failed(why) if why.contains("maximum")), "{poor:?}");
+}
+
+/// A native message has no chain id: on another network with the same key it would be valid.
+#[tokio::test]
+async fn fault_27_an_endpoint_of_another_network_is_sent_nothing() {
+    let net = Net::funded().await;
+    let tx = done(net.wallet.prepare(&TEN, 0, None).await);
+    let identity = identify(&net.pool).await.expect("a network");
+    let ends = [endpoint(&net.devnet)];
+    let others = [
+        wallet(&ends, 314, Some(&identity.genesis_cid), AttoFil::fil(1)),
+        wallet(&ends, identity.chain_id, Some("bafyother"), AttoFil::fil(1)),
+    ];
+    for other in others {
+        let sent = other.broadcast(Lane::Native, &tx).await;
+        assert!(matches!(&sent, Broadcast::Refused(why) if why.contains("nothing was sent")), "{sent:?}");
+    }
+    net.advance(3).await;
+    assert_eq!(net.wallet.included(Lane::Native, &tx.hash).await, Ok(None));
+    assert_eq!(
+        net.wallet.broadcast(Lane::Native, &tx).await,
+        Broadcast::Taken,
+        "and to its own network it is"
+    );
+}
+
+#[tokio::test]
+async fn who_took_a_nonce_is_found_where_hashes_are_forgotten() {
+    let net = Net::funded().await;
+    let lost = Taker::Nobody;
+    assert_eq!(net.wallet.taker(Lane::Native, 0, Epoch(1)).await, Ok(lost.clone()));
+    assert_eq!(net.wallet.taker(Lane::Evm, 0, Epoch(1)).await, Ok(lost));
+    let gift = |lane, amount| {
+        let to = net.wallet.eth_address().to_string();
+        TxIntent::Transfer { from: lane, to, amount: AttoFil(amount) }
+    };
+    for lane in [Lane::Native, Lane::Evm] {
+        let signed = [
+            done(net.wallet.prepare(&gift(lane, 5), 0, None).await),
+            done(net.wallet.prepare(&gift(lane, 6), 1, None).await),
+        ];
+        for tx in &signed {
+            assert_eq!(net.wallet.broadcast(lane, tx).await, Broadcast::Taken);
+        }
+        net.advance(1_200).await;
+        for (nonce, tx) in (0..).zip(&signed) {
+            let by_hash = net.wallet.included(lane, &tx.hash).await.expect("an answer").expect("executed");
+            let taker = net.wallet.taker(lane, nonce, Epoch(0)).await.expect("an answer");
+            assert_eq!(taker, Taker::Tx { hash: tx.hash.clone(), inclusion: by_hash }, "{lane:?} {nonce}");
+        }
+        assert_eq!(net.wallet.taker(lane, 2, Epoch(0)).await, Ok(Taker::Nobody));
+    }
+}
+
+#[tokio::test]
+async fn escrow_comes_back_and_money_goes_where_it_is_sent() {
+    let net = Net::funded().await;
+    net.escrow(AttoFil::fil(10)).await;
+    assert!(net.execute(&TxIntent::Withdraw { amount: AttoFil::fil(4) }).await.success);
+    assert_eq!(net.chain.balances().await.expect("balances").escrow, AttoFil::fil(6));
+    let before = net.wallet.balance(Lane::Evm).await.expect("a balance");
+    let to = net.wallet.eth_address().to_string();
+    let gift = TxIntent::Transfer { from: Lane::Native, to, amount: AttoFil::fil(3) };
+    assert!(net.execute(&gift).await.success);
+    assert_eq!(net.wallet.balance(Lane::Evm).await, Ok(before.plus(AttoFil::fil(3))));
+    let settled = net.execute(&TxIntent::Settle { deals: vec![DealId(3), DealId(9)] }).await;
+    assert!(settled.success, "unknown deals are told in its return");
+    // What only takes a nonce costs gas alone.
+    for lane in [Lane::Native, Lane::Evm] {
+        let nonce = net.wallet.chain_nonce(lane).await.expect("a nonce");
+        assert!(net.execute(&TxIntent::Cancel { lane }).await.success);
+        assert_eq!(net.wallet.chain_nonce(lane).await, Ok(nonce + 1));
+    }
+    let f1 = net.wallet.native_address().to_string();
+    let refused =
+        net.wallet.quote(&TxIntent::Transfer { from: Lane::Evm, to: f1, amount: AttoFil(1) }, 0, None).await;
+    assert!(matches!(&refused, Effect::Failed(why) if why.contains("0x form")), "{refused:?}");
 }

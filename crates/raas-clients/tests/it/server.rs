@@ -53,13 +53,18 @@ async fn ranged(State(bytes): State<Bytes>, method: Method, headers: HeaderMap) 
     answer.body(body).expect("a response").into_response()
 }
 
-/// A JSON-RPC server that answers every call with `outcome` (its `result` or `error` member) and counts them.
-pub async fn counting(outcome: Value) -> (String, Arc<AtomicUsize>) {
+/// A JSON-RPC server that tells its chain id and is too busy for anything else; and how often that was.
+pub async fn busy_pool(chain_id: u64) -> (String, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
     let router = Router::new().fallback(move |axum::Json(call): axum::Json<Value>| {
-        counter.fetch_add(1, Ordering::SeqCst);
-        let answer = answer_to(&call, outcome.clone());
+        let outcome = if call["method"] == "eth_chainId" {
+            json!({ "result": format!("{chain_id:#x}") })
+        } else {
+            counter.fetch_add(1, Ordering::SeqCst);
+            json!({ "error": { "code": -32603, "message": "server busy. please retry" } })
+        };
+        let answer = answer_to(&call, outcome);
         async move { axum::Json(answer) }
     });
     (serve(router).await, count)

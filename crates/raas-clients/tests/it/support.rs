@@ -80,8 +80,12 @@ impl Net {
         let identity = identify(&pool).await.expect("a network");
         let key = Key::from_bytes(&[7; 32]).expect("a key");
         let chain = LotusChain::new(pool.clone(), key.native_address());
-        let config =
-            WalletConfig { chain_id: identity.chain_id, contract: None, max_gas_cost: AttoFil::fil(1) };
+        let config = WalletConfig {
+            chain_id: identity.chain_id,
+            genesis: Some(identity.genesis_cid),
+            contract: None,
+            max_gas_cost: AttoFil::fil(1),
+        };
         let wallet = KeyWallet::new(key, pool.clone(), config);
         let mk12 = Mk12::new(Mk12Config { reach: Reach::Everywhere, ..Mk12Config::default() });
         Self { devnet, pool, chain, wallet, mk12: mk12.expect("a deal maker") }
@@ -164,7 +168,7 @@ impl Net {
             url,
             headers: vec![("Authorization".to_owned(), "Bearer secret".to_owned())],
         };
-        let signed = self.wallet.sign_deal(&terms).expect("signable");
+        let signed = self.wallet.sign_deal(&terms).await.expect("signable");
         assert_eq!(self.mk12.propose(&provider, &signed.bytes).await, Effect::Done(Proposed::Accepted));
         Stored { terms, signed, car }
     }

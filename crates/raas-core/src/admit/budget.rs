@@ -2,18 +2,20 @@
 
 use crate::fleet::Money;
 use crate::plan::{Priority, WaitFor};
+use crate::spend::Limit;
 use crate::units::AttoFil;
 
 /// What is left of the money while the plan is made.
 pub(super) struct Budget {
     available: AttoFil,
+    limit: Limit,
     /// The most urgent priority that went without: nothing less urgent may take what it waits for.
     short: Option<Priority>,
 }
 
 impl Budget {
     pub(super) const fn new(money: &Money) -> Self {
-        Self { available: money.available, short: None }
+        Self { available: money.available, limit: money.limit, short: None }
     }
 
     /// Takes `needed`, the price of the whole term, or says what is missing.
@@ -24,7 +26,7 @@ impl Budget {
                 self.short = Some(self.short.map_or(priority, |short| short.min(priority)));
             }
             let available = if is_kept_back { AttoFil::ZERO } else { self.available };
-            return Err(WaitFor::Budget { needed, available });
+            return Err(WaitFor::Budget { needed, available, limit: self.limit });
         }
         self.available = self.available.minus(needed);
         Ok(())
@@ -37,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn budget(available: u128) -> Budget {
-        Budget::new(&Money { available: AttoFil(available) })
+        Budget::new(&Money { available: AttoFil(available), limit: Limit::Total })
     }
 
     #[test]
@@ -45,7 +47,7 @@ mod tests {
         let mut budget = budget(10);
         assert_eq!(budget.take(AttoFil(4), Priority::Normal), Ok(()));
         assert_eq!(budget.take(AttoFil(6), Priority::Normal), Ok(()));
-        let short = WaitFor::Budget { needed: AttoFil(1), available: AttoFil(0) };
+        let short = WaitFor::Budget { needed: AttoFil(1), available: AttoFil(0), limit: Limit::Total };
         assert_eq!(budget.take(AttoFil(1), Priority::Normal), Err(short));
     }
 
@@ -54,7 +56,7 @@ mod tests {
         let mut budget = budget(10);
         assert!(budget.take(AttoFil(11), Priority::LastCopy).is_err());
         assert_eq!(budget.take(AttoFil(5), Priority::LastCopy), Ok(()), "its own kind may");
-        let kept_back = WaitFor::Budget { needed: AttoFil(1), available: AttoFil(0) };
+        let kept_back = WaitFor::Budget { needed: AttoFil(1), available: AttoFil(0), limit: Limit::Total };
         assert_eq!(budget.take(AttoFil(1), Priority::BelowMin), Err(kept_back));
     }
 

@@ -5,6 +5,7 @@
 //! is a typed error, and the state stays.
 
 pub mod cursor;
+pub mod lane;
 pub mod order;
 pub mod sender;
 pub mod upload;

@@ -21,6 +21,12 @@ pub const VERSIONS_MAX: usize = 12;
 pub struct Sent {
     /// Of the wallet.
     pub nonce: u64,
+    /// The head when the first version was signed: its nonce was not used before.
+    #[serde(default)]
+    pub first_at: Epoch,
+    /// The head from which on the newest version counts as waiting.
+    #[serde(default)]
+    pub waits_since: Epoch,
     /// The first version.
     pub first: SignedTx,
     /// Replacements, each with a higher premium.
@@ -82,6 +88,8 @@ pub enum Event {
         nonce: u64,
         /// The version.
         tx: SignedTx,
+        /// The head now.
+        at: Epoch,
     },
     /// An endpoint took it.
     BroadcastOk,
@@ -95,22 +103,27 @@ pub enum Event {
     NonceTooLow,
     /// A version is in an executed tipset.
     ReceiptSeen(Receipt),
-    /// The tipset that had it is not in the chain any more.
-    ReceiptGone,
-    /// No version is in an executed tipset; the wallet's next nonce at the finalized tipset is this.
+    /// No version can be found in an executed tipset, be it that a tipset is not in the chain any more.
     Missing {
         /// Next unused nonce at finality.
         finalized_nonce: u64,
+        /// The head now.
+        at: Epoch,
+    },
+    /// A transaction that is no version of this one has its nonce, at finality.
+    NonceTaken {
+        /// Which.
+        hash: String,
     },
     /// This height is finalized.
     FinalizedAt {
         /// The height.
         block: Epoch,
     },
-    /// Broadcast and not included for so long.
-    StuckFor {
-        /// How long.
-        epochs: Epochs,
+    /// Still in no tipset at this head, and its nonce is the next.
+    WaitedTo {
+        /// The head.
+        at: Epoch,
     },
     /// The process came back, or it is time to try again.
     Resumed,
@@ -123,6 +136,13 @@ pub enum Effect {
     Broadcast(SignedTx),
     /// Look every version up by its hash, newest first.
     LookUp(Vec<String>),
+    /// Look up who used the nonce: no version is found by its hash, though the nonce is used at finality.
+    FindTaker {
+        /// The nonce.
+        nonce: u64,
+        /// It was unused at this height.
+        since: Epoch,
+    },
     /// Sign another version with the same nonce and at least these fees.
     Replace {
         /// The same nonce.
@@ -135,12 +155,14 @@ pub enum Effect {
 }
 
 /// What the admin must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alarm {
     /// Somebody else sends with this wallet's key.
     ForeignNonce {
         /// The nonce that was taken.
         nonce: u64,
+        /// By what.
+        hash: String,
     },
 }
 
@@ -171,30 +193,6 @@ pub enum Illegal {
     OtherHash(String),
 }
 
-/// The wallet's nonce counter contradicts what this node stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the chain's next nonce is {chain}, but this node never sent one above {stored:?}: the key is used elsewhere"
-)]
-pub struct ForeignNonce {
-    /// By the chain.
-    pub chain: u64,
-    /// Highest ever stored here.
-    pub stored: Option<u64>,
-}
-
-/// The nonce of a new transaction: one above the highest stored, never below the chain's. An empty store may
-/// start anywhere; after that a chain that is ahead of the store means that somebody else has the key.
-pub fn next_nonce(highest_stored: Option<u64>, chain: u64) -> Result<u64, ForeignNonce> {
-    match highest_stored {
-        None => Ok(chain),
-        Some(highest) if chain > highest.saturating_add(1) => {
-            Err(ForeignNonce { chain, stored: highest_stored })
-        }
-        Some(highest) => Ok(highest.saturating_add(1)),
-    }
-}
-
 impl Sent {
     /// The version with the highest fees.
     #[must_use]
@@ -211,12 +209,18 @@ impl Sent {
         hashes
     }
 
+    /// The version with this hash.
+    #[must_use]
+    pub fn version(&self, hash: &str) -> Option<&SignedTx> {
+        std::iter::once(&self.first).chain(&self.replacements).find(|tx| tx.hash == hash)
+    }
+
     fn versions(&self) -> usize {
         self.replacements.len() + 1
     }
 
     fn has(&self, hash: &str) -> bool {
-        self.first.hash == hash || self.replacements.iter().any(|tx| tx.hash == hash)
+        self.version(hash).is_some()
     }
 }
 
@@ -265,10 +269,10 @@ const fn name(event: &Event) -> &'static str {
         Event::Refused => "refused",
         Event::NonceTooLow => "too low in nonce",
         Event::ReceiptSeen(_) => "included",
-        Event::ReceiptGone => "reorganised away",
         Event::Missing { .. } => "missing",
         Event::FinalizedAt { .. } => "finalized",
-        Event::StuckFor { .. } => "stuck",
+        Event::NonceTaken { .. } => "overtaken",
+        Event::WaitedTo { .. } => "stuck",
         Event::Resumed => "resumed",
     }
 }
@@ -278,8 +282,8 @@ type Next = Result<(State, Vec<Effect>), Illegal>;
 
 /// The state after `event`, and what to do then.
 pub fn next(state: &State, event: &Event) -> Next {
-    if let Event::Stored { nonce, tx } = event {
-        return store(state, *nonce, tx);
+    if let Event::Stored { nonce, tx, at } = event {
+        return store(state, *nonce, tx, *at);
     }
     match state {
         State::Stored(sent) | State::Broadcast(sent) => open(state, sent, event),
@@ -293,10 +297,11 @@ pub fn next(state: &State, event: &Event) -> Next {
     }
 }
 
-fn store(state: &State, nonce: u64, tx: &SignedTx) -> Next {
+fn store(state: &State, nonce: u64, tx: &SignedTx, at: Epoch) -> Next {
     let sent = match state {
         State::Planned => {
-            let sent = Sent { nonce, first: tx.clone(), replacements: Vec::new() };
+            let first = tx.clone();
+            let sent = Sent { nonce, first_at: at, waits_since: at, first, replacements: Vec::new() };
             return Ok((State::Stored(sent), vec![Effect::Broadcast(tx.clone())]));
         }
         State::Stored(sent) | State::Broadcast(sent) => sent,
@@ -313,6 +318,7 @@ fn store(state: &State, nonce: u64, tx: &SignedTx) -> Next {
     }
     let mut sent = sent.clone();
     sent.replacements.push(tx.clone());
+    sent.waits_since = at;
     Ok((State::Stored(sent), vec![Effect::Broadcast(tx.clone())]))
 }
 
@@ -326,17 +332,22 @@ fn open(state: &State, sent: &Sent, event: &Event) -> Next {
             (State::Included { sent: sent.clone(), receipt: receipt.clone() }, Vec::new())
         }
         Event::ReceiptSeen(receipt) => return Err(Illegal::OtherHash(receipt.hash.clone())),
-        Event::Missing { finalized_nonce } if *finalized_nonce > sent.nonce => {
-            (State::Replaced(sent.clone()), vec![Effect::Alarm(Alarm::ForeignNonce { nonce: sent.nonce })])
+        Event::Missing { finalized_nonce, .. } if *finalized_nonce > sent.nonce => {
+            (state.clone(), vec![Effect::FindTaker { nonce: sent.nonce, since: sent.first_at }])
         }
         Event::Missing { .. } => (state.clone(), vec![Effect::Broadcast(sent.newest().clone())]),
-        Event::StuckFor { epochs } if *epochs >= STUCK_AFTER && sent.versions() < VERSIONS_MAX => {
+        Event::NonceTaken { hash } if sent.has(hash) => (state.clone(), look_up()),
+        Event::NonceTaken { hash } => {
+            let alarm = Alarm::ForeignNonce { nonce: sent.nonce, hash: hash.clone() };
+            (State::Replaced(sent.clone()), vec![Effect::Alarm(alarm)])
+        }
+        Event::WaitedTo { at }
+            if at.since(sent.waits_since) >= STUCK_AFTER && sent.versions() < VERSIONS_MAX =>
+        {
             let fees = raised(sent.newest().fees);
             (state.clone(), vec![Effect::Replace { nonce: sent.nonce, fees }])
         }
-        Event::Refused | Event::ReceiptGone | Event::FinalizedAt { .. } | Event::StuckFor { .. } => {
-            (state.clone(), Vec::new())
-        }
+        Event::Refused | Event::FinalizedAt { .. } | Event::WaitedTo { .. } => (state.clone(), Vec::new()),
         Event::Stored { .. } => return Err(Illegal::NotNow { state: state.name(), event: name(event) }),
     })
 }
@@ -357,8 +368,19 @@ fn included(state: &State, sent: &Sent, receipt: &Receipt, event: &Event) -> Nex
             (State::Included { sent: sent.clone(), receipt: again.clone() }, Vec::new())
         }
         Event::ReceiptSeen(other) => return Err(Illegal::OtherHash(other.hash.clone())),
-        Event::ReceiptGone | Event::Missing { .. } => {
-            (State::Broadcast(sent.clone()), vec![Effect::Broadcast(sent.newest().clone())])
+        // Its nonce stays used at finality, so this is no reorganisation: the endpoint has forgotten the hash.
+        Event::Missing { finalized_nonce, .. } if *finalized_nonce > sent.nonce => {
+            (state.clone(), vec![Effect::FindTaker { nonce: sent.nonce, since: sent.first_at }])
+        }
+        // Reorganised away: it waits anew, with the same nonce and bytes.
+        Event::Missing { at, .. } => {
+            let sent = Sent { waits_since: *at, ..sent.clone() };
+            let newest = sent.newest().clone();
+            (State::Broadcast(sent), vec![Effect::Broadcast(newest)])
+        }
+        Event::NonceTaken { hash } if !sent.has(hash) => {
+            let alarm = Alarm::ForeignNonce { nonce: sent.nonce, hash: hash.clone() };
+            (State::Replaced(sent.clone()), vec![Effect::Alarm(alarm)])
         }
         Event::Resumed => (state.clone(), vec![Effect::LookUp(sent.hashes())]),
         _ => (state.clone(), Vec::new()),

@@ -63,7 +63,7 @@ pub fn providers(count: u64) -> Vec<Provider> {
 pub fn fleet(providers: Vec<Provider>) -> Fleet {
     Fleet {
         providers,
-        money: Money { available: AttoFil(u128::MAX) },
+        money: Money { available: AttoFil(u128::MAX), ..Money::default() },
         breaker: Breaker::default(),
         pace: Pace { started: 0, cap: u32::MAX, next_window: Epoch(NOW + LAG + 10) },
         released_started: 0,

@@ -80,7 +80,7 @@ pub fn wait_line(wait: &Wait) -> String {
         WaitFor::OrderUnderWay { order, .. } => format!("{order} under way"),
         WaitFor::Patience { order, since, until } => format!("{order} suspect {since}..{until}"),
         WaitFor::RenewalWindow { order, opens, .. } => format!("{order} window opens {opens}"),
-        WaitFor::Budget { needed, available } => format!("money: {needed} needed, {available} there"),
+        WaitFor::Budget { needed, available, .. } => format!("money: {needed} needed, {available} there"),
         WaitFor::Provider { rejected } => format!("provider {rejected:?}"),
         WaitFor::Breaker { provider: Some(provider) } => format!("breaker of {provider}"),
         WaitFor::Breaker { provider: None } => "breaker of the fleet".to_owned(),

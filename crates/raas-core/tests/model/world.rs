@@ -120,7 +120,7 @@ impl World {
             .fold(AttoFil::ZERO, |spent, order| spent.plus(order.cost()));
         Fleet {
             providers,
-            money: Money { available: self.budget.minus(spent) },
+            money: Money { available: self.budget.minus(spent), ..Money::default() },
             breaker: self.breaker.clone(),
             pace: Pace {
                 started: self.pace_started,

@@ -165,14 +165,14 @@ fn a_wait_for_a_provider_wakes_when_one_comes_back() {
 #[test]
 fn money_for_two_of_three_copies_makes_two_and_a_clear_wait() {
     let mut fleet = fleet(providers(3));
-    fleet.money = Money { available: AttoFil(2 * COST + 1) };
+    fleet.money = Money { available: AttoFil(2 * COST + 1), ..Money::default() };
     let plan = planned(&[holding(1)], &fleet);
     assert_eq!(orders(&plan).len(), 2);
     assert_eq!(
         plan.waits.iter().map(wait_line).collect::<Vec<_>>(),
         [format!("slot 2 waits: money: {COST} needed, 1 there -> money")]
     );
-    fleet.money = Money { available: AttoFil(3 * COST) };
+    fleet.money = Money { available: AttoFil(3 * COST), ..Money::default() };
     assert_eq!(orders(&planned(&[holding(1)], &fleet)).len(), 3);
 }
 
@@ -360,7 +360,7 @@ proptest! {
             holding
         }).collect();
         let mut fleet = paced(cap, 0);
-        fleet.money = Money { available: AttoFil(money * COST) };
+        fleet.money = Money { available: AttoFil(money * COST), ..Money::default() };
         fleet.providers.iter_mut().for_each(|provider| provider.capacity = capacity);
         fleet.breaker = opened(hours.map(|hours| NOW - 120 * hours));
         let plan = planned(&holdings, &fleet);

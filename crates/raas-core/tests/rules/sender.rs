@@ -3,21 +3,27 @@
 use crate::model::build::NOW;
 use proptest::prelude::*;
 use raas_core::machine::sender::{
-    Alarm, Effect, Event, Illegal, Receipt, STUCK_AFTER, State, VERSIONS_MAX, next, next_nonce,
+    Alarm, Effect, Event, Illegal, Receipt, STUCK_AFTER, State, VERSIONS_MAX, next,
 };
 use raas_core::ports::{Fees, SignedTx};
-use raas_core::units::{AttoFil, Epoch, Epochs};
+use raas_core::units::{AttoFil, Epoch};
 
 fn tx(version: u64) -> SignedTx {
     SignedTx {
         raw: vec![version as u8; 3],
         hash: format!("0x{version}"),
         fees: Fees { fee_cap: AttoFil(1_000), premium: AttoFil(100) },
+        gas_max: AttoFil(1_000_000),
+        cancels: false,
     }
 }
 
 fn stored(version: u64) -> Event {
-    Event::Stored { nonce: 7, tx: tx(version) }
+    Event::Stored { nonce: 7, tx: tx(version), at: Epoch(NOW) }
+}
+
+fn missing(finalized_nonce: u64) -> Event {
+    Event::Missing { finalized_nonce, at: Epoch(NOW + 9) }
 }
 
 fn receipt(version: u64, block: i64, success: bool) -> Receipt {
@@ -30,7 +36,7 @@ fn after(events: &[Event]) -> (State, Vec<Effect>) {
 }
 
 fn stuck() -> Event {
-    Event::StuckFor { epochs: STUCK_AFTER }
+    Event::WaitedTo { at: Epoch(NOW).after(STUCK_AFTER) }
 }
 
 #[test]
@@ -59,10 +65,17 @@ fn uncertain_is_settled_by_looking_and_then_by_the_same_bytes() {
             ("stored", vec![Effect::LookUp(vec!["0x1".into()])]),
             "{doubt:?}"
         );
-        let (state, effects) = after(&[stored(1), doubt.clone(), Event::Missing { finalized_nonce: 7 }]);
+        let (state, effects) = after(&[stored(1), doubt.clone(), missing(7)]);
         assert_eq!((state.name(), effects), ("stored", vec![Effect::Broadcast(tx(1))]), "{doubt:?}");
-        let (state, effects) = after(&[stored(1), doubt, Event::Missing { finalized_nonce: 8 }]);
-        let alarm = Effect::Alarm(Alarm::ForeignNonce { nonce: 7 });
+        // The nonce is used at finality: nothing is sent, and nobody is blamed before the taker is known.
+        let (state, effects) = after(&[stored(1), doubt.clone(), missing(8)]);
+        let find = Effect::FindTaker { nonce: 7, since: Epoch(NOW) };
+        assert_eq!((state.name(), effects), ("stored", vec![find]), "{doubt:?}");
+        let taken = |hash: &str| Event::NonceTaken { hash: hash.to_owned() };
+        let (state, effects) = after(&[stored(1), doubt.clone(), missing(8), taken("0x1")]);
+        assert_eq!((state.name(), effects.len()), ("stored", 1), "ours after all: {doubt:?}");
+        let (state, effects) = after(&[stored(1), doubt, missing(8), taken("0x9")]);
+        let alarm = Effect::Alarm(Alarm::ForeignNonce { nonce: 7, hash: "0x9".to_owned() });
         assert_eq!((state.name(), effects), ("replaced", vec![alarm]));
     }
     let (state, effects) = after(&[stored(1), Event::AlreadyKnown]);
@@ -76,8 +89,11 @@ fn a_stuck_transaction_is_replaced_by_one_that_pays_more() {
     let (_, effects) = after(&[stored(1), Event::BroadcastOk, stuck()]);
     let fees = Fees { fee_cap: AttoFil(1_251), premium: AttoFil(126) };
     assert_eq!(effects, [Effect::Replace { nonce: 7, fees }]);
-    let almost = Event::StuckFor { epochs: Epochs::new(STUCK_AFTER.get() - 1).expect("positive") };
+    let almost = Event::WaitedTo { at: Epoch(NOW + STUCK_AFTER.get() - 1) };
     assert_eq!(after(&[stored(1), Event::BroadcastOk, almost]).1, []);
+    // A replacement waits as long again before the next one.
+    let again = Event::Stored { nonce: 7, tx: tx(2), at: Epoch(NOW + 5) };
+    assert_eq!(after(&[stored(1), Event::BroadcastOk, again, Event::BroadcastOk, stuck()]).1, []);
     let (state, effects) = after(&[stored(1), Event::BroadcastOk, stored(2), Event::BroadcastUncertain]);
     assert_eq!(effects, [Effect::LookUp(vec!["0x2".into(), "0x1".into()])]);
     // The original may be mined after all.
@@ -88,10 +104,13 @@ fn a_stuck_transaction_is_replaced_by_one_that_pays_more() {
 #[test]
 fn a_reorganisation_takes_a_receipt_back() {
     let mined = [stored(1), Event::BroadcastOk, Event::ReceiptSeen(receipt(1, NOW, true))];
-    for gone in [Event::ReceiptGone, Event::Missing { finalized_nonce: 7 }] {
-        let (state, effects) = after(&[mined.as_slice(), &[gone]].concat());
-        assert_eq!((state.name(), effects), ("broadcast", vec![Effect::Broadcast(tx(1))]));
-    }
+    let (state, effects) = after(&[mined.as_slice(), &[missing(7)]].concat());
+    assert_eq!((state.name(), effects), ("broadcast", vec![Effect::Broadcast(tx(1))]));
+    // Its wait begins anew, so that it is not replaced at once.
+    assert_eq!(next(&state, &stuck()).expect("legal").1, []);
+    // An endpoint that forgets old hashes is no reorganisation: the nonce stays used.
+    let (state, effects) = after(&[mined.as_slice(), &[missing(8)]].concat());
+    assert_eq!((state.name(), effects.len()), ("included", 1));
     let moved = [
         mined.as_slice(),
         &[Event::ReceiptSeen(receipt(1, NOW + 3, true)), Event::FinalizedAt { block: Epoch(NOW + 2) }],
@@ -104,7 +123,7 @@ fn a_reorganisation_takes_a_receipt_back() {
 fn what_could_be_mined_twice_is_an_error() {
     let state = after(&[stored(1)]).0;
     assert_eq!(
-        next(&state, &Event::Stored { nonce: 8, tx: tx(2) }),
+        next(&state, &Event::Stored { nonce: 8, tx: tx(2), at: Epoch(NOW) }),
         Err(Illegal::OtherNonce { first: 7, second: 8 })
     );
     assert_eq!(
@@ -119,14 +138,6 @@ fn what_could_be_mined_twice_is_an_error() {
     assert_eq!(error.to_string(), "a transaction that is planned cannot be broadcast");
 }
 
-#[test]
-fn nonces_have_no_holes_and_a_foreign_one_is_noticed() {
-    assert_eq!(next_nonce(None, 12), Ok(12));
-    assert_eq!(next_nonce(Some(4), 3), Ok(5), "what is stored counts, a lagging node does not");
-    assert_eq!(next_nonce(Some(4), 5), Ok(5));
-    assert!(next_nonce(Some(4), 6).is_err());
-}
-
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (1_u64..5).prop_map(stored),
@@ -135,8 +146,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::AlreadyKnown),
         1 => Just(Event::NonceTooLow),
         2 => (1_u64..5, 0_i64..20, any::<bool>()).prop_map(|(version, block, success)| Event::ReceiptSeen(receipt(version, block, success))),
-        1 => Just(Event::ReceiptGone),
-        1 => (6_u64..9).prop_map(|finalized_nonce| Event::Missing { finalized_nonce }),
+        1 => (6_u64..9).prop_map(missing),
+        1 => (1_u64..9).prop_map(|hash| Event::NonceTaken { hash: format!("0x{hash}") }),
         1 => (0_i64..20).prop_map(|block| Event::FinalizedAt { block: Epoch(block) }),
         1 => Just(stuck()),
         1 => Just(Event::Resumed),
@@ -156,6 +167,7 @@ proptest! {
                         prop_assert_eq!(*nonce, 7);
                         prop_assert!(fees.premium.0 * 4 >= 100 * 5);
                     }
+                    Effect::FindTaker { nonce, .. } => prop_assert_eq!(*nonce, 7),
                     Effect::LookUp(hashes) => prop_assert!(!hashes.is_empty()),
                     Effect::Alarm(_) => prop_assert_eq!(after.name(), "replaced"),
                 }

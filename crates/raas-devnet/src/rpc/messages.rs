@@ -54,7 +54,7 @@ pub(super) fn state_call(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
 }
 
 /// A message with this network's addresses and its CID, as nodes print it.
-fn message_json(message: &Message) -> Value {
+pub(super) fn message_json(message: &Message) -> Value {
     let mut value = json!(message);
     if let Some(fields) = value.as_object_mut() {
         fields.insert("To".to_owned(), json!(encode::address(&message.to)));

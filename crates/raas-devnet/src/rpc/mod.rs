@@ -23,6 +23,7 @@ mod messages;
 mod miner;
 mod native;
 mod params;
+mod parents;
 mod server;
 mod socket;
 mod subscription;

@@ -1,6 +1,8 @@
 //! `Filecoin.*`: from a method's name to its answer. The visible list of what this network serves.
 
-use super::{RpcError, accounts, chain, claims, events, market, messages, miner, params::Params, view::View};
+use super::{
+    RpcError, accounts, chain, claims, events, market, messages, miner, params::Params, parents, view::View,
+};
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -16,6 +18,8 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "ChainHasObj" => chain::has_object(view, take(1)?),
         "ChainGetTipSet" => chain::by_key(view, take(1)?),
         "ChainGetBlock" => chain::block(view, take(1)?),
+        "ChainGetParentMessages" => parents::messages(view, take(1)?),
+        "ChainGetParentReceipts" => parents::receipts(view, take(1)?),
         "ChainGetTipSetByHeight" => chain::by_height(view, take(2)?),
         "ChainGetTipSetAfterHeight" => chain::after_height(view, take(2)?),
         "ChainNotify" | "SubscribeActorEventsRaw" => Err(chain::needs_socket(method)),

@@ -44,8 +44,11 @@ pub struct Chain {
     /// Clock and shape of the chain before its last forks.
     left: VecDeque<(i64, Shape)>,
     /// Block hashes that were told: only a memory, it changes no answer within the search distance.
-    hashes: Arc<Mutex<HashMap<[u8; 32], (i64, u32)>>>,
+    hashes: Arc<Mutex<Hashes>>,
 }
+
+/// Block hash -> height and branch.
+type Hashes = HashMap<[u8; 32], (i64, u32)>;
 
 /// Which epochs have tipsets, and of which branch.
 #[derive(Clone, Debug, Default)]

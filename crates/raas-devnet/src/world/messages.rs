@@ -162,6 +162,12 @@ impl World {
         self.receipts.get(height)?.get(*index).filter(|receipt| receipt.included < head)
     }
 
+    /// What the tipset at `height` executed natively, in its order.
+    #[must_use]
+    pub fn receipts_at(&self, height: i64) -> &[NativeReceipt] {
+        self.receipts.get(&height).map_or(&[], Vec::as_slice)
+    }
+
     /// The gas a message uses, whatever its end.
     #[must_use]
     pub fn gas_of(message: &Message) -> u64 {

@@ -227,18 +227,31 @@ impl World {
         let (kept, again): (VecDeque<_>, VecDeque<_>) =
             done.into_iter().partition(|(_, written, _)| *written <= base);
         self.replays.done = kept;
+        let mut late = Vec::new();
         for (at, _, command) in again {
             let at = at.max(self.chain.clock());
             self.advance(at - self.chain.clock());
-            // What it was about may not be there on this branch: then there is nothing to repeat.
-            if let Err(error) = self.act(&command) {
-                tracing::debug!(%error, ?command, "not repeated on the new branch");
+            if matches!(command, Command::Onboard(_)) && self.chain.head() <= base {
+                // Its message needs a tipset of this branch, and there is none yet.
+                late.push(command);
+            } else {
+                self.repeat(&command);
             }
         }
         self.advance(clock - self.chain.clock());
+        if self.chain.head() > base {
+            late.iter().for_each(|command| self.repeat(command));
+        }
         self.replays.quiet = None;
         self.return_due(i64::MAX - 1, false);
         self.replays.replaying = false;
+    }
+
+    /// Does again what was commanded. What it was about may not be there on this branch: then there is nothing to repeat.
+    fn repeat(&mut self, command: &Command) {
+        if let Err(error) = self.act(command) {
+            tracing::debug!(%error, ?command, "not repeated on the new branch");
+        }
     }
 
     fn put_all_back(&mut self, (native, eth): (Vec<Waiting>, Vec<Transaction>)) {

@@ -21,6 +21,8 @@ pub enum ApiError {
     NotFound(String),
     /// It comes from a web page or name that must not act on this node.
     Forbidden(String),
+    /// It moves money, and the caller did not show that it may.
+    Unauthorized(String),
     /// It contradicts something stored before.
     Conflict(String),
     /// It is larger than allowed.
@@ -54,6 +56,7 @@ impl IntoResponse for ApiError {
             Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
             Self::NotFound(why) => (StatusCode::NOT_FOUND, why, None),
             Self::Forbidden(why) => (StatusCode::FORBIDDEN, why, None),
+            Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, why, None),
             Self::Conflict(why) => (StatusCode::CONFLICT, why, None),
             Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),

@@ -36,6 +36,8 @@ pub struct App<W: World> {
     pub upload_max_bytes: u64,
     /// Whether the node runs on a devnet.
     pub devnet: bool,
+    /// What a caller must show to move money: the content of a file that only the node's user can read.
+    pub wallet_token: String,
 }
 
 impl<W: World> App<W> {
@@ -66,6 +68,9 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/holdings/{cid}/why", get(v1::explain::why::<W>))
         .route("/v1/node", get(v1::node::node::<W>))
         .route("/v1/node/quiesce", post(v1::node::quiesce::<W>))
+        .route("/v1/wallet", get(v1::wallet::show::<W>))
+        .route("/v1/wallet/transactions", get(v1::wallet::transactions::<W>).post(v1::pay::pay::<W>))
+        .route("/v1/wallet/release", post(v1::pay::release::<W>))
         .route("/v1/incidents", get(v1::node::incidents::<W>))
         .route("/v1/breaker/release", post(v1::node::release::<W>))
         .route("/livez", get(v1::node::livez))

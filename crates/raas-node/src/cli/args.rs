@@ -3,6 +3,8 @@
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
 
+pub use super::args_wallet::{PayOptions, Wallet};
+
 /// Keeps data alive in Filecoin storage deals: replication, renewal and repair.
 #[derive(Debug, Parser)]
 #[command(name = "raas", version, after_help = EXAMPLES, propagate_version = true)]
@@ -32,6 +34,8 @@ const EXAMPLES: &str = "Examples:
   raas why CID                           what is so, why, and what happens next
   raas doctor --network calibration      what is wrong with the surroundings, and what mends it
   raas get CID -o photo.jpg              the bytes back, verified
+  raas wallet new --to wallet.json       a key in an encrypted file
+  raas wallet balance                    what there is, and how long it lasts
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 node not reached.";
 
@@ -53,6 +57,12 @@ pub enum Command {
     /// Register, list, show and stop jobs.
     #[command(subcommand)]
     Job(Job),
+    /// Keys in files, and the running node's money.
+    #[command(subcommand)]
+    Wallet(Wallet),
+    /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
+    #[command(subcommand)]
+    Piece(super::piece::Piece),
     /// What the node will do for a CID, and what it waits for.
     Plan {
         /// The CID, in any form.

@@ -33,6 +33,22 @@ impl Client {
         self.answer(request).await
     }
 
+    /// A call that moves money: with the node's wallet token, and a key so that it happens once.
+    pub async fn pay(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        token: &str,
+        key: &str,
+    ) -> Result<Value, Failure> {
+        let mut request = self.http.post(format!("{}{path}", self.admin));
+        request = request.bearer_auth(token).header("idempotency-key", key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.answer(request).await
+    }
+
     /// An upload with a streamed body.
     pub async fn upload(&self, query: &[(&str, String)], body: reqwest::Body) -> Result<Value, Failure> {
         let url = url::Url::parse_with_params(&format!("{}/api/uploadFile", self.admin), query)?;

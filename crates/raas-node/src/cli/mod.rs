@@ -1,9 +1,11 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
-//! Client commands use the public HTTP API only; nothing here reads the store.
+//! Client commands use the public HTTP API only; nothing here reads the store. Commands about key files and `piece`
+//! need no node.
 
 mod args;
+mod args_wallet;
 mod beside;
 mod client;
 mod doctor;
@@ -12,10 +14,13 @@ mod failure;
 mod get;
 mod job;
 mod output;
+mod piece;
 mod run;
 mod signals;
 mod up;
 mod upload;
+mod wallet;
+mod wallet_keys;
 mod words;
 
 #[cfg(feature = "devnet")]

@@ -3,7 +3,7 @@
 use super::args::{Args, Command};
 use super::client::Client;
 use super::failure::Failure;
-use super::{doctor, explain, get, job, output, up, upload};
+use super::{doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -38,6 +38,11 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Upload(upload) => upload::upload(&node()?, &upload, json).await,
         Command::Get(get) => get::get(&node()?, &get, json).await,
         Command::Job(job) => job::job(&node()?, &job, json).await,
+        Command::Wallet(command) => match wallet_keys::keys(&command, json).await {
+            Some(outcome) => outcome,
+            None => wallet::wallet(&node()?, &command, json).await,
+        },
+        Command::Piece(command) => piece::piece(command, json).await,
         Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
         Command::Doctor(wanted) => doctor::doctor(&wanted, json).await,
         Command::Why { cid } => explain::why(&node()?, &cid, json).await,

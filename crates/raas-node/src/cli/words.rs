@@ -139,6 +139,12 @@ pub fn hold(hold: &Value) -> String {
             format!("{agreed} endpoints agree on a finalized tipset, {wanted} must")
         }
         Hold::Contradiction => "an endpoint denies what was seen finalized before".to_owned(),
+        Hold::Restored { until } => {
+            format!(
+                "the store was put back from a backup; it only looks until epoch {until} is final, since what was \
+                 signed meanwhile can be published until then"
+            )
+        }
     })
 }
 
@@ -242,8 +248,12 @@ fn waiting_for(waiting: &WaitFor) -> String {
         WaitFor::RenewalWindow { order, end, opens } => {
             format!("the copy of order {order} ends at epoch {end}; its renewal window opens at {opens}")
         }
-        WaitFor::Budget { needed, available } => {
-            format!("{needed} attoFIL are needed, {available} are available")
+        WaitFor::Budget { needed, available, limit } => {
+            let what = match limit.key() {
+                Some(key) => format!("left under {key}"),
+                None => "available".to_owned(),
+            };
+            format!("{needed} attoFIL are needed, {available} are {what}")
         }
         WaitFor::Provider { rejected } => {
             let each: Vec<String> = rejected

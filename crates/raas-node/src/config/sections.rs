@@ -161,12 +161,30 @@ impl<'de> Deserialize<'de> for EndpointSetting {
 }
 
 /// The node's key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WalletSection {
-    /// File with the secp256k1 secret as 64 hex digits, readable by its owner only. On a devnet it is made when
-    /// it is missing; elsewhere it must exist.
+    /// File with the key, readable by its owner only: encrypted (Web3 version 3, as `raas wallet new` makes it), or
+    /// 64 hex digits. On a devnet it is made when it is missing; elsewhere it must exist.
     pub key_file: Option<PathBuf>,
+    /// File with the passphrase of the key file in its first line, readable by its owner only. Without it the
+    /// passphrase is taken from the environment variable `RAAS_WALLET_PASSPHRASE`, else asked for.
+    pub passphrase_file: Option<PathBuf>,
+    /// Unix socket of a process that holds the key in place of this one.
+    pub signer_socket: Option<PathBuf>,
+    /// Most the gas of one transaction may cost, attoFIL. Dearer ones wait.
+    pub gas_max_attofil: String,
+}
+
+impl Default for WalletSection {
+    fn default() -> Self {
+        Self {
+            key_file: None,
+            passphrase_file: None,
+            signer_socket: None,
+            gas_max_attofil: "1000000000000000000".to_owned(),
+        }
+    }
 }
 
 /// The DealStatus contract.
@@ -272,6 +290,15 @@ impl Default for DealsSection {
 pub struct BudgetSection {
     /// Most the node may ever commit to deals, attoFIL.
     pub total_attofil: String,
+    /// Most it may commit to deals within any 2,880 epochs, attoFIL. Empty: no such limit.
+    pub per_day_attofil: String,
+    /// Most it may ever commit to deals for one owner of jobs, attoFIL. Empty: no such limit.
+    pub per_tenant_attofil: String,
+    /// Most it may ever commit to deals for one holding, which is all jobs of one owner for one CID, attoFIL.
+    /// Empty: no such limit.
+    pub per_holding_attofil: String,
+    /// Most that gas may cost within any 2,880 epochs, attoFIL, each transaction counted at the most it can cost.
+    pub gas_per_day_attofil: String,
     /// Kept in the wallet for gas, attoFIL.
     pub wallet_reserve_attofil: String,
 }
@@ -280,6 +307,10 @@ impl Default for BudgetSection {
     fn default() -> Self {
         Self {
             total_attofil: "100000000000000000000".to_owned(),
+            per_day_attofil: String::new(),
+            per_tenant_attofil: String::new(),
+            per_holding_attofil: String::new(),
+            gas_per_day_attofil: "10000000000000000000".to_owned(),
             wallet_reserve_attofil: "1000000000000000000".to_owned(),
         }
     }

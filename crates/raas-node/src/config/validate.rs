@@ -1,7 +1,7 @@
 //! From texts to the types of the rules; every refusal names the key and what would be accepted.
 
 use super::{Config, ConfigError, Network};
-use crate::settings::Settings;
+use crate::settings::{Settings, SpendingLimits};
 use raas_core::fleet::Rules;
 use raas_core::ids::ProviderId;
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
@@ -57,7 +57,29 @@ impl Config {
         self.providers()?;
         attofil("budget.total_attofil", &self.budget.total_attofil)?;
         attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?;
+        self.spending()?;
+        if self.wallet.signer_socket.is_some()
+            && (self.wallet.key_file.is_some() || self.wallet.passphrase_file.is_some())
+        {
+            let why =
+                "with a signer the key is not here: leave wallet.key_file and wallet.passphrase_file out";
+            return Err(ConfigError::invalid("wallet.signer_socket", why));
+        }
         Ok(())
+    }
+
+    fn spending(&self) -> Result<SpendingLimits, ConfigError> {
+        let some = |key, text: &String| match text.as_str() {
+            "" => Ok(None),
+            text => attofil(key, text).map(Some),
+        };
+        Ok(SpendingLimits {
+            per_day: some("budget.per_day_attofil", &self.budget.per_day_attofil)?,
+            per_tenant: some("budget.per_tenant_attofil", &self.budget.per_tenant_attofil)?,
+            per_holding: some("budget.per_holding_attofil", &self.budget.per_holding_attofil)?,
+            gas_per_day: some("budget.gas_per_day_attofil", &self.budget.gas_per_day_attofil)?,
+            gas_max: some("wallet.gas_max_attofil", &self.wallet.gas_max_attofil)?,
+        })
     }
 
     /// The policy of a job that says nothing.
@@ -110,6 +132,7 @@ impl Config {
             providers: self.providers()?,
             public_url,
             budget_total: attofil("budget.total_attofil", &self.budget.total_attofil)?,
+            spending: self.spending()?,
             wallet_reserve: attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?,
             provider_capacity: self.deals.provider_capacity,
             repairs_per_window: self.deals.repairs_per_window,

@@ -1,6 +1,8 @@
 //! `GET|HEAD /ipfs/{cid}[/path]`: file bytes, or `?format=car|raw`, from the local copy; when that is gone, from a
 //! provider's copy that is verified against its commitment and root before a byte of it is served.
 
+use super::asked::{Form, RAW_TYPE, Request, media_type};
+use super::range::Asked;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::{Path, Query};
@@ -10,8 +12,8 @@ use crate::failpoint;
 use crate::world::World;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::ProviderId;
@@ -46,8 +48,9 @@ pub async fn root<W: World>(
     Path(cid): Path<String>,
     Query(wanted): Query<Wanted>,
     method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    answer(&app, &cid, "", &wanted, &method).await
+    answer(&app, &cid, "", &read(&wanted, &headers)?, &method).await
 }
 
 /// `/ipfs/{cid}/{path}`.
@@ -56,46 +59,58 @@ pub async fn path<W: World>(
     Path((cid, path)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
     method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    answer(&app, &cid, &path, &wanted, &method).await
+    let request = read(&wanted, &headers)?;
+    if request.form == Form::Raw && !path.is_empty() {
+        let why = "a raw block is asked for by its own CID, without a path";
+        return Err(ApiError::field("format", why));
+    }
+    answer(&app, &cid, &path, &request, &method).await
+}
+
+fn read(wanted: &Wanted, headers: &HeaderMap) -> Result<Request, ApiError> {
+    Request::read(wanted.format.as_deref(), wanted.dag_scope.as_deref(), headers)
+        .map_err(|(field, why)| ApiError::field(field, why))
 }
 
 async fn answer<W: World>(
     app: &App<W>,
     cid: &str,
     path: &str,
-    wanted: &Wanted,
+    request: &Request,
     method: &Method,
 ) -> Result<Response, ApiError> {
     let root: DataCid = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
-    let (local, source) = open(app, &root).await?;
-    let (cid, path) = (*root.cid(), path.to_owned());
-    let format = wanted.format.clone();
-    let scope = match wanted.dag_scope.as_deref() {
-        None | Some("all") => Scope::All,
-        Some("entity") => Scope::Entity,
-        Some("block") => Scope::Block,
-        Some(other) => {
-            let why = format!("{other:?} is none of all, entity, block");
-            return Err(ApiError::field("dag-scope", why));
-        }
+    let Some((local, source)) = open(app, &root, request.only_if_cached).await? else {
+        let text = format!("{root} is not on this node's disk, and only-if-cached was asked for");
+        let body = axum::Json(serde_json::json!({ "error": text }));
+        return Ok((StatusCode::PRECONDITION_FAILED, body).into_response());
     };
+    let (cid, path, request) = (*root.cid(), path.to_owned(), request.clone());
     let head = *method == Method::HEAD;
-    let answered =
-        tokio::task::spawn_blocking(move || respond(&local, cid, &path, format.as_deref(), scope, head));
+    let answered = tokio::task::spawn_blocking(move || respond(&local, cid, &path, &request, head));
     let mut response = answered.await.map_err(|error| ApiError::Internal(error.into()))??;
     let source = source.map_or_else(|| "local".to_owned(), |provider| provider.to_string());
     response.headers_mut().insert(SOURCE, HeaderValue::from_str(&source)?);
     Ok(response)
 }
 
-/// The piece of `root`, from the disk or fetched back for this answer; then also from whom.
-async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<(LocalPiece, Option<ProviderId>), ApiError> {
+/// The piece of `root`, from the disk or fetched back for this answer; then also from whom. `None` when it would have
+/// to be fetched and must not.
+async fn open<W: World>(
+    app: &App<W>,
+    root: &DataCid,
+    only_if_cached: bool,
+) -> Result<Option<(LocalPiece, Option<ProviderId>)>, ApiError> {
     let absent = || ApiError::NotFound(format!("{root} is not stored here"));
     let Some(stored) = app.engine.store().piece_of_root(root).await? else { return Err(absent()) };
     let piece = stored.piece.commitment;
     if let Some(local) = app.pieces.get(piece)? {
-        return Ok((local, None));
+        return Ok(Some((local, None)));
+    }
+    if only_if_cached {
+        return Ok(None);
     }
     let provider = fetch_back(app, root, piece).await?;
     let local = app.pieces.get(piece)?.ok_or_else(absent)?;
@@ -103,7 +118,7 @@ async fn open<W: World>(app: &App<W>, root: &DataCid) -> Result<(LocalPiece, Opt
         // It was evicted on purpose: this answer reads on from the open file.
         app.pieces.remove(piece)?;
     }
-    Ok((local, Some(provider)))
+    Ok(Some((local, Some(provider))))
 }
 
 async fn fetch_back<W: World>(
@@ -137,35 +152,41 @@ fn respond(
     local: &LocalPiece,
     root: cid::Cid,
     path: &str,
-    format: Option<&str>,
-    scope: Scope,
+    request: &Request,
     head: bool,
 ) -> Result<Response, ApiError> {
     let blocks = local.blocks();
     let resolved = resolve(&blocks, &root, path)
         .map_err(|error| ApiError::NotFound(format!("/ipfs/{root}/{path}: {error}")))?;
+    let etag = format!("\"{}.{}\"", resolved.cid, tag(request.form));
     let response = Response::builder()
         .header("x-ipfs-path", format!("/ipfs/{root}/{path}").trim_end_matches('/'))
         .header(header::CACHE_CONTROL, "public, max-age=29030400, immutable")
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    let etag = format!("\"{}.{}\"", resolved.cid, format.unwrap_or("file"));
-    let response = response.header(header::ETAG, etag);
-    match format {
-        Some("raw") => {
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::VARY, "accept")
+        .header(header::ETAG, &etag);
+    if request.has(&etag) {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).body(Body::empty())?);
+    }
+    let attachment = |ending| format!("attachment; filename=\"{}.{ending}\"", resolved.cid);
+    match request.form {
+        Form::Raw => {
             let block = blocks.get(&resolved.cid)?.ok_or_else(|| anyhow::anyhow!("the block vanished"))?;
             let response = response
-                .header(header::CONTENT_TYPE, "application/vnd.ipld.raw")
+                .header(header::CONTENT_TYPE, RAW_TYPE)
+                .header(header::CONTENT_DISPOSITION, attachment("bin"))
                 .header(header::CONTENT_LENGTH, block.len());
             Ok(response.body(if head { Body::empty() } else { Body::from(block) })?)
         }
-        Some("car") => {
+        Form::Car(scope) => {
             let response = response
                 .header(header::CONTENT_TYPE, "application/vnd.ipld.car; version=1; order=dfs; dups=n")
+                .header(header::CONTENT_DISPOSITION, attachment("car"))
                 .header(header::ACCEPT_RANGES, "none");
             let export = CarExport::new(blocks, resolved.cid, resolved.via, scope);
             stream(response, head, export.map(|chunk| chunk.map_err(io::Error::other)))
         }
-        None => match UnixNode::load(&blocks, &resolved.cid)? {
+        Form::Plain => match UnixNode::load(&blocks, &resolved.cid)? {
             UnixNode::Directory(_) | UnixNode::Shard { .. } => {
                 let entries = list(&blocks, &resolved.cid, ENTRIES_MAX)?;
                 let names: Vec<_> = entries
@@ -178,17 +199,65 @@ fn respond(
                 Ok(response.body(if head { Body::empty() } else { Body::from(body) })?)
             }
             _ => {
-                let mut file = FileReader::open(blocks, resolved.cid)?;
+                let file = FileReader::open(blocks, resolved.cid)?;
+                let range = request.range(file.file_bytes(), &etag);
                 let response = response
-                    .header(header::CONTENT_TYPE, "application/octet-stream")
-                    .header(header::CONTENT_LENGTH, file.file_bytes());
-                let chunks =
-                    std::iter::from_fn(move || file.next_chunk().map_err(io::Error::other).transpose());
-                stream(response, head, chunks)
+                    .header(header::CONTENT_TYPE, media_type(path))
+                    .header(header::ACCEPT_RANGES, "bytes");
+                plain(response, head, file, range)
             }
         },
-        Some(other) => Err(ApiError::field("format", format!("{other:?} is neither car nor raw"))),
     }
+}
+
+/// What tells the forms of one CID apart.
+const fn tag(form: Form) -> &'static str {
+    match form {
+        Form::Raw => "raw",
+        Form::Car(Scope::All) => "car",
+        Form::Car(Scope::Entity) => "car.entity",
+        Form::Car(Scope::Block) => "car.block",
+        Form::Plain => "file",
+    }
+}
+
+/// A file's bytes, whole or one range of them.
+fn plain<B: Blocks + Send + 'static>(
+    response: axum::http::response::Builder,
+    head: bool,
+    mut file: FileReader<B>,
+    range: Asked,
+) -> Result<Response, ApiError> {
+    let length = file.file_bytes();
+    let (response, mut left) = match range {
+        Asked::Whole => (response.status(StatusCode::OK), length),
+        Asked::Part(first, last) => {
+            file.seek_to(first);
+            let response = response
+                .status(StatusCode::PARTIAL_CONTENT)
+                .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
+            (response, last - first + 1)
+        }
+        Asked::Unsatisfiable => {
+            let response = response
+                .status(StatusCode::RANGE_NOT_SATISFIABLE)
+                .header(header::CONTENT_RANGE, format!("bytes */{length}"));
+            return Ok(response.body(Body::empty())?);
+        }
+    };
+    let response = response.header(header::CONTENT_LENGTH, left);
+    let chunks = std::iter::from_fn(move || {
+        if left == 0 {
+            return None;
+        }
+        let mut chunk = file.next_chunk().map_err(io::Error::other).transpose()?;
+        if let Ok(bytes) = &mut chunk {
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= bytes.len() as u64;
+        }
+        Some(chunk)
+    });
+    stream(response, head, chunks)
 }
 
 /// A body read on a blocking thread. An error breaks the connection, so that a cut-off answer is seen as one.
@@ -198,7 +267,7 @@ fn stream(
     chunks: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static,
 ) -> Result<Response, ApiError> {
     if head {
-        return Ok(response.status(StatusCode::OK).body(Body::empty())?);
+        return Ok(response.body(Body::empty())?);
     }
     let (sender, receiver) = mpsc::channel(BLOCKS_BUFFERED);
     tokio::task::spawn_blocking(move || {

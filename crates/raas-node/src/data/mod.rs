@@ -1,5 +1,6 @@
 //! The data listener: `/piece` for providers with a deal's secret, `/ipfs` for everyone.
 
+pub mod asked;
 pub mod ipfs;
 pub mod piece;
 pub mod range;

@@ -33,7 +33,11 @@ pub async fn piece<W: World>(
         return Err(absent());
     }
     let Some(local) = app.pieces.get(commitment)? else { return Err(absent()) };
-    let range = asked(headers.get(header::RANGE).and_then(|value| value.to_str().ok()), local.car_bytes);
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let etag = format!("\"{commitment}\"");
+    // A range of another version of the piece cannot be, so this is of a piece the asker mixed up.
+    let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
+    let range = asked(text(header::RANGE).filter(|_| same), local.car_bytes);
     let (status, first, length) = match range {
         Asked::Whole => (StatusCode::OK, 0, local.car_bytes),
         Asked::Part(first, last) => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
@@ -49,7 +53,7 @@ pub async fn piece<W: World>(
         .header(header::CONTENT_TYPE, "application/vnd.ipld.car; version=1")
         .header(header::CONTENT_LENGTH, length)
         .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::ETAG, format!("\"{commitment}\""));
+        .header(header::ETAG, etag);
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {first}-{}/{}", first + length - 1, local.car_bytes);
         response = response.header(header::CONTENT_RANGE, range);

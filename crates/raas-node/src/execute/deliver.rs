@@ -98,7 +98,7 @@ async fn prepare<W: World>(
         url: format!("{}/piece/{}", engine.settings.public_url.trim_end_matches('/'), order.piece),
         headers: vec![("Authorization".to_owned(), format!("Bearer {secret}"))],
     };
-    let deal = match engine.world.wallet().sign_deal(&terms) {
+    let deal = match engine.world.wallet().sign_deal(&terms).await {
         Ok(deal) => deal,
         Err(why) => return Ok(Err(StepOutcome::Parked { why })),
     };
@@ -171,6 +171,7 @@ async fn hand_over<W: World>(
         Ok(provider) => provider,
         Err(_) => return Ok(next_epoch(now, "the provider's addresses could not be read")),
     };
+    engine.store.before_money_leaves().await?;
     let answer =
         failpoint::around("deliver.propose", engine.world.deal_maker().propose(&provider, &proposal.bytes))
             .await;

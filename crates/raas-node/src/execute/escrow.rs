@@ -86,8 +86,13 @@ async fn draw<W: World>(engine: &Engine<W>) -> Result<Option<Drawn>, Error> {
     let signed = sum(|state| state.signed().is_some());
     let under_way = engine.store.open_txs(Some(Lane::Native)).await?;
     let top_up = under_way.iter().find(|tx| matches!(tx.intent, TxIntent::AddBalance { .. })).map(|tx| tx.id);
+    // What is about to be taken out covers nothing any more.
+    let withdrawn = under_way.iter().fold(AttoFil::ZERO, |sum, tx| match &tx.intent {
+        TxIntent::Withdraw { amount } => sum.plus(*amount),
+        _ => sum,
+    });
     Ok(Some(Drawn {
-        free: balances.escrow.minus(balances.locked).minus(signed),
+        free: balances.escrow.minus(balances.locked).minus(signed).minus(withdrawn),
         planned: sum(|state| matches!(state, OrderState::Planned)),
         wallet: balances.wallet.minus(engine.settings.wallet_reserve),
         top_up,

@@ -6,6 +6,7 @@
 pub mod bytes;
 pub mod deliver;
 pub mod escrow;
+mod quote;
 pub mod send;
 
 use crate::engine::{Engine, Error};

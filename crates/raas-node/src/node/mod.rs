@@ -7,9 +7,10 @@ pub mod doctor;
 mod driver;
 mod endpoints;
 mod establish;
-mod key;
+pub mod key;
 mod real;
 mod start;
+mod token;
 mod waiting;
 
 pub use real::RealWorld;

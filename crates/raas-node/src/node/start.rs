@@ -6,6 +6,7 @@ use super::endpoints::{self, EndpointError};
 use super::establish::{Established, establish};
 use super::key::{self, KeyFileError};
 use super::real::{NodeClock, RealWorld};
+use super::token;
 use super::waiting::{Door, Doors};
 use crate::api::{self, App};
 use crate::blocks::{LocalBytes, PieceStore};
@@ -34,8 +35,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The most that the gas of one transaction may cost.
-const MAX_GAS_COST: AttoFil = AttoFil::fil(1);
 /// Largest payload fetched or uploaded where the configuration does not say: a 32 GiB sector's worth.
 const PAYLOAD_MAX_GIB: u64 = 31;
 /// How long a stop waits for requests and the pass under way.
@@ -98,10 +97,13 @@ pub enum StartError {
         name: String,
     },
     /// No key.
-    #[error("wallet.key_file")]
+    #[error("wallet")]
     Key(#[from] KeyFileError),
     /// On a network with value the key must be named.
-    #[error("wallet.key_file: name the file with the node's key; only a devnet gets a key made")]
+    #[error(
+        "wallet.key_file: name the file with the node's key (`raas wallet new` makes one) or wallet.signer_socket; \
+         only a devnet gets a key made"
+    )]
     NoKey,
     /// No provider to use.
     #[error("deals.providers: name the miner actors this node may use, such as [\"f01000\"]")]
@@ -195,7 +197,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     if options.reproducible.is_some() {
         settings.concurrency = 1;
     }
-    let wallet = wallet(config, &pool, &identity, devnet)?;
+    let wallet = wallet(config, &pool, &identity, settings.spending.gas_max, devnet).await?;
     if devnet {
         bootstrap::fund(&pool, &wallet, &store).await?;
         if settings.providers.is_empty() {
@@ -216,6 +218,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         network: shown.clone(),
         upload_max_bytes: payload_max(config),
         devnet,
+        wallet_token: token::read_or_make(&config.data_dir.join("wallet.token"))?,
     });
     doors.admin.open(api::router(Arc::clone(&app)));
     doors.data.open(data::router(Arc::clone(&app)));
@@ -287,15 +290,21 @@ fn payload_max(config: &Config) -> u64 {
     config.sources.fetch_max_gib.unwrap_or(PAYLOAD_MAX_GIB).saturating_mul(1 << 30)
 }
 
-fn wallet(config: &Config, pool: &Pool, identity: &Identity, devnet: bool) -> Result<KeyWallet, StartError> {
-    let key = match (&config.wallet.key_file, devnet) {
-        (Some(path), false) => key::read(path)?,
-        (Some(path), true) => key::read_or_make(path)?,
-        (None, true) => key::read_or_make(&config.data_dir.join("wallet.key"))?,
-        (None, false) => return Err(StartError::NoKey),
+async fn wallet(
+    config: &Config,
+    pool: &Pool,
+    identity: &Identity,
+    gas_max: Option<AttoFil>,
+    devnet: bool,
+) -> Result<KeyWallet, StartError> {
+    let signer = key::signer(&config.wallet, &config.data_dir, devnet).await?.ok_or(StartError::NoKey)?;
+    let settings = WalletConfig {
+        chain_id: identity.chain_id,
+        genesis: Some(identity.genesis_cid.clone()),
+        contract: None,
+        max_gas_cost: gas_max.unwrap_or(AttoFil(u128::MAX)),
     };
-    let settings = WalletConfig { chain_id: identity.chain_id, contract: None, max_gas_cost: MAX_GAS_COST };
-    Ok(KeyWallet::new(key, pool.clone(), settings))
+    Ok(KeyWallet::new(signer, pool.clone(), settings))
 }
 
 /// The configured contract; on a devnet one is deployed when none is named.

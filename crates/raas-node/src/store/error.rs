@@ -2,6 +2,7 @@
 
 use raas_core::ids::{JobId, RequestId};
 use raas_core::ports::Lane;
+use raas_core::units::AttoFil;
 
 use super::types::TxId;
 
@@ -83,6 +84,25 @@ pub enum Error {
         /// The other one.
         given: u64,
     },
+    /// A key of a payment stands for another payment.
+    #[error("this Idempotency-Key was used for transaction {tx:?}, which does something else; use a new key")]
+    IntentChanged {
+        /// The first one.
+        tx: TxId,
+    },
+    /// The gas of the last 2,880 epochs leaves no room for it.
+    #[error(
+        "gas may cost {needed} attoFIL, and {available} attoFIL are left of budget.gas_per_day_attofil for this day"
+    )]
+    GasSpent {
+        /// The most it can cost.
+        needed: AttoFil,
+        /// What is left.
+        available: AttoFil,
+    },
+    /// The mark beside the store cannot be written.
+    #[error("the mark beside the store cannot be written; check the data directory and free space")]
+    Mark(#[source] std::io::Error),
     /// A proposal's CID, UUID or secret is already stored.
     #[error("proposal {0} (or its UUID or secret) was stored before")]
     ProposalReused(String),

@@ -6,7 +6,7 @@ use raas_core::health::Health;
 use raas_core::ids::{DealId, HoldingId, JobId, OrderId, ProviderId, RequestId};
 use raas_core::order::{Cause, SlotRef};
 use raas_core::plan::{Priority, Reason};
-use raas_core::ports::TxIntent;
+use raas_core::ports::{Lane, TxIntent};
 use raas_core::units::{AttoFil, Epoch};
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
@@ -145,6 +145,20 @@ pub enum Happened {
     TxClosed {
         /// Which.
         tx: TxId,
+    },
+    /// An account sends nothing any more until it is released.
+    LaneHalted {
+        /// Which.
+        lane: Lane,
+        /// Why.
+        why: String,
+    },
+    /// The admin released an account, or a restored store caught up with the chain.
+    LaneReleased {
+        /// Which.
+        lane: Lane,
+        /// The nonce it goes on from.
+        next: u64,
     },
     /// A local copy is to be deleted.
     EvictPlanned {

@@ -9,10 +9,12 @@ use raas_core::machine::order::{self, Event};
 use raas_core::order::{Cause, Order, OrderState, SlotRef};
 use raas_core::plan::{Action, Reason};
 use raas_core::ports::TxIntent;
+use raas_core::spend::{DAY, Limits, Spending};
 use raas_core::units::{AttoFil, Epoch};
 use sqlx::{Connection, Row, SqliteConnection};
 use std::collections::BTreeSet;
 
+use super::budget::Ledger;
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
@@ -30,20 +32,25 @@ struct Commit {
     at_unix: i64,
     /// What is left for further orders of this commit.
     available: AttoFil,
+    limits: Limits,
+    spent: Ledger,
 }
 
 impl Store {
     /// Commits a plan's actions in their order, each with its step, in one transaction; what became of each,
-    /// in the same order. `available` is what new orders may cost together.
+    /// in the same order. `spending` is what new orders may cost together, and the limits that are checked here
+    /// against everything stored.
     pub async fn commit_intents(
         &self,
         actions: &[Action],
         at: Epoch,
         at_unix: i64,
-        available: AttoFil,
+        spending: impl Into<Spending>,
     ) -> Result<Vec<Committed>, Error> {
         let mut tx = self.write().await?;
-        let mut commit = Commit { at, at_unix, available };
+        let Spending { available, limits } = spending.into();
+        let spent = Ledger::new(limits, at.before(DAY));
+        let mut commit = Commit { at, at_unix, available, limits, spent };
         let mut results = Vec::with_capacity(actions.len());
         for action in actions {
             results.push(commit.one(&mut tx, action).await?);
@@ -120,11 +127,13 @@ impl Commit {
             return Ok(Committed::Refused(refusal));
         }
         let cost = order.cost();
-        if cost > self.available {
-            let available = self.available;
-            return Ok(Committed::Refused(Refusal::Budget { needed: cost, available }));
+        let spent = self.spent.spent(connection, first.holding).await?;
+        let (limit, available) = self.limits.tightest(&spent, self.available);
+        if cost > available {
+            return Ok(Committed::Refused(Refusal::Budget { needed: cost, available, limit }));
         }
         self.available = self.available.minus(cost);
+        self.spent.add(connection, first.holding, cost).await?;
         order.id = orders::insert(connection, first.holding, &order).await?;
         for slot in slots {
             places::enter(connection, order.id, *slot, *piece, &order.state).await?;

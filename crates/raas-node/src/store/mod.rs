@@ -19,6 +19,7 @@
 mod apply_window;
 mod assemble;
 mod attempts;
+mod budget;
 mod cursor;
 mod error;
 mod events;
@@ -27,7 +28,9 @@ mod import;
 mod incidents;
 mod intents;
 mod jobs;
+mod lanes;
 mod lease;
+mod mark;
 mod open;
 mod orders;
 mod pieces;
@@ -43,10 +46,13 @@ mod types;
 mod uploads;
 mod watch;
 
+pub use budget::Renewal;
 pub use error::Error;
 pub use events::{Happened, StoreEvent};
 pub use import::Import;
 pub use incidents::{Incident, Trouble, TroubleKind};
+pub use lanes::{GasDay, Halt};
+pub use mark::Restored;
 pub use open::Store;
 pub use types::HealthChange;
 pub use types::{

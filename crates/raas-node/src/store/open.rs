@@ -3,12 +3,13 @@
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
+use super::mark::Mark;
 use super::{lease, schema};
 
 /// Connections that only read.
@@ -34,6 +35,7 @@ struct Inner {
     reader: SqlitePool,
     fence: i64,
     id: [u8; 16],
+    mark: Option<Mark>,
 }
 
 impl Store {
@@ -56,7 +58,7 @@ impl Store {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| failed(error.into()))?;
-        Self::started(writer, reader, holder, new_id).await
+        Self::started(writer, reader, holder, new_id, Some(path)).await
     }
 
     /// A store that lives as long as its last clone, with a random id.
@@ -75,12 +77,13 @@ impl Store {
             .connect_with(options().in_memory(true))
             .await?;
         schema::migrator().run(&only).await?;
-        Self::started(only.clone(), only, holder, id).await
+        Self::started(only.clone(), only, holder, id, None).await
     }
 
     /// What a new process on the same database gets: the next fence. Writes of this handle fail from here on.
     pub async fn restarted(&self, holder: &str) -> Result<Self, Error> {
-        Self::started(self.inner.writer.clone(), self.inner.reader.clone(), holder, self.inner.id).await
+        let (writer, reader) = (self.inner.writer.clone(), self.inner.reader.clone());
+        Self::started(writer, reader, holder, self.inner.id, None).await
     }
 
     async fn started(
@@ -88,6 +91,7 @@ impl Store {
         reader: SqlitePool,
         holder: &str,
         new_id: [u8; 16],
+        path: Option<&Path>,
     ) -> Result<Self, Error> {
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("INSERT INTO store (one, id) VALUES (1, $1) ON CONFLICT (one) DO NOTHING")
@@ -100,8 +104,21 @@ impl Store {
             .try_into()
             .map_err(|_| Error::Unreadable { format: "store id", source: "16 bytes are needed".into() })?;
         let fence = lease::take_over(&mut tx, holder).await?;
+        let seq = newest_event(&mut tx).await?;
         tx.commit().await?;
-        Ok(Self { inner: Arc::new(Inner { writer, reader, fence, id }) })
+        let mark = path.map(|path| Mark::read(path, id, seq));
+        Ok(Self { inner: Arc::new(Inner { writer, reader, fence, id, mark }) })
+    }
+
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        self.inner.mark.as_ref()
+    }
+
+    /// The number of the newest line of the log, if this start is still the newest.
+    pub(super) async fn in_force(&self) -> Result<i64, Error> {
+        let mut tx = self.read().await?;
+        lease::check(&mut tx, self.inner.fence).await?;
+        newest_event(&mut tx).await
     }
 
     /// The store's own random id, made when it was first opened. With an order's id and attempt it determines
@@ -152,6 +169,10 @@ impl Store {
     pub(super) async fn read(&self) -> Result<Tx, Error> {
         Ok(self.inner.reader.begin().await?)
     }
+}
+
+async fn newest_event(connection: &mut SqliteConnection) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM event").fetch_one(connection).await?)
 }
 
 fn options() -> SqliteConnectOptions {

@@ -183,6 +183,17 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(deal,)| u64::try_from(deal).ok()).map(DealId).collect())
     }
 
+    /// Deals whose term was seen over, newest first: the market may still hold what they locked.
+    pub async fn ended_deals(&self, limit: u32) -> Result<Vec<DealId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT deal FROM orders WHERE state_name = 'ended' AND deal IS NOT NULL ORDER BY id DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        rows.into_iter().map(|(deal,)| uint("deal", deal).map(DealId)).collect()
+    }
+
     /// Which of `deals` stand for an order here that is not closed.
     pub async fn deals_known(&self, deals: &[DealId]) -> Result<std::collections::BTreeSet<DealId>, Error> {
         let ids: Vec<u64> = deals.iter().map(|deal| deal.0).collect();
@@ -209,7 +220,7 @@ impl Store {
     }
 }
 
-fn sum(costs: &[String]) -> Result<AttoFil, Error> {
+pub(super) fn sum(costs: &[String]) -> Result<AttoFil, Error> {
     costs.iter().try_fold(AttoFil::ZERO, |sum, cost| Ok(sum.plus(parse("cost", cost)?)))
 }
 

@@ -19,6 +19,7 @@ pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "first", include_str!("migrations/0001_first.sql")),
         migration(21, "watch", include_str!("migrations/0021_watch.sql")),
+        migration(22, "spending", include_str!("migrations/0022_spending.sql")),
     ])
 }
 
@@ -76,6 +77,8 @@ pub(super) const SOURCE: Format = Format::v1("job source");
 pub(super) const ON_CHAIN: Format = Format::v1("job registration");
 pub(super) const CAUSE: Format = Format::v1("order cause");
 pub(super) const ORDER_STATE: Format = Format::v1("order state");
+pub(super) const HALT: Format = Format::v1("account's halt");
+pub(super) const RESTORED: Format = Format::v1("note of a restored store");
 pub(super) const TX_INTENT: Format = Format::v1("transaction intent");
 pub(super) const TX_STATE: Format = Format::v1("transaction state");
 pub(super) const CURSOR: Format = Format::v1("event cursor");

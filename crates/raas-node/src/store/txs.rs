@@ -4,6 +4,7 @@
 use raas_core::ids::{DealId, HoldingId, OwnerId, RequestId};
 use raas_core::machine::sender::State;
 use raas_core::ports::{Fees, Lane, SignedTx, TxIntent};
+use raas_core::units::Epoch;
 use serde::Deserialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::error::{Error, is_unique_violation};
 use super::events::{Happened, log};
+use super::lanes::{self, GasDay};
 use super::open::Store;
 use super::schema::{TX_INTENT, TX_STATE, int, parse, uint};
 use super::steps;
@@ -25,7 +27,7 @@ macro_rules! tx_sql {
                 " ORDER BY t.id"
             ),
             concat!(
-                "SELECT s.tx, s.raw, s.hash, s.fee_cap, s.premium FROM tx_signed s JOIN tx t ON t.id = s.tx WHERE ",
+                "SELECT s.tx, s.raw, s.hash, s.fee_cap, s.premium, s.gas_max, s.cancels FROM tx_signed s JOIN tx t ON t.id = s.tx WHERE ",
                 $where,
                 " ORDER BY s.tx, s.form"
             ),
@@ -40,6 +42,34 @@ impl Store {
         let id = plan(&mut tx, intent, key, Purpose { owner: &OwnerId::local(), holding: None }, 0).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Plans a transaction once for ever: a key that was used before gives what it was used for, and whether it is
+    /// new. Another intent under the same key is [`Error::IntentChanged`].
+    pub async fn plan_tx_once(&self, intent: &TxIntent, key: &str) -> Result<(TxId, bool), Error> {
+        let mut tx = self.write().await?;
+        let before: Option<(i64, String)> =
+            sqlx::query_as("SELECT id, intent FROM tx WHERE key = $1 ORDER BY id DESC LIMIT 1")
+                .bind(key)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if let Some((id, stored)) = before {
+            let id = TxId(uint("transaction", id)?);
+            let stored: TxIntent = TX_INTENT.decode(&stored)?;
+            return if stored == *intent { Ok((id, false)) } else { Err(Error::IntentChanged { tx: id }) };
+        }
+        let id = plan(&mut tx, intent, key, Purpose { owner: &OwnerId::local(), holding: None }, 0).await?;
+        tx.commit().await?;
+        Ok((id, true))
+    }
+
+    /// Why transactions do not go on, by their steps.
+    pub async fn send_waits(&self) -> Result<BTreeMap<TxId, String>, Error> {
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT subject, why FROM step WHERE kind = 'send' AND why IS NOT NULL")
+                .fetch_all(&mut *self.read().await?)
+                .await?;
+        rows.into_iter().map(|(id, why)| Ok((TxId(uint("transaction", id)?), why))).collect()
     }
 
     /// One transaction.
@@ -60,7 +90,8 @@ impl Store {
     }
 
     /// Stores a further signed form, reserving its nonce with the first one. The new version; `None` when
-    /// `version` is stale or the transaction is closed, and then nothing may be broadcast.
+    /// `version` is stale or the transaction is closed, and then nothing may be broadcast. Gas above the day's limit
+    /// is [`Error::GasSpent`], checked in the same transaction.
     pub async fn store_signed_tx(
         &self,
         tx: TxId,
@@ -68,6 +99,7 @@ impl Store {
         nonce: u64,
         signed: &SignedTx,
         state: &serde_json::Value,
+        gas: GasDay,
     ) -> Result<Option<i64>, Error> {
         let mut write = self.write().await?;
         let id = int("transaction", tx.0)?;
@@ -96,7 +128,8 @@ impl Store {
             }
             other => other?,
         };
-        insert_form(&mut write, id, signed).await?;
+        lanes::check_gas(&mut write, id, signed.gas_max, gas).await?;
+        insert_form(&mut write, id, signed, gas.at).await?;
         let what = Happened::TxSigned { tx, nonce, hash: signed.hash.clone() };
         let holding = holding_of(&mut write, id).await?;
         log(&mut write, holding, None, &what).await?;
@@ -136,13 +169,14 @@ impl Store {
         Ok(Some(version + 1))
     }
 
-    /// The highest nonce ever reserved for an account.
-    pub async fn highest_nonce(&self, lane: Lane) -> Result<Option<u64>, Error> {
-        let nonce: Option<i64> = sqlx::query_scalar("SELECT MAX(nonce) FROM tx WHERE lane = $1")
-            .bind(lane_name(lane))
-            .fetch_one(&mut *self.read().await?)
-            .await?;
-        nonce.map(|nonce| uint("nonce", nonce)).transpose()
+    /// The last `limit` transactions, newest first.
+    pub async fn last_txs(&self, limit: u32) -> Result<Vec<StoredTx>, Error> {
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(id) FROM tx").fetch_one(&mut *self.read().await?).await?;
+        let from = newest.unwrap_or(0) - i64::from(limit);
+        let mut txs = load(&mut *self.read().await?, tx_sql!("t.id > $1"), Filter::Id(from)).await?;
+        txs.reverse();
+        Ok(txs)
     }
 }
 
@@ -169,7 +203,11 @@ pub(super) async fn plan(
         return Ok(TxId(uint("transaction", id)?));
     }
     let (job, request, deal) = match intent {
-        TxIntent::AddBalance { .. } => (None, None, None),
+        TxIntent::AddBalance { .. }
+        | TxIntent::Transfer { .. }
+        | TxIntent::Withdraw { .. }
+        | TxIntent::Settle { .. }
+        | TxIntent::Cancel { .. } => (None, None, None),
         TxIntent::Submit { job, .. } => (Some(int("job", job.0)?), None, None),
         TxIntent::Complete { request, deal, .. } => {
             (None, Some(int("request", request.0)?), Some(int("deal", deal.0)?))
@@ -242,16 +280,24 @@ pub(super) async fn is_attested(
     Ok(count > 0)
 }
 
-async fn insert_form(connection: &mut SqliteConnection, id: i64, signed: &SignedTx) -> Result<(), Error> {
+async fn insert_form(
+    connection: &mut SqliteConnection,
+    id: i64,
+    signed: &SignedTx,
+    at: Epoch,
+) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO tx_signed (tx, form, raw, hash, fee_cap, premium)
-         VALUES ($1, (SELECT COUNT(*) FROM tx_signed WHERE tx = $1), $2, $3, $4, $5)",
+        "INSERT INTO tx_signed (tx, form, raw, hash, fee_cap, premium, gas_max, cancels, at)
+         VALUES ($1, (SELECT COUNT(*) FROM tx_signed WHERE tx = $1), $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
     .bind(signed.raw.as_slice())
     .bind(&signed.hash)
     .bind(signed.fees.fee_cap.to_string())
     .bind(signed.fees.premium.to_string())
+    .bind(signed.gas_max.to_string())
+    .bind(signed.cancels)
+    .bind(at.0)
     .execute(connection)
     .await?;
     Ok(())
@@ -293,6 +339,8 @@ async fn load(
                     fee_cap: parse("fee", row.try_get("fee_cap")?)?,
                     premium: parse("fee", row.try_get("premium")?)?,
                 },
+                gas_max: parse("gas", row.try_get("gas_max")?)?,
+                cancels: row.try_get("cancels")?,
             });
         }
     }
@@ -313,14 +361,14 @@ fn decode(row: &SqliteRow) -> Result<StoredTx, Error> {
     })
 }
 
-const fn lane_name(lane: Lane) -> &'static str {
+pub(super) const fn lane_name(lane: Lane) -> &'static str {
     match lane {
         Lane::Native => "native",
         Lane::Evm => "evm",
     }
 }
 
-fn parse_lane(text: &str) -> Result<Lane, Error> {
+pub(super) fn parse_lane(text: &str) -> Result<Lane, Error> {
     match text {
         "native" => Ok(Lane::Native),
         "evm" => Ok(Lane::Evm),

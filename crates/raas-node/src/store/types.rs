@@ -9,6 +9,7 @@ use raas_core::observation::{ProviderOnChain, ProviderView, Round};
 use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
 use raas_core::policy::{Duties, Policy};
 use raas_core::ports::{Lane, SignedTx, TxIntent};
+use raas_core::spend::Limit;
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 
@@ -288,6 +289,8 @@ pub enum Refusal {
         needed: AttoFil,
         /// What is left.
         available: AttoFil,
+        /// Under which limit.
+        limit: Limit,
     },
     /// The order is not in the state the plan saw.
     Changed,

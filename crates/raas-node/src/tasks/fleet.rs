@@ -6,6 +6,7 @@ use crate::world::World;
 use raas_core::fleet::{Breaker, Fleet, Money, Pace, Provider};
 use raas_core::observation::Round;
 use raas_core::ports::{Chain, DealMaker};
+use raas_core::spend::{DAY, Limits, Spent};
 use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epoch};
 
 /// Owners, addresses and asks are read again after this many epochs.
@@ -47,23 +48,29 @@ pub async fn fleet<W: World>(
         engine.store.repairs_since([window_start, Epoch(round.head.0 - HOUR)]).await?;
     Ok(Fleet {
         providers,
-        money: Money { available: available(engine).await? },
+        money: available(engine, round).await?,
         breaker,
         pace: Pace { started, cap: settings.repairs_per_window, next_window: Epoch(window_start.0 + window) },
         released_started,
     })
 }
 
-/// Free escrow plus what wallet and budget allow to add, less what signed proposals may still take.
-async fn available<W: World>(engine: &Engine<W>) -> Result<AttoFil, Error> {
-    let Ok(balances) = engine.world.chain().balances().await else { return Ok(AttoFil::ZERO) };
+/// Free escrow plus what wallet and budget allow to add, less what signed proposals may still take; and what binds.
+async fn available<W: World>(engine: &Engine<W>, round: &Round) -> Result<Money, Error> {
+    let Ok(balances) = engine.world.chain().balances().await else { return Ok(Money::default()) };
     let settings = &engine.settings;
-    let spent = engine.store.spent_since(Epoch(i64::MIN)).await?;
-    let budget_left = settings.budget_total.minus(spent);
     let free = balances.escrow.minus(balances.locked);
     let addable = balances.wallet.minus(settings.wallet_reserve);
     let unreserved = free.plus(addable).minus(engine.store.reserved().await?);
-    Ok(unreserved.min(budget_left))
+    let total = engine.store.spent_since(Epoch(i64::MIN)).await?;
+    let day = match settings.spending.per_day {
+        // Orders planned at the first epoch of the window count no more.
+        Some(_) => engine.store.spent_since(Epoch(round.head.before(DAY).0.saturating_add(1))).await?,
+        None => AttoFil::ZERO,
+    };
+    let node = Limits { per_tenant: None, per_holding: None, ..settings.limits() };
+    let (limit, available) = node.tightest(&Spent { total, day, ..Spent::default() }, unreserved);
+    Ok(Money { available, limit })
 }
 
 /// Reads owners, addresses and asks that are stale.

@@ -5,6 +5,8 @@ pub(crate) mod changes;
 pub(crate) mod fleet;
 pub mod follow;
 pub(crate) mod look;
+pub mod money;
 pub mod observe;
 pub mod plan;
 pub mod published;
+pub mod restored;

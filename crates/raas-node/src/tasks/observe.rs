@@ -61,7 +61,9 @@ pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: 
         return Ok(Seen { round: Some(pin.round), hold, changed: false });
     }
     let same_round = last.as_ref().is_some_and(|before| before.height == pin.round.height);
-    if same_round && engine.status().hold.is_none() && engine.status().round.is_some() {
+    // A restored store holds the plan back, not the looking.
+    let was_open = matches!(engine.status().hold, None | Some(Hold::Restored { .. }));
+    if same_round && was_open && engine.status().round.is_some() {
         // Everything that is due at this tipset was read; adoption and losses that wait can bring something new.
         let adopted = adopt::adopt(engine, &pin.round).await?;
         let settled = settle_more(engine, index, &pin.round).await?;

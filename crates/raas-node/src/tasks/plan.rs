@@ -6,7 +6,7 @@
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{Committed, StepKind};
+use crate::store::{Committed, Refusal, StepKind};
 use crate::tasks::fleet;
 use crate::watch::{EVERY_ROUND, FleetIndex};
 use crate::world::World;
@@ -19,6 +19,7 @@ use raas_core::observation::{ProviderView, Round};
 use raas_core::order::{Order, OrderState};
 use raas_core::plan::{Action, Wait, WaitFor, Wake, Want};
 use raas_core::ports::Now;
+use raas_core::spend::{DAY, Limit, Spending};
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
 use raas_core::want::want;
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,25 +180,22 @@ impl Memory {
         }
         let fleet = fleet::fleet(engine, index, round, self.breaker.clone()).await?;
         let wants = self.wants.values().flatten().map(|want| want.clone().at(round)).collect();
-        let admitted = admit(wants, &fleet, round);
-        self.next = admitted.next_wake();
-        engine.note_admitted(by_holding(&admitted.actions, admitted.waits));
-        if admitted.actions.is_empty() {
-            return Ok(false);
+        let mut admitted = admit(wants, &fleet, round);
+        let mut committed = Vec::new();
+        if !admitted.actions.is_empty() {
+            let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
+            let commit =
+                engine.store.commit_intents(&admitted.actions, round.head, now.unix_seconds, spending);
+            committed = failpoint::around("plan.commit", commit).await?;
         }
-        let committed = failpoint::around(
-            "plan.commit",
-            engine.store.commit_intents(
-                &admitted.actions,
-                round.head,
-                now.unix_seconds,
-                fleet.money.available,
-            ),
-        )
-        .await?;
         for (action, outcome) in admitted.actions.iter().zip(&committed) {
             tracing::info!(?action, ?outcome, "intent");
         }
+        // What the store refused for money is a wait like any other.
+        admitted.waits.extend(short(&admitted.actions, &committed));
+        wake_when_day_frees(engine, round, &mut admitted.waits).await?;
+        self.next = admitted.next_wake();
+        engine.note_admitted(by_holding(&admitted.actions, admitted.waits));
         Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
     }
 }
@@ -275,6 +273,43 @@ fn by_holding(actions: &[Action], waits: Vec<Wait>) -> BTreeMap<HoldingId, Admit
         }
     }
     admitted
+}
+
+/// What the store refused for money, as waits that name the limit.
+fn short(actions: &[Action], committed: &[Committed]) -> Vec<Wait> {
+    let refused = actions.iter().zip(committed).filter_map(|(action, outcome)| match (action, outcome) {
+        (Action::Order { slots, .. }, Committed::Refused(Refusal::Budget { needed, available, limit })) => {
+            Some((slots, WaitFor::Budget { needed: *needed, available: *available, limit: *limit }))
+        }
+        _ => None,
+    });
+    refused
+        .flat_map(|(slots, for_)| {
+            slots.iter().map(move |slot| Wait {
+                holding: Some(slot.holding),
+                slot: Some(*slot),
+                for_: for_.clone(),
+                wake: Wake::OnBudget,
+            })
+        })
+        .collect()
+}
+
+/// What waits for the daily limit wakes when a part of it is free again.
+async fn wake_when_day_frees<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    waits: &mut [Wait],
+) -> Result<(), Error> {
+    let for_day = |wait: &Wait| matches!(wait.for_, WaitFor::Budget { limit: Limit::Day, .. });
+    if !waits.iter().any(for_day) {
+        return Ok(());
+    }
+    let Some(first) = engine.store.first_order_since(round.head.before(DAY)).await? else { return Ok(()) };
+    for wait in waits.iter_mut().filter(|wait| for_day(wait)) {
+        wait.wake = Wake::At(first.after(DAY));
+    }
+    Ok(())
 }
 
 /// Where a policy lets the local copy go, a provider first has to show that it serves the bytes.

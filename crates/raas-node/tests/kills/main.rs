@@ -23,14 +23,12 @@ const BY_STORING: &[&str] = &[
     "deliver.sign",
     "deliver.propose",
     "deliver.settle",
-    "send.prepare",
-    "send.store",
-    "send.broadcast",
-    "send.settle",
     "register.store",
     "upload.record",
     "step.finish",
 ];
+/// Passed by every transaction that such a life sends.
+const BY_SENDING: &[&str] = &["send.quote", "send.prepare", "send.store", "send.broadcast", "send.settle"];
 /// Passed by a life that gives its own copy away and needs it again.
 const BY_MOVING: &[&str] = &["evict.delete", "evict.record", "deliver.fetch", "serve.fetch"];
 /// Passed by a life whose bytes come from a gateway.
@@ -102,7 +100,7 @@ async fn storing(point: String, keyed: bool) {
 
 #[test]
 fn every_effect_has_its_life() {
-    let lives: Vec<&str> = [BY_STORING, BY_MOVING, BY_IMPORT].concat();
+    let lives: Vec<&str> = [BY_STORING, BY_SENDING, BY_MOVING, BY_IMPORT].concat();
     let all: BTreeSet<&str> = raas_node::failpoint::ALL.iter().copied().collect();
     assert_eq!(lives.iter().copied().collect::<BTreeSet<_>>(), all);
     assert_eq!(lives.len(), all.len());
@@ -111,6 +109,12 @@ fn every_effect_has_its_life() {
 #[tokio::test]
 async fn killed_at_each_effect_of_an_upload() {
     each(sides(BY_STORING).map(|point| (point.clone(), storing(point, false)))).await;
+}
+
+/// Between signature, broadcast and record: the same bytes are sent again, and each purpose is mined once.
+#[tokio::test]
+async fn fault_2_killed_between_sign_broadcast_and_record() {
+    each(sides(BY_SENDING).map(|point| (point.clone(), storing(point, false)))).await;
 }
 
 #[tokio::test]

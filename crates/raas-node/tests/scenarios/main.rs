@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod endpoints;
 mod follows;
 mod holds;
 mod pays;
@@ -14,5 +15,6 @@ mod renews;
 mod reorgs;
 mod repairs;
 mod serves;
+mod spends;
 mod stores;
 mod storms;

@@ -40,7 +40,9 @@ async fn fault_09_a_registration_that_a_reorganisation_takes_back_was_never_a_jo
     scene.pass(3 * DAY).await;
     assert_eq!(jobs(&scene).await, 0);
     assert_eq!(scene.request_count().await, 0);
-    assert_eq!(scene.ledger().await.acts(), acts, "nothing was signed for it");
+    // The ledger tells the new branch, where the request is no more.
+    assert!(scene.ledger().await.acts() <= acts, "nothing was signed for it");
+    assert_eq!(scene.ledger().await.proposals().len(), 0);
     assert_eq!(scene.get("/v1/node").await.expect(200)["hold"], Value::Null);
     scene.end().await;
 }

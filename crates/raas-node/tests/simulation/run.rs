@@ -12,7 +12,7 @@ use raas_devnet::Config;
 use raas_devnet::provider::{Command as ProviderCommand, Mode, TransferEnd};
 use raas_devnet::world::{Command, Sectors, World};
 use raas_node::engine::{Engine, NextWake};
-use raas_node::settings::Settings;
+use raas_node::settings::{Settings, SpendingLimits};
 use raas_node::store::{JobSource, NewJob, NewPiece, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -102,6 +102,7 @@ impl Run {
             providers,
             public_url: "http://127.0.0.1:1".to_owned(),
             budget_total: BUDGET,
+            spending: SpendingLimits::default(),
             wallet_reserve: AttoFil::fil(1),
             provider_capacity: 64,
             repairs_per_window: 100,

@@ -7,7 +7,8 @@ use crate::shared::{Rpc, Shared};
 use raas_clients::key::Key;
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
-    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, SignedDeal, SignedTx, TxIntent, Wallet,
+    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
+    TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
 use raas_devnet::codec::{Address, Message, SecretKey, SignedMessage, to_cbor};
@@ -40,42 +41,41 @@ impl SimWallet {
 }
 
 impl Wallet for SimWallet {
-    fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
+    async fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
         raas_clients::wallet::sign_deal(&self.key, terms).map_err(|error| error.to_string())
     }
 
-    async fn chain_nonce(&self, _lane: Lane) -> Result<u64, NotSeen> {
+    async fn nonces(&self, _lane: Lane) -> Result<Nonces, NotSeen> {
         let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
         let world = self.shared.world();
-        let at = StateAt::before(head);
-        let id = world.actors.lookup(&self.address(), at);
-        Ok(id.and_then(|id| world.actors.wallet(id, at)).map_or(0, |wallet| wallet.nonce))
+        let nonce = |at| {
+            let id = world.actors.lookup(&SimWallet::address(self), at);
+            id.and_then(|id| world.actors.wallet(id, at)).map_or(0, |wallet| wallet.nonce)
+        };
+        let finalized = (head - world.config().finality_lag).max(0);
+        Ok(Nonces { head: nonce(StateAt::before(head)), finalized: nonce(StateAt::before(finalized)) })
     }
 
-    async fn prepare(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<SignedTx> {
-        let TxIntent::AddBalance { amount } = intent else {
-            return Effect::Failed("these runs have no contract".to_owned());
-        };
-        let (cap, premium) = World::suggested_fees();
-        let fees = bump.unwrap_or(Fees { fee_cap: cap, premium });
-        let mut message = Message {
-            version: 0,
-            to: Address::Id(MARKET),
-            from: self.address(),
-            nonce,
-            value: *amount,
-            gas_limit: 0,
-            gas_fee_cap: fees.fee_cap,
-            gas_premium: fees.premium,
-            method: ADD_BALANCE,
-            params: to_cbor(&self.address()).expect("an address has CBOR"),
-        };
-        message.gas_limit = i64::try_from(World::gas_of(&message) * 2).expect("a small number");
+    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<Quote> {
+        let (fee_cap, premium) = World::suggested_fees();
+        let fees = bump.map_or(Fees { fee_cap, premium }, |old| {
+            let raise = |fee: AttoFil| AttoFil(fee.0 * 5 / 4 + 1);
+            Fees { fee_cap: raise(old.fee_cap), premium: raise(old.premium) }
+        });
+        match self.message(intent, nonce, Quote { gas_limit: 0, fees }) {
+            Ok(message) => Effect::Done(Quote { gas_limit: World::gas_of(&message) * 2, fees }),
+            Err(why) => Effect::Failed(why),
+        }
+    }
+
+    async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {
+        let message = self.message(intent, nonce, quote)?;
         let signature = self.secret.sign(&message.signing_bytes().expect("CBOR"));
         let signed = SignedMessage { message, signature };
         let raw = [to_cbor(&signed.message).expect("CBOR"), vec![0xff], signed.signature.to_bytes()].concat();
         let hash = signed.cid().expect("CBOR").to_string();
-        Effect::Done(SignedTx { raw, hash, fees })
+        let cancels = matches!(intent, TxIntent::Cancel { .. });
+        Ok(SignedTx { raw, hash, fees: quote.fees, gas_max: quote.gas_max(), cancels })
     }
 
     async fn broadcast(&self, _lane: Lane, tx: &SignedTx) -> Broadcast {
@@ -113,6 +113,58 @@ impl Wallet for SimWallet {
         Ok(world
             .find_message(&cid, head)
             .map(|receipt| Inclusion { block: Epoch(receipt.included), success: receipt.exit == 0 }))
+    }
+
+    async fn taker(&self, _lane: Lane, nonce: u64, _since: Epoch) -> Result<Taker, NotSeen> {
+        let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        let world = self.shared.world();
+        let finalized = head - world.config().finality_lag;
+        let ours = (0..finalized).rev().find_map(|height| {
+            let of_us = |receipt: &&raas_devnet::world::NativeReceipt| {
+                receipt.message.from == SimWallet::address(self) && receipt.message.nonce == nonce
+            };
+            world.receipts_at(height).iter().find(of_us)
+        });
+        Ok(ours.map_or(Taker::Nobody, |receipt| Taker::Tx {
+            hash: receipt.cid.to_string(),
+            inclusion: Inclusion { block: Epoch(receipt.included), success: receipt.exit == 0 },
+        }))
+    }
+
+    async fn balance(&self, _lane: Lane) -> Result<AttoFil, NotSeen> {
+        let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        let (world, at) = (self.shared.world(), StateAt::before(head));
+        let id = world.actors.lookup(&SimWallet::address(self), at);
+        Ok(id.and_then(|id| world.actors.wallet(id, at)).map_or(AttoFil::ZERO, |wallet| wallet.balance))
+    }
+
+    fn address(&self, _lane: Lane) -> String {
+        SimWallet::address(self).to_string()
+    }
+}
+
+impl SimWallet {
+    fn message(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<Message, String> {
+        let (to, value, method, params) = match intent {
+            TxIntent::AddBalance { amount } => {
+                let params = to_cbor(&SimWallet::address(self)).expect("an address has CBOR");
+                (Address::Id(MARKET), *amount, ADD_BALANCE, params)
+            }
+            TxIntent::Cancel { .. } => (SimWallet::address(self), AttoFil::ZERO, 0, Vec::new()),
+            _ => return Err("these runs have no contract".to_owned()),
+        };
+        Ok(Message {
+            version: 0,
+            to,
+            from: SimWallet::address(self),
+            nonce,
+            value,
+            gas_limit: i64::try_from(quote.gas_limit).expect("a small number"),
+            gas_fee_cap: quote.fees.fee_cap,
+            gas_premium: quote.fees.premium,
+            method,
+            params,
+        })
     }
 }
 

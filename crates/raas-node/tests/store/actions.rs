@@ -9,6 +9,7 @@ use raas_core::ids::{DealId, HoldingId, OrderId, RequestId};
 use raas_core::order::{Cause, OrderState};
 use raas_core::plan::{Action, Reason};
 use raas_core::ports::{CompletionSeen, TxIntent};
+use raas_core::spend::{Limit, Limits, Spending};
 use raas_core::units::{AttoFil, Epoch};
 use raas_node::store::{Adopted, Committed, Happened, NewJob, Refusal, Step, StepKind, Store, StoredTx};
 use serde_json::json;
@@ -99,9 +100,63 @@ async fn the_orders_of_one_commit_share_the_money() {
         (0..3).map(|i| order_action(holding, i, 1, 1_000 + u64::from(i), Cause::Replicate)).collect();
     let done = store.commit_intents(&actions, Epoch(100), 1_000, AttoFil(25_000)).await.unwrap();
     assert!(matches!(done[..2], [Committed::Ordered(_), Committed::Ordered(_)]), "{done:?}");
-    let short = Refusal::Budget { needed: AttoFil(10_000), available: AttoFil(5_000) };
-    assert_eq!(done[2], Committed::Refused(short));
+    assert_eq!(done[2], short(10_000, 5_000, Limit::Funds));
     assert_eq!(store.reserved().await.unwrap(), AttoFil(20_000));
+}
+
+fn short(needed: u128, available: u128, limit: Limit) -> Committed {
+    Committed::Refused(Refusal::Budget { needed: AttoFil(needed), available: AttoFil(available), limit })
+}
+
+#[tokio::test]
+async fn every_limit_is_checked_in_the_transaction_that_writes_the_intent() {
+    let store = store().await;
+    let (first, second) = (held(&store, 1).await, held(&store, 2).await);
+    let other = NewJob { owner: raas_core::ids::OwnerId("other".to_owned()), ..job(1) };
+    let (_, third) = parts(store.register_job(&other).await.unwrap());
+    let some = |limit| Some(AttoFil(limit));
+    let limits = Limits {
+        total: some(60_000),
+        per_day: some(40_000),
+        per_tenant: some(30_000),
+        per_holding: some(20_000),
+    };
+    // Each order costs 10,000. One commit, so that the limits hold within it as well.
+    let order =
+        |holding, slot, piece| order_action(holding, slot, piece, 1_000 + u64::from(slot), Cause::Replicate);
+    let actions = [
+        order(first, 0, 1),
+        order(first, 1, 1),
+        order(first, 2, 1),
+        order(second, 0, 2),
+        order(second, 1, 2),
+        order(third, 0, 1),
+        order(third, 1, 1),
+    ];
+    let spending = Spending { available: MUCH, limits };
+    let at = |epoch| store.commit_intents(&actions, Epoch(epoch), 1_000, spending);
+    let done = at(100).await.unwrap();
+    let bought: Vec<bool> = done.iter().map(|outcome| matches!(outcome, Committed::Ordered(_))).collect();
+    assert_eq!(bought, [true, true, false, true, false, true, false], "{done:?}");
+    assert_eq!(done[2], short(10_000, 0, Limit::Holding));
+    assert_eq!(done[4], short(10_000, 0, Limit::Tenant));
+    assert_eq!(done[6], short(10_000, 0, Limit::Day));
+    // The window is any 2,880 epochs, and what was committed before a restart counts.
+    assert_eq!(at(100 + 2_879).await.unwrap()[6], short(10_000, 0, Limit::Day));
+    let store = store.restarted("next").await.unwrap();
+    let done = store.commit_intents(&actions, Epoch(100 + 2_880), 1_000, spending).await.unwrap();
+    assert!(matches!(done[6], Committed::Ordered(_)), "{done:?}");
+    let tight = Spending { available: MUCH, limits: Limits { total: some(50_000), ..Limits::default() } };
+    let more = [order(second, 1, 2)];
+    assert_eq!(
+        store.commit_intents(&more, Epoch(9_000), 1_000, tight).await.unwrap()[0],
+        short(10_000, 0, Limit::Total)
+    );
+    // A cancelled order gives its money back to every limit.
+    let cancelled = store.open_orders().await.unwrap()[0].order.id;
+    put(&store, cancelled, OrderState::Cancelled).await;
+    let done = store.commit_intents(&more, Epoch(9_000), 1_000, tight).await.unwrap();
+    assert!(matches!(done[0], Committed::Ordered(_)), "{done:?}");
 }
 
 #[tokio::test]

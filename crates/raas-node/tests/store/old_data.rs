@@ -19,8 +19,8 @@ use raas_core::policy::{Duties, KeepLocal};
 use raas_core::ports::{CompletionSeen, Fees, Lane, SignedTx, TxIntent};
 use raas_core::units::{AttoFil, Epoch, Epochs};
 use raas_node::store::{
-    Adopted, Attempt, Committed, NewJob, Sighting, SightingState, StepKind, StepOutcome, Store, TxSubmit,
-    Upload,
+    Adopted, Attempt, Committed, GasDay, NewJob, Sighting, SightingState, StepKind, StepOutcome, Store,
+    TxSubmit, Upload,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -147,8 +147,11 @@ async fn wallet(store: &Store) {
         raw: vec![0, 1, 255],
         hash: "0xfeed".to_owned(),
         fees: Fees { fee_cap: AttoFil(u128::MAX), premium: AttoFil(1) },
+        gas_max: AttoFil::ZERO,
+        cancels: false,
     };
-    store.store_signed_tx(complete, 1, 12, &form, &json!({"state": "stored"})).await.unwrap();
+    let gas = GasDay::unlimited(Epoch(0));
+    store.store_signed_tx(complete, 1, 12, &form, &json!({"state": "stored"}), gas).await.unwrap();
     store.set_tx(escrow, 1, &json!({"state": "replaced"}), false).await.unwrap();
 }
 
@@ -207,7 +210,7 @@ async fn everything(store: &Store) -> String {
         store.open_txs(None),
         store.tx(raas_node::store::TxId(1)),
         store.tx(raas_node::store::TxId(3)),
-        store.highest_nonce(Lane::Evm),
+        store.floor(Lane::Evm),
         store.cursor(CONTRACT),
         store.last_round(),
         store.breaker(),

@@ -4,7 +4,7 @@ use crate::support::{CONTRACT, active, cid, held, job, ordered, parts, piece, pu
 use raas_core::ids::{DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
-use raas_node::store::{Error, NewJob, Registered, SightingState, Store, TxSubmit};
+use raas_node::store::{Error, GasDay, NewJob, Registered, SightingState, Store, TxSubmit};
 use serde_json::json;
 
 fn completion(request: u64, deal: u64) -> CompletionSeen {
@@ -17,9 +17,15 @@ async fn submitted(store: &Store) -> Registered {
     let registered = store.register_job(&NewJob { on_chain, ..job(1) }).await.unwrap();
     let [tx] = store.open_txs(None).await.unwrap().try_into().unwrap();
     for form in 1..=2 {
-        let signed = SignedTx { raw: vec![form], hash: format!("0xAA0{form}"), fees: Fees::default() };
+        let hash = format!("0xAA0{form}");
+        let gas_max = raas_core::units::AttoFil::ZERO;
+        let signed = SignedTx { raw: vec![form], hash, fees: Fees::default(), gas_max, cancels: false };
         let version = i64::from(form);
-        store.store_signed_tx(tx.id, version, 0, &signed, &json!(null)).await.unwrap().unwrap();
+        store
+            .store_signed_tx(tx.id, version, 0, &signed, &json!(null), GasDay::unlimited(Epoch(0)))
+            .await
+            .unwrap()
+            .unwrap();
     }
     registered
 }

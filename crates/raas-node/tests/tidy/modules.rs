@@ -27,8 +27,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Commands that run a node in this process, and so are wiring; every other command is a client.
-const WIRING: &[&str] =
-    &["up.rs", "serve.rs", "devnet.rs", "demo.rs", "demo/", "doctor.rs", "failure.rs", "run.rs"];
+const WIRING: &[&str] = &[
+    "up.rs",
+    "serve.rs",
+    "devnet.rs",
+    "demo.rs",
+    "demo/",
+    "doctor.rs",
+    "failure.rs",
+    "run.rs",
+    "wallet_keys.rs",
+];
 /// What wiring may name.
 const WIRED: &[&str] = &["config", "node", "engine"];
 

@@ -26,6 +26,8 @@ const BANS: &[Ban] = &[
             ("crates/raas-clients/src/rpc/endpoint.rs", "rates and time-outs of an endpoint"),
             ("crates/raas-devnet/src/provider/fleet.rs", "how long a caller waits for providers to rest"),
             ("crates/raas-devnet/src/spawn.rs", "epochs by wall time"),
+            ("crates/raas-devnet/src/rpc/endpoints.rs", "calls per second of a limited endpoint"),
+            ("crates/raas-devnet/src/rpc/socket.rs", "pings of a socket"),
             ("crates/raas-node/src/cli/demo/run.rs", "how long the demo took, for people"),
         ],
     },
@@ -38,7 +40,9 @@ const BANS: &[Ban] = &[
         pattern: "rand::",
         instead: "derive it, or take it as an argument",
         but: &[
-            ("crates/raas-node/src/node/key.rs", "a devnet's wallet key is made once"),
+            ("crates/raas-node/src/node/key.rs", "a new key, salt and id of a new key file"),
+            ("crates/raas-node/src/node/token.rs", "who may spend, made once"),
+            ("crates/raas-node/src/cli/wallet.rs", "the name of one payment"),
             ("crates/raas-node/src/api/spec/upload.rs", "the name of an upload, before its CID is known"),
             ("crates/raas-node/src/store/open.rs", "the id of a store, made once"),
             ("crates/raas-node/src/node/start.rs", "the id of a store, unless a run is to be repeated"),
@@ -48,6 +52,7 @@ const BANS: &[Ban] = &[
         pattern: "env::var",
         instead: "add it to the configuration",
         but: &[
+            ("crates/raas-node/src/node/key.rs", "a passphrase where neither file nor terminal can give it"),
             ("crates/raas-node/src/failpoint.rs", "tests arm a failpoint of a process from outside"),
             (
                 "crates/raas-node/src/cli/demo/subject.rs",
@@ -60,6 +65,7 @@ const BANS: &[Ban] = &[
         instead: "wait for what is meant",
         but: &[
             ("crates/raas-devnet/src/provider/connection.rs", "a slow provider is slow"),
+            ("crates/raas-devnet/src/rpc/server.rs", "a slow endpoint is slow"),
             ("crates/raas-devnet/src/provider/pull.rs", "the pause of a provider between two tries"),
             ("crates/raas-node/src/cli/demo/run.rs", "the pace of the devnet while the demo stays up"),
             ("crates/raas-clients/src/rpc/endpoint.rs", "a caller waits for its turn at a busy endpoint"),
@@ -76,6 +82,7 @@ const BANS: &[Ban] = &[
             ("crates/raas-piece/src/car/index.rs", "looked up by hash, walked only after sorting"),
             ("crates/raas-piece/src/block/memory.rs", "looked up by hash, never walked"),
             ("crates/raas-piece/src/block/walk.rs", "asked for membership only"),
+            ("crates/raas-devnet/src/ipld/blocks.rs", "looked up by CID, never walked"),
         ],
     },
     Ban { pattern: "process::exit", instead: "return an exit code", but: &[] },

@@ -57,7 +57,7 @@ fn virtual_deals_are_the_streams_of_the_vectors() {
 
 #[test]
 fn a_32_gib_deal_is_read_anywhere_without_being_there() {
-    let contents = vec![sha256_counter("far", 100_000), sha256_counter("farther", 3_000)];
+    let contents = [sha256_counter("far", 100_000), sha256_counter("farther", 3_000)];
     let slices: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
     let infos = of_each(Path::best(), &slices).unwrap();
     let pieces: Vec<_> = infos.iter().map(|info| (info.commitment(), info.padded())).collect();

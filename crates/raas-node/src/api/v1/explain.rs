@@ -80,7 +80,7 @@ pub async fn why<W: World>(
         "round": status.round,
         "hold": status.hold,
         "contract_waits": status.follow.as_ref().map(ToString::to_string),
-        "alarms": app.alarms(),
+        "alarms": super::wallet::with_ours(&app, &app.alarms()).await?,
         "seen_on_contract": sightings,
         "holdings": parts,
     })))

@@ -1,5 +1,7 @@
-//! The node's own API, first part: jobs, plan, why, the node itself.
+//! The node's own API, first part: jobs, plan, why, the node itself, its wallet.
 
 pub mod explain;
 pub mod jobs;
 pub mod node;
+pub mod pay;
+pub mod wallet;

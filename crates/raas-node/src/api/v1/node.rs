@@ -30,7 +30,7 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
         "contract_state": status.follow,
         "endpoints": endpoints,
         "agree": chain.wanted(),
-        "alarms": app.alarms(),
+        "alarms": super::wallet::with_ours(&app, &app.alarms()).await?,
         "now": status.now.map(|now| json!({ "epoch": now.epoch, "time": time(now.unix_seconds) })),
         "contract": settings.contract.as_ref().map(|contract| &contract.address),
         "providers": settings.providers.iter().map(ToString::to_string).collect::<Vec<_>>(),

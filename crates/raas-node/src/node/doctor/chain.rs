@@ -184,6 +184,10 @@ fn told(hold: Hold) -> (String, &'static str) {
         Hold::Contradiction => {
             ("an endpoint denies what was seen finalized".to_owned(), "take that endpoint out")
         }
+        Hold::Restored { until } => (
+            format!("the store is an older copy: the node only looks until {until} is final"),
+            "wait: nothing is ordered or paid until then",
+        ),
     }
 }
 

@@ -5,11 +5,10 @@ use crate::config::Config;
 use crate::node::key;
 use raas_clients::clock::{DevnetClock, WallClock};
 use raas_clients::filecoin::{Identity, LotusChain};
-use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
 use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::observation::Round;
-use raas_core::ports::{Chain, Clock, Lane, Now};
+use raas_core::ports::{Chain, Clock, Lane, Now, Wallet};
 use raas_core::units::{AttoFil, Epoch};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -30,9 +29,17 @@ pub(super) fn disk(config: &Config, findings: &mut Findings) {
     // What is not there yet is made below the nearest folder that is.
     let existing = folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    if rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_err() {
-        let fix = "give this user the right to write there, or name another data_dir";
-        findings.problem(AREA, &name, "cannot be written", fix);
+    // Rights alone say nothing of a disk that is mounted read-only, or of a superuser.
+    let trial = existing.join(format!(".raas-doctor-{}", std::process::id()));
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(&trial) {
+        Ok(_) => {
+            // What is left of it is empty and names itself.
+            let _ = std::fs::remove_file(&trial);
+        }
+        Err(error) => {
+            let fix = "give this user the right to write there, or name another data_dir";
+            findings.problem(AREA, &name, format!("cannot be written: {error}"), fix);
+        }
     }
     match rustix::fs::statvfs(existing) {
         Ok(room) => {
@@ -102,33 +109,41 @@ pub(super) async fn clock(patient: &Patient<'_>, identity: &Identity, findings: 
 /// The node's key and what is on it.
 pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
     const AREA: &str = "wallet";
+    let section = &patient.config.wallet;
     let own = patient.config.data_dir.join("wallet.key");
-    let path = match &patient.config.wallet.key_file {
-        Some(path) => path.as_path(),
-        None if patient.devnet => own.as_path(),
-        None => {
-            let fix = "name the file with the node's key in wallet.key_file";
+    let path = match (&section.key_file, &section.signer_socket) {
+        (_, Some(socket)) => socket.as_path(),
+        (Some(path), None) => path.as_path(),
+        (None, None) if patient.devnet => own.as_path(),
+        (None, None) => {
+            let fix = "name the file with the node's key in wallet.key_file, or wallet.signer_socket";
             findings.problem(AREA, "", "no key is named", fix);
             return;
         }
     };
     let name = path.display().to_string();
-    let key: Key = match key::read(path) {
-        Ok(key) => key,
-        Err(_) if patient.devnet && !path.exists() => {
-            findings.ok(AREA, &name, "is made at the first start on a devnet");
-            return;
-        }
+    if patient.devnet && !path.exists() {
+        findings.ok(AREA, &name, "is made at the first start on a devnet");
+        return;
+    }
+    let signer = match key::signer(section, &patient.config.data_dir, patient.devnet).await {
+        Ok(Some(signer)) => signer,
+        Ok(None) => return,
         Err(error) => {
-            let fix = "64 hex digits of a secp256k1 key in a file of mode 600 are needed";
+            let fix = "a key file of mode 600 is needed, as `raas wallet new` makes it, with its passphrase in \
+                       wallet.passphrase_file";
             findings.problem(AREA, &name, crate::node::chain_of(&error), fix);
             return;
         }
     };
     let Some(identity) = &patient.identity else { return };
-    let settings =
-        WalletConfig { chain_id: identity.chain_id, contract: None, max_gas_cost: AttoFil::fil(1) };
-    let wallet = KeyWallet::new(key, patient.pool.clone(), settings);
+    let settings = WalletConfig {
+        chain_id: identity.chain_id,
+        genesis: Some(identity.genesis_cid.clone()),
+        contract: None,
+        max_gas_cost: AttoFil::fil(1),
+    };
+    let wallet = KeyWallet::new(signer, patient.pool.clone(), settings);
     let accounts = [
         (Lane::Native, wallet.native_address().to_string(), "pays for deals"),
         (Lane::Evm, format!("{:#x}", wallet.eth_address()), "pays the gas of the contract"),

@@ -96,6 +96,13 @@ impl Scene {
         Answer::of(self.http.post(format!("{}{path}", self.admin())).json(body).send().await).await
     }
 
+    /// POST at the admin listener that moves money, as whoever can read the node's files may.
+    pub async fn pay(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let token = std::fs::read_to_string(self.config.data_dir.join("wallet.token")).expect("a token");
+        let request = self.http.post(format!("{}{path}", self.admin())).bearer_auth(token.trim());
+        Answer::of(request.header("idempotency-key", key).json(body).send().await).await
+    }
+
     /// POST of bytes at the admin listener.
     pub async fn post_bytes(&self, path: &str, bytes: Vec<u8>) -> Answer {
         Answer::of(self.http.post(format!("{}{path}", self.admin())).body(bytes).send().await).await

@@ -67,7 +67,8 @@ impl Foreign {
     async fn with_key(scene: &Scene, key: Key) -> Self {
         let endpoint = EndpointConfig::new(scene.devnet.rpc_url().parse().expect("a URL"));
         let pool = Pool::new(&[endpoint], Limits::default(), 1).expect("a pool");
-        let config = WalletConfig { chain_id: CHAIN_ID, contract: None, max_gas_cost: AttoFil::fil(1) };
+        let max_gas_cost = AttoFil::fil(1);
+        let config = WalletConfig { chain_id: CHAIN_ID, genesis: None, contract: None, max_gas_cost };
         let wallet = KeyWallet::new(key.clone(), pool.clone(), config);
         let eth = format!("{:#x}", wallet.eth_address());
         for address in [wallet.native_address().to_string(), eth] {
@@ -130,7 +131,13 @@ impl Foreign {
         let signed = unsigned.into_signed(signature);
         let mut raw = Vec::new();
         signed.eip2718_encode(&mut raw);
-        SignedTx { raw, hash: signed.hash().to_string(), fees: Fees::default() }
+        SignedTx {
+            raw,
+            hash: signed.hash().to_string(),
+            fees: Fees::default(),
+            gas_max: AttoFil::ZERO,
+            cancels: false,
+        }
     }
 
     /// Adds to their market balance, until it is final.
@@ -167,7 +174,7 @@ impl Foreign {
             url: serve(car).await,
             headers: Vec::new(),
         };
-        let signed = self.wallet.sign_deal(&terms).expect("a deal");
+        let signed = self.wallet.sign_deal(&terms).await.expect("a deal");
         assert_eq!(mk12.propose(&provider, &signed.bytes).await, Effect::Done(Proposed::Accepted));
         scene.advance(200).await;
         let round = chain.pin(&Look::default()).await.expect("a round").round;

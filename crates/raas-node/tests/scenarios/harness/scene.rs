@@ -60,7 +60,8 @@ impl Scene {
         self.node.take().expect("a running node").shutdown().await;
     }
 
-    fn node(&self) -> &Handle {
+    /// The running node.
+    pub fn node(&self) -> &Handle {
         self.node.as_ref().expect("a running node")
     }
 

@@ -1,0 +1,226 @@
+//! Moving money by the admin's hand: send, escrow in and out, settling, releasing an account.
+//!
+//! A payment is planned in the same account lanes as the node's own transactions, so that nobody sends beside them.
+//! The caller shows the content of `wallet.token`, and names each payment by an `Idempotency-Key`.
+
+use super::wallet::{Escrow, amount as shown};
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::store;
+use crate::world::World;
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use raas_core::amount::{self, fil};
+use raas_core::ids::DealId;
+use raas_core::ports::{Effect, Lane, TxIntent, Wallet};
+use raas_core::units::AttoFil;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Most deals settled by one transaction.
+const SETTLE_MAX: usize = 1_000;
+/// Longest key of a payment.
+const KEY_MAX: usize = 128;
+
+/// What to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    r#do: Do,
+    /// With its unit: `"1.5 FIL"` or `"7 attoFIL"`.
+    amount: Option<String>,
+    /// Whom to send to.
+    to: Option<String>,
+    /// From which account to send; the f1 account unless named.
+    from: Option<Lane>,
+    /// Deals to settle; all that ended when none are named.
+    deals: Option<Vec<DealId>>,
+    /// Only say what it would cost.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Do {
+    Send,
+    MarketAdd,
+    MarketWithdraw,
+    Settle,
+}
+
+/// Quotes a payment and, unless it is a dry run, plans it.
+pub async fn pay<W: World>(
+    State(app): State<Arc<App<W>>>,
+    headers: HeaderMap,
+    Json(payment): Json<Payment>,
+) -> Result<Json<Value>, ApiError> {
+    authorised(&app, &headers)?;
+    let intent = intent(&app, &payment).await?;
+    let wallet = app.engine.world().wallet();
+    let lane = intent.lane();
+    let unread = |what: &str| ApiError::Unavailable(format!("no endpoint tells {what} now; try again"));
+    let nonces = wallet.nonces(lane).await.map_err(|_| unread("the account's nonce"))?;
+    let nonce = app.engine.store().floor(lane).await?.next().max(nonces.head);
+    let quote = match wallet.quote(&intent, nonce, None).await {
+        Effect::Done(quote) => quote,
+        Effect::Failed(why) | Effect::Uncertain(why) => return Err(ApiError::Bad(why)),
+    };
+    let balance = wallet.balance(lane).await.map_err(|_| unread("the account's balance"))?;
+    let total = intent.value().plus(quote.gas_max());
+    let mut answer = json!({
+        "network": app.network,
+        "intent": intent,
+        "account": lane,
+        "address": wallet.address(lane),
+        "amount": shown(intent.value()),
+        "gas_limit": quote.gas_limit,
+        "fee_cap_attofil": quote.fees.fee_cap,
+        "premium_attofil": quote.fees.premium,
+        "gas_max": shown(quote.gas_max()),
+        "total_max": shown(total),
+        "balance": shown(balance),
+        "dry_run": payment.dry_run,
+    });
+    if balance < total {
+        let why = format!(
+            "the account {} has {}; {} are needed, gas of at most {} with it",
+            wallet.address(lane),
+            fil(balance),
+            fil(total),
+            fil(quote.gas_max())
+        );
+        return Err(ApiError::Conflict(why));
+    }
+    if !payment.dry_run {
+        let key = key(&headers)?;
+        let planned = app.engine.store().plan_tx_once(&intent, &key).await;
+        let (tx, new) = planned.map_err(|error| match error {
+            store::Error::IntentChanged { .. } => ApiError::Conflict(error.to_string()),
+            other => other.into(),
+        })?;
+        app.wake.notify_one();
+        answer["transaction"] = json!(tx);
+        answer["new"] = json!(new);
+        answer["hold"] = json!(app.engine.status().hold);
+    }
+    Ok(Json(answer))
+}
+
+async fn intent<W: World>(app: &App<W>, payment: &Payment) -> Result<TxIntent, ApiError> {
+    let unused = |field: &str, is_there: bool| match is_there {
+        true => Err(ApiError::field(field, "it says nothing here; leave it out")),
+        false => Ok(()),
+    };
+    unused("to", payment.to.is_some() && payment.r#do != Do::Send)?;
+    unused("from", payment.from.is_some() && payment.r#do != Do::Send)?;
+    unused("deals", payment.deals.is_some() && payment.r#do != Do::Settle)?;
+    unused("amount", payment.amount.is_some() && payment.r#do == Do::Settle)?;
+    let amount = || -> Result<AttoFil, ApiError> {
+        let text = payment.amount.as_deref().ok_or_else(|| ApiError::field("amount", "how much?"))?;
+        let amount = amount::parse(text).map_err(|error| ApiError::field("amount", error.to_string()))?;
+        if amount == AttoFil::ZERO {
+            Err(ApiError::field("amount", "nothing moves nothing"))
+        } else {
+            Ok(amount)
+        }
+    };
+    Ok(match payment.r#do {
+        Do::Send => {
+            let to =
+                payment.to.clone().ok_or_else(|| ApiError::field("to", "an f or 0x address is needed"))?;
+            TxIntent::Transfer { from: payment.from.unwrap_or(Lane::Native), to, amount: amount()? }
+        }
+        Do::MarketAdd => TxIntent::AddBalance { amount: amount()? },
+        Do::MarketWithdraw => {
+            let (amount, free) = (amount()?, Escrow::read(app).await?.free());
+            if amount > free {
+                let why = format!(
+                    "{} of the escrow are free; the rest is held by deals, or promised to deals that are signed",
+                    fil(free)
+                );
+                return Err(ApiError::Conflict(why));
+            }
+            TxIntent::Withdraw { amount }
+        }
+        Do::Settle => {
+            let deals = match &payment.deals {
+                Some(deals) => deals.clone(),
+                None => app.engine.store().ended_deals(SETTLE_MAX as u32).await?,
+            };
+            if deals.is_empty() || deals.len() > SETTLE_MAX {
+                let why =
+                    format!("from 1 to {SETTLE_MAX} deals are settled at once; there are {}", deals.len());
+                return Err(ApiError::field("deals", why));
+            }
+            TxIntent::Settle { deals }
+        }
+    })
+}
+
+fn authorised<W: World>(app: &App<W>, headers: &HeaderMap) -> Result<(), ApiError> {
+    let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    // The time it takes tells nothing: all bytes are looked at.
+    let differs = shown.len() != app.wallet_token.len()
+        || shown.bytes().zip(app.wallet_token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) != 0;
+    if differs {
+        let why = "this moves money: send `Authorization: Bearer` with the content of wallet.token, a file in the \
+                   node's data directory";
+        return Err(ApiError::Unauthorized(why.to_owned()));
+    }
+    Ok(())
+}
+
+fn key(headers: &HeaderMap) -> Result<String, ApiError> {
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if key.is_empty() || key.len() > KEY_MAX {
+        let why =
+            format!("name the payment by a key of its own, up to {KEY_MAX} bytes, so that it happens once");
+        return Err(ApiError::field("Idempotency-Key", why));
+    }
+    Ok(format!("wallet:{key}"))
+}
+
+/// What to release.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// A halted account.
+    account: Option<Lane>,
+    /// A store that was put back, before it has caught up.
+    restored: Option<bool>,
+}
+
+/// Lets a halted account go on from the chain's nonce, or a restored store act before its time.
+pub async fn release<W: World>(
+    State(app): State<Arc<App<W>>>,
+    headers: HeaderMap,
+    Query(release): Query<Release>,
+) -> Result<Json<Value>, ApiError> {
+    authorised(&app, &headers)?;
+    let store = app.engine.store();
+    let lanes: Vec<Lane> = match (release.account, release.restored) {
+        (Some(lane), None) => vec![lane],
+        (None, Some(true)) => vec![Lane::Native, Lane::Evm],
+        _ => return Err(ApiError::field("account", "name native or evm, or restored=true")),
+    };
+    let mut released = Vec::new();
+    for lane in lanes {
+        let nonces = app.engine.world().wallet().nonces(lane).await;
+        let nonces = nonces.map_err(|_| {
+            ApiError::Unavailable("no endpoint tells the account's nonce now; try again".to_owned())
+        })?;
+        if store.release_lane(lane, nonces.head).await? {
+            released.push(lane);
+        }
+    }
+    let was_restored = release.restored == Some(true) && store.restored().await?.is_some();
+    if was_restored {
+        store.end_restored().await?;
+    }
+    app.wake.notify_one();
+    Ok(Json(json!({ "network": app.network, "released": released, "restored": was_restored })))
+}

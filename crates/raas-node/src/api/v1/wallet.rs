@@ -1,0 +1,183 @@
+//! What the wallet has, owes and may spend, how long it lasts, and what is wrong with it. Reads only.
+
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::store::StoredTx;
+use crate::world::World;
+use axum::Json;
+use axum::extract::{Query, State};
+use raas_core::amount::fil;
+use raas_core::forecast::{Runway, Urgency};
+use raas_core::ports::{Balances, Chain, Lane, Wallet};
+use raas_core::spend::DAY;
+use raas_core::units::{AttoFil, Epoch};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// An amount for people and for programs.
+pub(super) fn amount(amount: AttoFil) -> Value {
+    json!({ "fil": fil(amount), "attofil": amount })
+}
+
+/// What is free of the escrow: neither held by deals nor promised to what is signed and can still be published.
+pub(super) struct Escrow {
+    pub(super) balances: Balances,
+    pub(super) reserved: AttoFil,
+}
+
+impl Escrow {
+    pub(super) async fn read<W: World>(app: &App<W>) -> Result<Self, ApiError> {
+        let engine = &app.engine;
+        let Ok(balances) = engine.world().chain().balances().await else {
+            return Err(ApiError::Unavailable("no endpoint tells the balances now; try again".to_owned()));
+        };
+        let signed = engine.store().unsettled_orders().await?;
+        let reserved = signed
+            .iter()
+            .filter(|stored| stored.order.state.signed().is_some())
+            .fold(AttoFil::ZERO, |sum, stored| sum.plus(stored.order.cost()));
+        Ok(Self { balances, reserved })
+    }
+
+    pub(super) fn free(&self) -> AttoFil {
+        self.balances.escrow.minus(self.balances.locked).minus(self.reserved)
+    }
+}
+
+/// Accounts, escrow, limits, runway, alarms.
+pub async fn show<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+    let engine = &app.engine;
+    let (store, wallet, settings) = (engine.store(), engine.world().wallet(), engine.settings());
+    let escrow = Escrow::read(&app).await?;
+    let halts = store.halts().await?;
+    let mut accounts = Vec::new();
+    for lane in [Lane::Native, Lane::Evm] {
+        let nonces = wallet.nonces(lane).await.ok();
+        let balance = match lane {
+            Lane::Native => Some(escrow.balances.wallet),
+            Lane::Evm => wallet.balance(lane).await.ok(),
+        };
+        accounts.push(json!({
+            "account": lane,
+            "address": wallet.address(lane),
+            "balance": balance.map(amount),
+            "next_nonce": store.floor(lane).await?.next(),
+            "chain_nonces": nonces,
+            "halted": halts.get(&lane),
+        }));
+    }
+    let round = engine.status().round;
+    let outlook = engine.outlook().await?;
+    let head = round.as_ref().map_or(Epoch(0), |round| round.head);
+    let day = head.before(DAY);
+    let gas = store.gas_since(day).await?.into_values().fold(AttoFil::ZERO, AttoFil::plus);
+    let limits = settings.limits();
+    let limit = |key: &str, limit: Option<AttoFil>, used: Option<AttoFil>| json!({ "key": key, "limit": limit.map(amount), "used": used.map(amount) });
+    Ok(Json(json!({
+        "network": app.network,
+        "accounts": accounts,
+        "escrow": {
+            "total": amount(escrow.balances.escrow),
+            "locked_by_deals": amount(escrow.balances.locked),
+            "reserved_for_signed": amount(escrow.reserved),
+            "free": amount(escrow.free()),
+        },
+        "limits": [
+            limit("budget.total_attofil", limits.total, Some(store.spent_since(Epoch(i64::MIN)).await?)),
+            limit("budget.per_day_attofil", limits.per_day, Some(store.spent_since(Epoch(day.0 + 1)).await?)),
+            limit("budget.per_tenant_attofil", limits.per_tenant, None),
+            limit("budget.per_holding_attofil", limits.per_holding, None),
+            limit("budget.gas_per_day_attofil", settings.spending.gas_per_day, Some(gas)),
+            limit("wallet.gas_max_attofil", settings.spending.gas_max, None),
+            limit("budget.wallet_reserve_attofil", Some(settings.wallet_reserve), None),
+        ],
+        "runway": outlook,
+        "alarms": alarms(&app).await?,
+    })))
+}
+
+/// What needs the admin: accounts halted, a store put back, gas that is too dear, money that ends.
+pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiError> {
+    let store = app.engine.store();
+    let mut alarms = Vec::new();
+    for (lane, halt) in store.halts().await? {
+        alarms.push(json!({ "alarm": "account_halted", "account": lane, "why": halt.why, "since": halt.at }));
+    }
+    if let Some(restored) = store.restored().await? {
+        let why = "the store was put back from a backup; the node only looks until the epoch named is final";
+        alarms.push(json!({ "alarm": "store_restored", "why": why, "until": restored.until }));
+    }
+    for (tx, why) in app.engine.dear() {
+        alarms.push(json!({ "alarm": "gas_too_dear", "transaction": tx, "why": why }));
+    }
+    if let Some(outlook) = app.engine.status().outlook {
+        let kinds = [
+            ("escrow and f1 account, for deals", outlook.deals),
+            ("0x account, for gas of the contract", outlook.contract),
+            ("budget.total_attofil", outlook.budget),
+        ];
+        for (what, Runway { ends_at, days, urgency }) in kinds {
+            if urgency > Urgency::Calm {
+                let why = format!("{what}: lasts for {} days", days.unwrap_or_default());
+                alarms.push(
+                    json!({ "alarm": "money_ends", "urgency": urgency, "why": why, "ends_at": ends_at }),
+                );
+            }
+        }
+    }
+    Ok(alarms)
+}
+
+/// These alarms, and others behind them.
+pub(super) async fn with_ours<W: World>(
+    app: &App<W>,
+    others: &[impl serde::Serialize],
+) -> Result<Vec<Value>, ApiError> {
+    let mut all = alarms(app).await?;
+    all.extend(others.iter().map(|alarm| json!(alarm)));
+    Ok(all)
+}
+
+/// Which transactions to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    id: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// The newest transactions, newest first, or one of them.
+pub async fn transactions<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Value>, ApiError> {
+    let store = app.engine.store();
+    let found = match listing.id {
+        Some(id) => {
+            let tx = store.tx(crate::store::TxId(id)).await?;
+            vec![tx.ok_or_else(|| ApiError::NotFound(format!("there is no transaction {id}")))?]
+        }
+        None => match listing.limit.unwrap_or(20) {
+            limit @ 1..=1_000 => store.last_txs(limit).await?,
+            other => return Err(ApiError::field("limit", format!("{other} is not in 1..=1000"))),
+        },
+    };
+    let waits = store.send_waits().await?;
+    let rows: Vec<Value> = found.iter().map(|tx| transaction(tx, waits.get(&tx.id))).collect();
+    Ok(Json(json!({ "network": app.network, "transactions": rows })))
+}
+
+fn transaction(tx: &StoredTx, waits: Option<&String>) -> Value {
+    json!({
+        "id": tx.id,
+        "intent": tx.intent,
+        "account": tx.lane,
+        "nonce": tx.nonce,
+        "state": tx.state["state"],
+        "hashes": tx.signed.iter().map(|signed| &signed.hash).collect::<Vec<_>>(),
+        "receipt": tx.state.get("receipt"),
+        "gas_max": tx.signed.iter().map(|signed| signed.gas_max).max().map(amount),
+        "waits": waits,
+    })
+}
