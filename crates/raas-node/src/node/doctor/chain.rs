@@ -186,7 +186,7 @@ fn told(hold: Hold) -> (String, &'static str) {
         }
         Hold::Restored { until } => (
             format!("the store is an older copy: the node only looks until {until} is final"),
-            "wait: nothing is ordered or paid until then",
+            "wait: nothing is ordered or paid until then; `raas wallet release restored` ends it at the risk of buying twice",
         ),
     }
 }
