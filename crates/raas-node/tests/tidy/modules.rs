@@ -12,9 +12,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("store", &["failpoint"]),
     ("blocks", &["failpoint"]),
     ("upload", &["blocks", "failpoint", "store"]),
-    ("engine", &["execute", "settings", "store", "tasks", "world"]),
+    ("watch", &["store"]),
+    ("engine", &["execute", "settings", "store", "tasks", "watch", "world"]),
     ("execute", &["engine", "failpoint", "settings", "store", "world"]),
-    ("tasks", &["engine", "execute", "failpoint", "settings", "store", "world"]),
+    ("tasks", &["engine", "execute", "failpoint", "settings", "store", "watch", "world"]),
     ("api", &["blocks", "engine", "failpoint", "settings", "store", "upload", "world"]),
     // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
     ("data", &["api", "blocks", "engine", "execute", "failpoint", "store", "world"]),
