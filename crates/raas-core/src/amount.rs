@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Result<AttoFil, NoAmount> {
         "attofil" => number(digits),
         "fil" => {
             let (whole, behind) = digits.split_once('.').unwrap_or((digits, "0"));
-            if behind.len() > DECIMALS {
+            if behind.is_empty() || behind.len() > DECIMALS {
                 return Err(no());
             }
             number(whole).zip(number(&format!("{behind:0<DECIMALS$}"))).and_then(|(whole, behind)| {

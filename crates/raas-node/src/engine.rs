@@ -258,20 +258,21 @@ impl<W: World> Engine<W> {
         Ok(progress)
     }
 
+    /// The tasks' futures are large: each is on the heap, or a thread's stack would have to hold them all.
     async fn run(&self, watching: &mut Watching) -> Result<Progress, Error> {
         let Watching { index, memory } = watching;
         let now = self.world.clock().now().await;
         index.sync(&self.store).await?;
         tasks::restored::notice(self, now).await?;
-        let seen = tasks::observe::observe(self, index, now).await?;
+        let seen = Box::pin(tasks::observe::observe(self, index, now)).await?;
         let mut changed = seen.changed;
         let mut follow = None;
         if let (Some(round), None) = (&seen.round, &seen.hold) {
-            let followed = tasks::follow::follow(self, round, now).await?;
+            let followed = Box::pin(tasks::follow::follow(self, round, now)).await?;
             changed |= followed.changed;
             if followed.changed {
                 // A deal completed in the same window is adopted before anything is ordered in its place.
-                changed |= tasks::adopt::adopt(self, round).await?;
+                changed |= Box::pin(tasks::adopt::adopt(self, round)).await?;
             }
             follow = followed.stuck;
         }
@@ -281,9 +282,9 @@ impl<W: World> Engine<W> {
             if hold.is_none() {
                 hold = tasks::restored::look(self, round).await?;
             }
-            changed |= tasks::plan::plan(self, index, memory, round, hold, now).await?;
+            changed |= Box::pin(tasks::plan::plan(self, index, memory, round, hold, now)).await?;
             if hold.is_none() {
-                changed |= execute::work(self, round, now).await?;
+                changed |= Box::pin(execute::work(self, round, now)).await?;
                 outlook = tasks::money::look(self, round, outlook).await?;
             }
         }

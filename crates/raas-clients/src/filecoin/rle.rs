@@ -31,7 +31,7 @@ impl Bits<'_> {
     fn varint(&mut self) -> Result<u64, NotRle> {
         let mut value = 0_u64;
         for shift in (0..63).step_by(7) {
-            if self.left() == 0 {
+            if self.left() < 8 {
                 return Err(NotRle);
             }
             let byte = self.take(8);

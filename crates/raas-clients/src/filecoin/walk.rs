@@ -17,7 +17,7 @@ use ipld_core::ipld::Ipld;
 use raas_core::ids::{ProviderId, SectorNumber};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// blake2b-256, with which the chain's blocks are named.
@@ -50,7 +50,7 @@ struct Deadline {
 /// What was read of miners, so that it is not read again.
 #[derive(Debug, Default)]
 pub(super) struct Walker {
-    kept: Mutex<HashMap<ProviderId, Vec<Deadline>>>,
+    kept: Mutex<BTreeMap<ProviderId, Vec<Deadline>>>,
 }
 
 impl Walker {

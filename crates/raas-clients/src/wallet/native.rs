@@ -176,6 +176,10 @@ fn rle(numbers: &[u64]) -> Vec<u8> {
             }
         }
     }
+    // Bits behind the end read as zeros: a set must not end with a byte of them.
+    while bits.bytes.last() == Some(&0) {
+        bits.bytes.pop();
+    }
     bits.bytes
 }
 

@@ -2,6 +2,7 @@
 
 use super::{RpcError, encode, params::Params, view::View};
 use crate::world::TipsetError;
+use cid::Cid;
 use serde_json::{Value, json};
 
 /// `ChainHead []`
@@ -27,11 +28,19 @@ pub(super) fn by_key(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErr
 /// `ChainGetBlock [cid]`
 pub(super) fn block(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let cid = params.cid(0)?;
-    let missing = || RpcError::from(TipsetError::UnknownKey(cid.to_string()));
-    let height = view.world.chain().height_of_block(&cid).filter(|height| *height <= view.head);
-    let tipset = view.tipset(height.ok_or_else(missing)?)?;
-    let index = tipset.key.iter().position(|block| *block == cid).ok_or_else(missing)?;
+    let tipset = view.tipset(height_of_block(view, &cid)?)?;
+    let index = tipset.key.iter().position(|block| *block == cid).ok_or_else(|| unknown(&cid))?;
     Ok(encode::block(view.world, &tipset, index))
+}
+
+/// The height of the tipset that a block belongs to.
+pub(super) fn height_of_block(view: View<'_>, cid: &Cid) -> Result<i64, RpcError> {
+    let height = view.world.chain().height_of_block(cid).filter(|height| *height <= view.head);
+    height.ok_or_else(|| unknown(cid))
+}
+
+fn unknown(cid: &Cid) -> RpcError {
+    RpcError::from(TipsetError::UnknownKey(cid.to_string()))
 }
 
 /// `ChainGetTipSetByHeight [epoch, key]`: at a null round the closest earlier tipset.

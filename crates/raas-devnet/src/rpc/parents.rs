@@ -1,5 +1,6 @@
 //! `ChainGetParentMessages` and `ChainGetParentReceipts`: what a block's parent tipset executed, in its order.
 
+use super::chain::height_of_block;
 use super::{RpcError, encode, messages::message_json, params::Params, view::View};
 use crate::world::NativeReceipt;
 use serde_json::{Value, json};
@@ -32,6 +33,6 @@ pub(super) fn receipts(view: View<'_>, params: Params<'_>) -> Result<Value, RpcE
 }
 
 fn executed<'a>(view: View<'a>, params: Params<'_>) -> Result<&'a [NativeReceipt], RpcError> {
-    let height = view.height(&[params.cid(0)?])?;
+    let height = height_of_block(view, &params.cid(0)?)?;
     Ok(view.world.receipts_at(view.world.chain().at_or_before(height - 1)))
 }

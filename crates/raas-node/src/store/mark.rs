@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio::sync::Mutex;
 
 use super::error::Error;
 use super::open::Store;
@@ -33,6 +34,8 @@ pub(super) struct Mark {
     path: PathBuf,
     written: AtomicI64,
     behind: AtomicBool,
+    /// Steps of several orders write it; one at a time.
+    writing: Mutex<()>,
 }
 
 impl Mark {
@@ -44,10 +47,23 @@ impl Mark {
             if of == hex::encode(id) { at.parse().ok() } else { None }
         });
         let written = written.unwrap_or(0);
-        Self { path, written: AtomicI64::new(written), behind: AtomicBool::new(written > seq) }
+        let behind = AtomicBool::new(written > seq);
+        Self { path, written: AtomicI64::new(written), behind, writing: Mutex::new(()) }
     }
 
+    /// Writes `seq`, unless it or a later one stands there.
+    async fn advance(&self, id: [u8; 16], seq: i64) -> io::Result<()> {
+        let _writing = self.writing.lock().await;
+        if self.written.load(Ordering::SeqCst) < seq { self.put(id, seq).await } else { Ok(()) }
+    }
+
+    /// Writes `seq`, whatever stands there.
     async fn write(&self, id: [u8; 16], seq: i64) -> io::Result<()> {
+        let _writing = self.writing.lock().await;
+        self.put(id, seq).await
+    }
+
+    async fn put(&self, id: [u8; 16], seq: i64) -> io::Result<()> {
         let text = format!("{} {seq}\n", hex::encode(id));
         let new = self.path.with_extension("mark-new");
         tokio::fs::write(&new, text).await?;
@@ -69,10 +85,7 @@ impl Store {
     pub async fn before_money_leaves(&self) -> Result<(), Error> {
         let seq = self.in_force().await?;
         let Some(mark) = self.mark() else { return Ok(()) };
-        if mark.written.load(Ordering::SeqCst) < seq {
-            mark.write(self.store_id(), seq).await.map_err(Error::Mark)?;
-        }
-        Ok(())
+        mark.advance(self.store_id(), seq).await.map_err(Error::Mark)
     }
 
     /// That the store was put back, while that matters.
