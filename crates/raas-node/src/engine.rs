@@ -320,8 +320,9 @@ impl<W: World> Engine<W> {
         let status = self.status();
         let pass = self.pass.lock().await;
         let watching = pass.as_ref();
+        let head = status.round.as_ref().map_or(Epoch(0), |round| round.head);
         let planned = watching.and_then(|watching| {
-            [watching.index.wakes.next(), watching.memory.next].into_iter().flatten().min()
+            [watching.index.wakes.next(), watching.memory.next_wake(head)].into_iter().flatten().min()
         });
         let due = match (self.store.next_due().await?, status.now) {
             (Some(due), Some(now)) => Some(epoch_of(due, now)),

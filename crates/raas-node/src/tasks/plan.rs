@@ -43,7 +43,9 @@ pub struct Memory {
     /// The breaker that the wants were last admitted under.
     breaker: Breaker,
     /// The earliest epoch at which a want that was not admitted may be.
-    pub next: Option<Epoch>,
+    next: Option<Epoch>,
+    /// What is due at an epoch of its own in holdings that are planned in every round anyway: a hedge, a lapse.
+    within_rounds: BTreeMap<HoldingId, Epoch>,
     /// Every holding is planned in the next pass.
     pub all: bool,
 }
@@ -88,6 +90,12 @@ pub async fn plan<W: World>(
 }
 
 impl Memory {
+    /// The earliest epoch after `head` at which planning again may start something, as far as a sleeping holding does
+    /// not say so.
+    pub fn next_wake(&self, head: Epoch) -> Option<Epoch> {
+        self.within_rounds.values().copied().chain(self.next).filter(|epoch| *epoch > head).min()
+    }
+
     /// Which holdings are planned in this pass.
     fn concerned(
         &mut self,
@@ -138,6 +146,10 @@ impl Memory {
             let (wants, waits) = want(holding, round, &engine.settings.rules);
             watch_patience(index, holding, &waits);
             let wake = wake_of(&waits);
+            match epoch_of(&waits).filter(|_| wake == Some(EVERY_ROUND)) {
+                Some(epoch) => self.within_rounds.insert(holding.id, epoch),
+                None => self.within_rounds.remove(&holding.id),
+            };
             let stored = if wants.is_empty() { wake } else { Some(EVERY_ROUND) };
             let wanted = if wants.is_empty() {
                 self.wants.remove(&holding.id).is_some()
@@ -150,6 +162,7 @@ impl Memory {
         }
         for holding in gone {
             self.wants.remove(&holding);
+            self.within_rounds.remove(&holding);
             if index.wakes.set(holding, None) {
                 wakes.push((holding, None));
             }
@@ -224,9 +237,10 @@ fn wake_of(waits: &[Wait]) -> Option<Epoch> {
         matches!(wait.for_, WaitFor::OrderUnderWay { .. } | WaitFor::Unknown { .. })
             || (matches!(wait.for_, WaitFor::Patience { .. }) && wait.wake == Wake::OnRound)
     };
-    if waits.iter().any(is_restless) {
-        return Some(EVERY_ROUND);
-    }
+    if waits.iter().any(is_restless) { Some(EVERY_ROUND) } else { epoch_of(waits) }
+}
+
+fn epoch_of(waits: &[Wait]) -> Option<Epoch> {
     waits
         .iter()
         .filter_map(|wait| match wait.wake {

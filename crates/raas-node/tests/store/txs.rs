@@ -163,9 +163,9 @@ async fn fault_28_a_commit_whose_answer_was_lost_is_settled_by_reading_again() {
         let (again, new) = (top_up(&store, "a").await, stored.nonce.is_none());
         assert_eq!(again, tx, "not planned a second time");
         assert_eq!(stored.signed.len(), usize::from(!new), "{stored:?}");
-        let version = stored.version;
+        // A commit that was under way may still land between the reading and the retry: then the retry loses.
         let retried = store.store_signed_tx(tx, 1, 7, &signed(1), &state, FREE).await.unwrap();
-        assert_eq!(retried.is_some(), version == 1, "what was stored is not stored again");
+        assert!(retried.is_none() || stored.version == 1, "what was stored is not stored again");
         let stored = store.tx(tx).await.unwrap().unwrap();
         assert_eq!((stored.nonce, stored.signed), (Some(7), vec![signed(1)]));
     }
