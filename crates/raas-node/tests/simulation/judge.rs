@@ -340,6 +340,12 @@ impl Judge {
         operators.len()
     }
 
+    /// The provider and end of the newest copy that is alive.
+    pub fn newest_copy(&self, epoch: i64) -> Option<(u64, i64)> {
+        let alive = self.copies.values().flatten().filter(|copy| self.alive(copy, epoch));
+        alive.map(|copy| (copy.provider, copy.end)).max_by_key(|(_, end)| *end)
+    }
+
     /// For a failing seed.
     pub fn tell(&self, piece: &str) -> String {
         format!("{:#?}\nfaults {:?}", self.copies.get(piece), self.faults)

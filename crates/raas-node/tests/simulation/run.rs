@@ -230,6 +230,7 @@ impl Run {
                 let count = 1 + self.below(3) as i64;
                 self.shared.world().apply(Command::NullRounds { count }).expect("null rounds");
             }
+            14 if self.target == TARGET_ALONE => self.keeper_falls_silent(),
             _ => {
                 if self.below(4) == 0 {
                     self.shared.set_rpc(Rpc::Normal);
@@ -259,6 +260,18 @@ impl Run {
         self.say(&format!("{at} is {mode:?} {count:?}"));
         let command = ProviderCommand::SetMode { at, mode, count };
         self.shared.world().apply(Command::Provider(command)).expect("a mode");
+    }
+
+    /// Whoever holds the last copy takes its renewal and is never heard of again.
+    fn keeper_falls_silent(&mut self) {
+        let clock = self.shared.clock().0;
+        let Some((provider, end)) = self.judge.newest_copy(clock) else { return };
+        let at = raas_core::ids::ProviderId::new(provider);
+        self.say(&format!("{at} will take a renewal and vanish"));
+        let command = ProviderCommand::SetMode { at, mode: Mode::AcceptAndVanish, count: Some(1) };
+        self.shared.world().apply(Command::Provider(command)).expect("a mode");
+        self.shared.set_rpc(Rpc::Normal);
+        self.advance((end - RENEW_BEFORE - clock).max(1));
     }
 
     fn lie(&mut self) {
