@@ -14,6 +14,7 @@ mod wallet;
 mod watching;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -21,23 +22,46 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn no_seed_breaks_an_invariant_and_all_come_to_their_target() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let seeds = match number("RAAS_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("RAAS_SEEDS").unwrap_or(200),
     };
-    let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for seed in seeds.clone() {
-        let met = runtime.block_on(run::run(seed)).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-        for what in met {
-            *seen.entry(what).or_default() += 1;
+    let count = seeds.end - seeds.start;
+    let left = Mutex::new(seeds);
+    let seen: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
+    let next = || left.lock().ok()?.next();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..std::thread::available_parallelism().map_or(1, usize::from))
+            .map(|_| {
+                scope.spawn(|| {
+                    while let Some(seed) = next() {
+                        lives(seed, &seen)
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            if let Err(why) = worker.join() {
+                std::panic::resume_unwind(why);
+            }
         }
-    }
+    });
+    let seen = seen.into_inner().expect("every seed passed");
     println!("what the seeds met: {seen:?}");
-    if seeds.count() >= 100 {
+    if count >= 100 {
         for what in run::MUST_MEET {
             assert!(seen.contains_key(what), "no seed met {what}: the simulation has become too tame");
         }
+    }
+}
+
+/// Runs a seed in a runtime of its own, and adds what it met.
+fn lives(seed: u64, seen: &Mutex<BTreeMap<&'static str, u64>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let met = runtime.block_on(run::run(seed)).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    let mut seen = seen.lock().expect("no other seed failed");
+    for what in met {
+        *seen.entry(what).or_default() += 1;
     }
 }
 
