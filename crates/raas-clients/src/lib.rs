@@ -13,6 +13,7 @@ pub mod guard;
 mod http;
 pub mod key;
 pub mod provider;
+mod rle;
 pub mod rpc;
 pub mod source;
 pub mod wallet;

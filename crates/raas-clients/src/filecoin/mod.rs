@@ -11,7 +11,6 @@ mod multiaddr;
 mod partitions;
 mod pin;
 mod probe;
-mod rle;
 mod sectors;
 mod sight;
 mod walk;

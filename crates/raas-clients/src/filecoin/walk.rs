@@ -5,8 +5,8 @@
 //! did not.
 
 use super::partitions::{Listed, members};
-use super::rle;
 use super::wire::Link;
+use crate::rle;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -220,8 +220,8 @@ fn not_as_known(what: &str) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rle::pack;
     use super::*;
+    use crate::rle::pack;
 
     fn sectors(numbers: &[u64]) -> Vec<SectorNumber> {
         numbers.iter().copied().map(SectorNumber).collect()

@@ -1,9 +1,10 @@
 //! Native messages: their CBOR, their CIDs, their JSON.
 
-use crate::address::{Address, push_varint};
+use crate::address::Address;
 use crate::cbor::{BigInt, blake2b_cid, encode};
 use crate::filecoin::Link;
 use crate::key::native_signature;
+use crate::rle;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use raas_core::ids::{ActorId, DealId};
@@ -75,7 +76,7 @@ impl Message {
     /// Asks the market to settle `deals`.
     pub(super) fn settle(from: Address, nonce: u64, deals: &[DealId]) -> Self {
         let ids: Vec<u64> = deals.iter().map(|deal| deal.0).collect();
-        let params = encode(&serde_bytes::ByteBuf::from(rle(&ids)));
+        let params = encode(&serde_bytes::ByteBuf::from(rle::encode(&ids)));
         Self::to_market(from, nonce, SETTLE_DEALS, AttoFil::ZERO, params)
     }
 
@@ -141,84 +142,15 @@ impl Message {
 const NOT_YET: Quote =
     Quote { gas_limit: 0, fees: raas_core::ports::Fees { fee_cap: AttoFil::ZERO, premium: AttoFil::ZERO } };
 
-/// A set of numbers in RLE+: two bits of version 0, then runs of zeros and ones in turn, each as one bit, as a four-bit
-/// number, or as a varint; the first bit after the version says with which the runs begin.
-fn rle(numbers: &[u64]) -> Vec<u8> {
-    let mut numbers = numbers.to_vec();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let mut runs: Vec<u64> = Vec::new();
-    let mut end = 0_u64;
-    for number in numbers {
-        match runs.last_mut() {
-            Some(ones) if number == end => *ones += 1,
-            // The first run may be of no zeros: then the set begins with ones.
-            _ => runs.extend([number - end, 1]),
-        }
-        end = number.saturating_add(1);
-    }
-    let mut bits = Bits::default();
-    bits.push(0, 2);
-    let begins_with_ones = runs.first() == Some(&0);
-    bits.push(u64::from(begins_with_ones), 1);
-    for run in runs.into_iter().skip(usize::from(begins_with_ones)) {
-        match run {
-            1 => bits.push(1, 1),
-            2..16 => {
-                bits.push(0b10, 2);
-                bits.push(run, 4);
-            }
-            _ => {
-                bits.push(0b00, 2);
-                let mut varint = Vec::new();
-                push_varint(&mut varint, run);
-                varint.into_iter().for_each(|byte| bits.push(u64::from(byte), 8));
-            }
-        }
-    }
-    // Bits behind the end read as zeros: a set must not end with a byte of them.
-    while bits.bytes.last() == Some(&0) {
-        bits.bytes.pop();
-    }
-    bits.bytes
-}
-
-/// Bits, the lowest of a byte first.
-#[derive(Default)]
-struct Bits {
-    bytes: Vec<u8>,
-    filled: u32,
-}
-
-impl Bits {
-    fn push(&mut self, value: u64, count: u32) {
-        for at in 0..count {
-            if self.filled.is_multiple_of(8) {
-                self.bytes.push(0);
-            }
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= ((value >> at & 1) as u8) << (self.filled % 8);
-            }
-            self.filled += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::key::Key;
     use raas_core::ports::Fees;
 
-    /// The devnet reads bit fields with code of its own.
+    /// The devnet reads messages with code of its own.
     #[test]
     fn deals_to_settle_are_a_bit_field() {
-        for numbers in
-            [vec![], vec![0], vec![5], vec![0, 1, 2], vec![3, 4, 90, 91, 92, 1_000_000], (10..60).collect()]
-        {
-            let field = raas_devnet::codec::Bitfield::from_bytes(&rle(&numbers)).expect("a bit field");
-            assert_eq!(field.iter().collect::<Vec<u64>>(), numbers);
-        }
         let message = Message::settle(Address::Id(ActorId(7)), 0, &[DealId(9), DealId(9), DealId(2)]);
         let field: raas_devnet::codec::Bitfield =
             raas_devnet::codec::from_cbor(&message.params).expect("CBOR");
