@@ -28,8 +28,9 @@ pub struct Piece {
 pub struct Slot {
     /// From 0.
     pub index: u32,
-    /// All orders ever made for this place that are not closed, the last closed one, and the last that was
-    /// lost or ended: a repair that came to nothing must still know whose place it takes.
+    /// All orders ever made for this place that are not closed, the last closed one, the last that was lost or
+    /// ended, and the last that was so after it had been active: a repair that came to nothing must still know
+    /// whose place it takes, and a generation that it was renewed.
     pub generations: Vec<Order>,
 }
 

@@ -89,6 +89,12 @@ impl OrderState {
         matches!(self, Self::Expired | Self::Cancelled | Self::Lost { .. } | Self::Ended(_))
     }
 
+    /// Whether its sector was proven once and is not any more: lost after that, or over.
+    #[must_use]
+    pub const fn was_active(&self) -> bool {
+        matches!(self, Self::Lost { reason: LossReason::Terminated, .. } | Self::Ended(_))
+    }
+
     /// Whether a signature is out that can still be published: its escrow must stay reserved.
     #[must_use]
     pub const fn reserves_escrow(&self) -> bool {

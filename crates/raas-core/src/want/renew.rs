@@ -11,7 +11,6 @@ use super::fill::Fill;
 use super::repair;
 use super::view::{Out, Target, View};
 use crate::fleet::Rules;
-use crate::health::LossReason;
 use crate::holding::Slot;
 use crate::order::{Cause, Order, OrderState};
 use crate::plan::{Reason, WaitFor, Wake};
@@ -60,15 +59,12 @@ pub(super) fn renew(
         out.waits.push(view.wait(Some(index), WaitFor::PolicyEnded { ends_at }, Wake::At(ends_at)));
         return;
     }
-    match later.iter().rev().find_map(reached) {
-        Some(Reached::Lost(successor)) => {
-            if view.holding.duties.repair {
-                repair::lost(view, index, successor, out);
-            } else {
-                out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound));
-            }
+    match later.iter().rev().find(|order| order.state.was_active()) {
+        Some(successor) if !matches!(successor.state, OrderState::Lost { .. }) => {
+            order_renewal(view, index, slot, successor, home, out);
         }
-        Some(Reached::Ended(successor)) => order_renewal(view, index, slot, successor, home, out),
+        Some(successor) if view.holding.duties.repair => repair::lost(view, index, successor, out),
+        Some(_) => out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound)),
         None => order_renewal(view, index, slot, keeper, home, out),
     }
 }
@@ -76,20 +72,6 @@ pub(super) fn renew(
 /// A late renewal for a holding that asks for nothing else: the term ran out before a successor was there.
 pub(super) fn late(view: &View<'_>, index: u32, slot: Option<&Slot>, ended: &Order, out: &mut Out) {
     order_one(view, index, slot, ended, out);
-}
-
-enum Reached<'a> {
-    Lost(&'a Order),
-    Ended(&'a Order),
-}
-
-/// Whether `order` was an active successor once.
-fn reached(order: &Order) -> Option<Reached<'_>> {
-    match &order.state {
-        OrderState::Lost { reason: LossReason::Terminated, .. } => Some(Reached::Lost(order)),
-        OrderState::Ended(_) => Some(Reached::Ended(order)),
-        _ => None,
-    }
 }
 
 /// `home` is a spare that was bought for this very purpose and came late.

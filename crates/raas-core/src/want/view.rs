@@ -2,7 +2,7 @@
 
 use super::fill::Fill;
 use crate::fleet::Rules;
-use crate::health::{Health, LossReason};
+use crate::health::Health;
 use crate::holding::{Holding, PieceSlots, Slot, health};
 use crate::ids::{OperatorId, ProviderId};
 use crate::observation::Round;
@@ -91,9 +91,13 @@ impl<'a> View<'a> {
         piece.local || piece.retrievable || self.pieces.orders().any(|order| order.state.is_active())
     }
 
-    /// At most one proven copy is left, and that is known for certain.
+    /// At most one operator is left with a proven copy, and that is known for certain. An old copy and its
+    /// proven successor elsewhere are two.
     pub(super) fn is_last_copy(&self) -> bool {
-        self.proven <= 1 && !self.any_unknown
+        let proven = self.pieces.orders().filter(|order| health(order) == Some(Health::Proven));
+        let mut operators = proven.map(|order| order.operator);
+        let first = operators.next();
+        !self.any_unknown && operators.all(|operator| Some(operator) == first)
     }
 
     pub(super) fn slot_ref(&self, index: u32) -> SlotRef {
@@ -191,11 +195,7 @@ fn priority(proven: u32, once_held: u32, min: u32, any_unknown: bool) -> Priorit
 
 /// Places and spares that hold or once held an active copy.
 fn once_held(pieces: &PieceSlots) -> u32 {
-    let held = |order: &Order| match &order.state {
-        OrderState::Active(_) | OrderState::Ended(_) => true,
-        OrderState::Lost { reason, .. } => *reason == LossReason::Terminated,
-        _ => false,
-    };
+    let held = |order: &Order| order.state.is_active() || order.state.was_active();
     let slots = pieces.slots.iter().filter(|slot| slot.generations.iter().any(held)).count();
     let spares = pieces.spares.iter().filter(|order| health(order) == Some(Health::Proven)).count();
     u32::try_from(slots + spares).unwrap_or(u32::MAX)

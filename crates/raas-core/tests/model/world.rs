@@ -229,7 +229,7 @@ impl World {
             for (pieces, was) in holding.pieces.iter().zip(&was.pieces) {
                 let max = holding.policy.replicas.max.max(was.occupied());
                 assert!(pieces.occupied() <= max, "occupied slots never above max: {pieces:?}");
-                let kept = was.proven().min(holding.policy.replicas.min);
+                let kept = was.proven().min(holding.policy.replicas.target);
                 assert!(pieces.proven() >= kept, "an action of ours lowered the proven count");
             }
         }
@@ -551,14 +551,16 @@ impl World {
     }
 }
 
-/// Keeps open generations, the last closed one, and the last that was lost or ended.
+/// Keeps open generations, the last closed one, the last that was lost or ended, and the last of those that had
+/// been active.
 fn forget_closed(slot: &mut Slot) {
     let last_closed = slot.generations.iter().rposition(|order| order.state.is_closed());
     let gone = |order: &Order| matches!(order.state, OrderState::Lost { .. } | OrderState::Ended(_));
     let last_gone = slot.generations.iter().rposition(gone);
+    let last_once_active = slot.generations.iter().rposition(|order| order.state.was_active());
     let mut at = 0;
     slot.generations.retain(|order| {
-        let keep = !order.state.is_closed() || Some(at) == last_closed || Some(at) == last_gone;
+        let keep = !order.state.is_closed() || [last_closed, last_gone, last_once_active].contains(&Some(at));
         at += 1;
         keep
     });

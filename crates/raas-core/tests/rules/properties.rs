@@ -1,15 +1,15 @@
 //! What holds of every plan, over random worlds.
 
 use crate::model::build::{
-    DAY, FAR, NOW, fleet, holding, holding_with, lost, order, proven, providers, published, renews, repairs,
-    round, rules, sick, signed, unknown,
+    DAY, FAR, NOW, fleet, holding, holding_with, lost, operator_of, order, proven, providers, published,
+    renews, repairs, round, rules, sick, signed, unknown,
 };
 use crate::model::text::Shown;
 use crate::model::world::{Step, World};
 use proptest::prelude::*;
-use raas_core::health::{Health, UnknownReason};
+use raas_core::health::{Health, LossReason, UnknownReason};
 use raas_core::holding::{Attestation, Holding};
-use raas_core::ids::{DealId, RequestId};
+use raas_core::ids::{DealId, OrderId, ProviderId, RequestId};
 use raas_core::observation::NotSeen;
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Plan, WaitFor, Wake, Want, plan};
@@ -117,6 +117,52 @@ fn one_copy_each(world: &mut World) {
     }
     world.height += 1_500_000;
     world.step(Step::Round);
+}
+
+#[test]
+fn a_renewal_that_was_lost_is_repaired_though_its_repair_was_never_activated() {
+    let mut world = World::new(vec![one_copy(1), one_copy(2)], providers(5));
+    one_copy_each(&mut world);
+    // The first holding's renewal is proven and lost again, like the second's copy.
+    for step in [Step::Deliver(0), Step::Publish(0), Step::Activate(0), Step::Round] {
+        world.step(step);
+    }
+    for step in [Step::Terminate(2), Step::Round, Step::Terminate(1), Step::Round] {
+        world.step(step);
+    }
+    // Its repair is published and never activated. The world itself asserts that nothing is renewed twice.
+    for step in [Step::Deliver(1), Step::Publish(0), Step::Advance(60_000), Step::Round] {
+        world.step(step);
+    }
+    let lost =
+        |order: &&Order| matches!(order.state, OrderState::Lost { reason: LossReason::NeverActivated, .. });
+    assert_eq!(world.orders.values().filter(lost).count(), 1);
+    let repairs = world.orders.values().filter(|order| matches!(order.cause, Cause::Repair { .. }));
+    assert!(repairs.count() > 1, "{:?}", world.orders);
+}
+
+#[test]
+fn a_copy_and_its_proven_successor_elsewhere_are_not_the_last_copy() {
+    let mut world = World::new(vec![one_copy(1)], providers(5));
+    one_copy_each(&mut world);
+    let [copy, renewal] = [1, 2].map(|id| world.orders[&OrderId(id)].clone());
+    for step in [Step::Deliver(0), Step::Accept(0), Step::Advance(1_440)] {
+        world.step(step);
+    }
+    world.observe();
+    let hedges = |world: &World| {
+        let is_hedge = |action: &&Action| matches!(action, Action::Order { cause: Cause::Hedge { .. }, .. });
+        world.plan().actions.iter().filter(is_hedge).count()
+    };
+    assert_eq!(hedges(&world), 1, "the last copy");
+    let mut spare = world.orders[&copy.id].clone();
+    spare.id = OrderId(900);
+    (spare.provider, spare.operator) = (ProviderId::new(9_999), operator_of(9_999));
+    world.holdings[0].pieces[0].spares.push(spare.clone());
+    assert_eq!(hedges(&world), 0, "another operator has it too");
+    world.holdings[0].pieces[0].spares[0].operator = copy.operator;
+    assert_eq!(hedges(&world), 1, "the same operator twice is one copy");
+    assert_eq!(renewal.cause, Cause::Renew { of: copy.id });
 }
 
 #[test]

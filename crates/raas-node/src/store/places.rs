@@ -138,8 +138,8 @@ pub(super) fn slot_ref((holding, slot): (i64, i64)) -> Result<SlotRef, Error> {
     Ok(SlotRef { holding: HoldingId(uint("holding", holding)?), index: small("slot", slot)? })
 }
 
-/// Carries an order's new state into its places. Of closed generations only the last of a place and the last
-/// that was lost or ended stay in sight of the rules.
+/// Carries an order's new state into its places. Of closed generations only the last of a place, the last that was
+/// lost or ended, and the last of those that had been active stay in sight of the rules.
 pub(super) async fn follow(
     connection: &mut SqliteConnection,
     order: OrderId,
@@ -159,7 +159,12 @@ pub(super) async fn follow(
                  UNION ALL SELECT COALESCE(MAX(g.generation), -1) FROM order_slot g
                  JOIN orders o ON o.id = g.order_id AND o.state_name IN ('lost', 'ended')
                  WHERE g.holding = order_slot.holding AND g.piece = order_slot.piece
-                 AND g.slot = order_slot.slot))
+                 AND g.slot = order_slot.slot
+                 UNION ALL SELECT COALESCE(MAX(a.generation), -1) FROM order_slot a
+                 JOIN orders o ON o.id = a.order_id AND (o.state_name = 'ended'
+                     OR (o.state_name = 'lost' AND json_extract(o.state, '$.d.reason') = 'terminated'))
+                 WHERE a.holding = order_slot.holding AND a.piece = order_slot.piece
+                 AND a.slot = order_slot.slot))
              WHERE phase = 'closed' AND (holding, piece, slot) IN (
                  SELECT m.holding, m.piece, m.slot FROM order_slot m WHERE m.order_id = $1)",
         )

@@ -264,4 +264,13 @@ async fn the_last_generation_that_was_lost_stays_in_sight_behind_a_repair_that_e
         let seen: Vec<OrderId> = view.pieces[0].slots[0].generations.iter().map(|order| order.id).collect();
         assert_eq!(seen, [old, renewal, repair], "else the old one would be renewed a second time");
     }
+    // A repair that was published and never activated is lost as well, and must not push it out of sight.
+    let repair = next(1_004, Cause::Repair { of: renewal });
+    let Committed::Ordered(repair) = commit(&store, repair).await else { panic!("refused") };
+    let reason = LossReason::NeverActivated;
+    let gone = OrderState::Lost { on_chain: on_chain(7, Health::Lost(reason), 400), reason };
+    put(&store, repair, gone).await;
+    let view = store.holding(holding).await.unwrap().unwrap();
+    let seen: Vec<OrderId> = view.pieces[0].slots[0].generations.iter().map(|order| order.id).collect();
+    assert_eq!(seen, [old, renewal, repair]);
 }
