@@ -177,6 +177,8 @@ pub struct RequestSeen {
     pub owner: OwnerId,
     /// Replication target, repair and renew thresholds; `None` for a plain `submit`.
     pub raas: Option<[u128; 3]>,
+    /// Whether it still wants anything, as far as its source can tell: an event cannot tell what came later.
+    pub open: bool,
     /// Transaction that submitted it, 0x hex; empty where a view told the request, which does not know it.
     pub transaction: String,
     /// Block of the event, or at which the view was read.
@@ -203,6 +205,19 @@ pub struct CompletionSeen {
     pub block: Epoch,
 }
 
+/// How a request stands on the contract, read there because its owner changed or closed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestStanding {
+    /// Which.
+    pub request: RequestId,
+    /// Replication target, repair and renew thresholds; `None` for a request without a policy.
+    pub raas: Option<[u128; 3]>,
+    /// After which nothing is repaired or renewed.
+    pub ends_at: Option<Epoch>,
+    /// Whether it wants anything.
+    pub open: bool,
+}
+
 /// What vouches for a window's logs besides the answer itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -225,6 +240,8 @@ pub struct ContractWindow {
     pub requests: Vec<RequestSeen>,
     /// Completions, in order.
     pub completions: Vec<CompletionSeen>,
+    /// Requests that changed in the window, of earlier windows too, as they stand at its last block.
+    pub standing: Vec<RequestStanding>,
     /// `requestCount()` at the window's last block; `None` where the contract does not count.
     pub request_count: Option<u64>,
     /// What vouches for the logs.

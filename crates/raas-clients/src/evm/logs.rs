@@ -10,14 +10,16 @@ use raas_core::ports::{CompletionSeen, RequestSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The events that are followed.
-pub(super) const TOPICS: [B256; 4] = [
+pub(super) const TOPICS: [B256; 6] = [
     Abi::SubmitAggregatorRequest::SIGNATURE_HASH,
     Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH,
     Abi::CompleteAggregatorRequest::SIGNATURE_HASH,
     Abi::RequestRegistered::SIGNATURE_HASH,
+    Abi::RequestUpdated::SIGNATURE_HASH,
+    Abi::RequestCancelled::SIGNATURE_HASH,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -100,6 +102,8 @@ pub(super) fn identified(logs: Vec<WireLog>) -> BTreeMap<LogIdentity, WireLog> {
 pub(super) struct Events {
     pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) completions: Vec<CompletionSeen>,
+    /// Requests whose owner changed or closed them, in order of their ids.
+    pub(super) touched: BTreeSet<RequestId>,
 }
 
 /// A request before its owner is known for sure.
@@ -120,6 +124,7 @@ impl Request {
             cid: self.cid,
             owner: owner_id(owner),
             raas: self.raas,
+            open: true,
             transaction: self.transaction.to_string(),
             block: self.block,
         }
@@ -166,6 +171,12 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         } else if topic == Abi::RequestRegistered::SIGNATURE_HASH {
             let event = Abi::RequestRegistered::decode_log(&inner).map_err(CallError::malformed)?.data;
             owners.insert(request_id(event.id)?, event.owner);
+        } else if topic == Abi::RequestUpdated::SIGNATURE_HASH {
+            let event = Abi::RequestUpdated::decode_log(&inner).map_err(CallError::malformed)?.data;
+            events.touched.insert(request_id(event.id)?);
+        } else if topic == Abi::RequestCancelled::SIGNATURE_HASH {
+            let event = Abi::RequestCancelled::decode_log(&inner).map_err(CallError::malformed)?.data;
+            events.touched.insert(request_id(event.id)?);
         }
     }
     for (id, owner) in owners {

@@ -2,11 +2,13 @@
 
 use crate::server::gateway;
 use crate::support::{Net, PROVIDER, done, pool};
-use raas_clients::evm::DealStatus;
+use alloy_primitives::U256;
+use alloy_sol_types::SolCall;
+use raas_clients::evm::{AbiKind, DealStatus, DealStatusAbi as Abi, Policy};
 use raas_clients::rpc::EndpointConfig;
-use raas_core::ids::{JobId, OwnerId, RequestId};
+use raas_core::ids::{DealId, JobId, OwnerId, RequestId};
 use raas_core::ports::{Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
-use raas_core::units::Epoch;
+use raas_core::units::{Epoch, PaddedSize};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -91,6 +93,75 @@ async fn a_refusal_of_the_contract_is_told_before_anything_is_signed() {
         Effect::Failed(reason) => assert!(reason.contains("InvalidTarget"), "{reason}"),
         other => panic!("{other:?}"),
     }
+}
+
+/// A contract that behaves as the reference was found to (contracts/test/reference): it is recognised, its requests
+/// are read though it has no count, and a piece that is a whole deal is not sent to it.
+#[tokio::test]
+async fn a_reference_deployment_is_read_without_trust() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let code = include_str!("../vectors/reference-behaviour.hex").trim().parse().expect("hex");
+    let address = net.create(code).await;
+    let contract = DealStatus::new(net.pool.clone(), address);
+    assert_eq!(contract.kind().await, Ok(AbiKind::Reference));
+    net.wallet = net.wallet.clone().with_contract_of(address, AbiKind::Reference);
+    let submit = |cid: u8| TxIntent::Submit {
+        job: JobId(1),
+        cid: vec![cid; 3],
+        target: 1,
+        repair: 2_880,
+        renew: 2_880,
+    };
+    for cid in [1, 2, 1] {
+        assert!(net.execute(&submit(cid)).await.success);
+    }
+    let complete = TxIntent::Complete {
+        request: RequestId(1),
+        deal: DealId(5),
+        provider: PROVIDER,
+        piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq".parse().expect("a piece"),
+        size: PaddedSize::new(1 << 20).expect("a size"),
+    };
+    match net.wallet.prepare(&complete, 9, None).await {
+        Effect::Failed(why) => assert!(why.contains("aggregate"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    net.advance(30).await;
+    let round = net.round().await;
+    let to = round.eth_block;
+    let window = contract.window(&round, from, to).await.expect("a window");
+    let cids: Vec<&[u8]> = window.requests.iter().map(|seen| seen.cid.as_slice()).collect();
+    assert_eq!(cids, [[1; 3], [2; 3], [1; 3]]);
+    assert_eq!(window.request_count, None);
+    assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
+    // Ours is told from it.
+    let ours = net.deploy().await;
+    assert_eq!(ours.kind().await, Ok(AbiKind::Raas));
+}
+
+/// What an owner changes or closes is read as it stands.
+#[tokio::test]
+async fn changed_and_closed_requests_are_read_as_they_stand() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let contract = net.deploy().await;
+    let submit = TxIntent::Submit { job: JobId(1), cid: vec![1; 3], target: 3, repair: 10, renew: 20 };
+    for _ in 0..2 {
+        assert!(net.execute(&submit).await.success);
+    }
+    let policy = Policy { target: 5, repairThreshold: 30, renewThreshold: 40, endsAt: 9_000_000 };
+    net.calls(contract.address(), Abi::updateRequestCall { id: U256::from(1), policy }.abi_encode()).await;
+    net.calls(contract.address(), Abi::cancelRequestCall { id: U256::from(2) }.abi_encode()).await;
+    net.advance(30).await;
+    let round = net.round().await;
+    let to = round.eth_block;
+    let window = contract.window(&round, from, to).await.expect("a window");
+    assert_eq!(window.requests.len(), 2);
+    let [changed, closed] = window.standing.as_slice() else { panic!("{window:?}") };
+    assert_eq!((changed.request, changed.raas), (RequestId(1), Some([5, 30, 40])));
+    assert_eq!((changed.ends_at, changed.open), (Some(Epoch(9_000_000)), true));
+    assert_eq!((closed.request, closed.open), (RequestId(2), false));
 }
 
 /// Logs of more than 300 blocks are too many; a view at an odd block is a null round; owners are not told.

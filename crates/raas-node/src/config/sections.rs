@@ -198,6 +198,8 @@ pub struct ContractSection {
     /// Where events are older than every endpoint keeps and the contract has no views to make up for them: go on
     /// after this block. Requests before it are left out for good.
     pub skip_to_block: Option<i64>,
+    /// `raas` (ours), `frc0087`, or `reference` (the starter kit's). Empty: ours.
+    pub abi: Option<String>,
 }
 
 /// What the node listens on.

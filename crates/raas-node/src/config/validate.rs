@@ -2,6 +2,7 @@
 
 use super::{Config, ConfigError, Network};
 use crate::settings::{Settings, SpendingLimits};
+use raas_clients::evm::{AbiKind, UnknownKind};
 use raas_core::fleet::Rules;
 use raas_core::ids::ProviderId;
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
@@ -51,6 +52,7 @@ impl Config {
         {
             return Err(ConfigError::invalid("contract.address", "0x and 40 hex digits are needed"));
         }
+        self.contract_abi()?;
         self.default_policy()?
             .validated(Epoch(0))
             .map_err(|error| ConfigError::Invalid { key: "policy", why: error.to_string() })?;
@@ -105,6 +107,13 @@ impl Config {
                 price_max: attofil("deals.price_max_attofil", &self.deals.price_max_attofil)?,
             },
             keep_local: keep_local(&policy.keep_local)?,
+        })
+    }
+
+    /// The generation of the contract.
+    pub fn contract_abi(&self) -> Result<AbiKind, ConfigError> {
+        self.contract.abi.as_deref().map_or(Ok(AbiKind::Raas), |text| {
+            text.parse().map_err(|error: UnknownKind| ConfigError::invalid("contract.abi", error.to_string()))
         })
     }
 

@@ -339,13 +339,14 @@ async fn world(
     options: &Options,
 ) -> Result<RealWorld, StartError> {
     let reach = Reach::allow_private(devnet);
+    let kind = config.contract_abi()?;
     let client = |error: &dyn std::fmt::Display| StartError::Client(error.to_string());
     let contract = match &settings.contract {
         Some(at) => Some(at.address.parse().map_err(|_| client(&"contract.address is no address"))?),
         None => None,
     };
     let wallet = match contract {
-        Some(address) => wallet.with_contract(address),
+        Some(address) => wallet.with_contract_of(address, kind),
         None => wallet,
     };
     let clock = if devnet {

@@ -3,6 +3,7 @@
 
 use raas_core::cid::DataCid;
 use raas_core::ids::{HoldingId, JobId, RequestId};
+use raas_core::policy::Policy;
 use raas_core::ports::CompletionSeen;
 use sqlx::SqliteConnection;
 
@@ -12,6 +13,15 @@ use super::open::Store;
 use super::schema::{int, parse, uint};
 use super::types::{JobSource, NewJob, Registered, Sighting, SightingState, StepKind, TxId};
 use super::{cursor, jobs, mark, sightings, steps};
+
+/// What became of a request that is known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestChange {
+    /// It wants nothing more.
+    Closed,
+    /// Its job has this policy now.
+    Policy(Box<Policy>),
+}
 
 impl Store {
     /// Stores a window: the cursor after it, a job per request, a sighting per completion. A request whose
@@ -24,6 +34,18 @@ impl Store {
         jobs: &[NewJob],
         completions: &[CompletionSeen],
     ) -> Result<Vec<Registered>, Error> {
+        self.apply_changed_window(contract, cursor, jobs, completions, &[]).await
+    }
+
+    /// The same, with what owners changed or closed in the window, of earlier requests too.
+    pub async fn apply_changed_window(
+        &self,
+        contract: &str,
+        cursor: &serde_json::Value,
+        jobs: &[NewJob],
+        completions: &[CompletionSeen],
+        changes: &[(RequestId, RequestChange)],
+    ) -> Result<Vec<Registered>, Error> {
         let mut tx = self.write().await?;
         cursor::put(&mut tx, contract, cursor).await?;
         let mut registered = Vec::with_capacity(jobs.len());
@@ -35,6 +57,14 @@ impl Store {
         }
         for completion in completions {
             complete(&mut tx, contract, completion).await?;
+        }
+        for (request, change) in changes {
+            // A request without a job (its CID was none) has nothing to change.
+            let Some(job) = jobs::of_request(&mut tx, contract, *request).await? else { continue };
+            match change {
+                RequestChange::Closed => jobs::stop(&mut tx, job).await?,
+                RequestChange::Policy(policy) => jobs::change(&mut tx, job, policy).await?,
+            };
         }
         tx.commit().await?;
         Ok(registered)

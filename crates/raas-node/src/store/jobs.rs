@@ -2,7 +2,7 @@
 
 use raas_core::cid::DataCid;
 use raas_core::ids::{HoldingId, JobId, OwnerId, RequestId};
-use raas_core::policy::Duties;
+use raas_core::policy::{Duties, Policy};
 use raas_core::ports::TxIntent;
 use raas_core::units::Epoch;
 use serde::{Deserialize, Serialize};
@@ -56,19 +56,9 @@ impl Store {
     /// Ends what `job` asks for; whether it was open. What its holding has already is still watched.
     pub async fn stop_job(&self, job: JobId) -> Result<bool, Error> {
         let mut tx = self.write().await?;
-        let holding: Option<i64> =
-            sqlx::query_scalar("UPDATE job SET open = 0 WHERE id = $1 AND open = 1 RETURNING holding")
-                .bind(int("job", job.0)?)
-                .fetch_optional(&mut *tx)
-                .await?;
-        let Some(holding) = holding else { return Ok(false) };
-        let holding = HoldingId(uint("holding", holding)?);
-        log(&mut tx, Some(holding), None, &Happened::JobStopped { job }).await?;
-        if !holdings::is_open(&mut tx, holding).await? {
-            steps::remove(&mut tx, &StepKind::Fetch { holding }).await?;
-        }
+        let stopped = stop(&mut tx, job).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(stopped)
     }
 
     /// One job.
@@ -116,6 +106,59 @@ impl Store {
             .await?;
         rows.iter().map(decode).collect()
     }
+}
+
+/// Stops `job` inside the caller's transaction; whether it was open.
+pub(super) async fn stop(connection: &mut SqliteConnection, job: JobId) -> Result<bool, Error> {
+    let holding: Option<i64> =
+        sqlx::query_scalar("UPDATE job SET open = 0 WHERE id = $1 AND open = 1 RETURNING holding")
+            .bind(int("job", job.0)?)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(holding) = holding else { return Ok(false) };
+    let holding = HoldingId(uint("holding", holding)?);
+    log(connection, Some(holding), None, &Happened::JobStopped { job }).await?;
+    if !holdings::is_open(connection, holding).await? {
+        steps::remove(connection, &StepKind::Fetch { holding }).await?;
+    }
+    Ok(true)
+}
+
+/// Replaces the policy of an open job inside the caller's transaction; whether it is another one now.
+pub(super) async fn change(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    policy: &Policy,
+) -> Result<bool, Error> {
+    let row = sqlx::query(job_sql!("WHERE j.id = $1 AND j.open = 1"))
+        .bind(int("job", job.0)?)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(old) = row.as_ref().map(decode).transpose()? else { return Ok(false) };
+    if old.policy == *policy {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE job SET policy = $2 WHERE id = $1")
+        .bind(int("job", job.0)?)
+        .bind(POLICY.encode(policy)?)
+        .execute(&mut *connection)
+        .await?;
+    log(connection, Some(old.holding), None, &Happened::JobChanged { job }).await?;
+    Ok(true)
+}
+
+/// The job of a contract's request.
+pub(super) async fn of_request(
+    connection: &mut SqliteConnection,
+    contract: &str,
+    request: RequestId,
+) -> Result<Option<JobId>, Error> {
+    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM job WHERE contract = $1 AND request = $2")
+        .bind(contract)
+        .bind(int("request", request.0)?)
+        .fetch_optional(connection)
+        .await?;
+    id.map(|id| uint("job", id).map(JobId)).transpose()
 }
 
 /// Registers `job` inside the caller's transaction.

@@ -46,6 +46,7 @@ mod types;
 mod uploads;
 mod watch;
 
+pub use apply_window::RequestChange;
 pub use budget::Renewal;
 pub use error::Error;
 pub use events::{Happened, StoreEvent};

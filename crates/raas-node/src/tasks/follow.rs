@@ -7,7 +7,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::settings::ContractAt;
-use crate::store::{Attempt, JobSource, NewJob};
+use crate::store::{Attempt, JobSource, NewJob, RequestChange};
 use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::ids::RequestId;
@@ -117,7 +117,9 @@ pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Re
         match believe(state, from, to, &window.inner)? {
             Ok((after, requests)) => {
                 note_unexplained(&window.inner);
-                let changed = !requests.is_empty() || !window.inner.completions.is_empty();
+                let changed = !requests.is_empty()
+                    || !window.inner.completions.is_empty()
+                    || !window.inner.standing.is_empty();
                 apply(engine, at, after, requests, &window.inner, now).await?;
                 followed.changed |= changed;
                 state = after;
@@ -244,30 +246,63 @@ async fn apply<W: World>(
 ) -> Result<(), Error> {
     let mut jobs = Vec::new();
     for seen in requests {
+        if !seen.open {
+            record(engine, now, seen.request, "closed", "its owner closed it before it was seen").await?;
+            continue;
+        }
         match job_of(&seen, at, &engine.settings.default_policy, now) {
             Ok((job, notes)) => {
                 for note in notes {
-                    record(engine, now, &seen, "clamped", &note).await?;
+                    record(engine, now, seen.request, "clamped", &note).await?;
                 }
                 jobs.push(job);
             }
-            Err(why) => record(engine, now, &seen, "refused", &why).await?,
+            Err(why) => record(engine, now, seen.request, "refused", &why).await?,
         }
     }
+    let changes = changes(engine, window, now).await?;
     let cursor = serde_json::to_value(after)
         .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() })?;
     failpoint::around(
         "follow.apply",
-        engine.store.apply_window(&at.address, &cursor, &jobs, &window.completions),
+        engine.store.apply_changed_window(&at.address, &cursor, &jobs, &window.completions, &changes),
     )
     .await?;
     Ok(())
 }
 
+/// What owners changed or closed, as it stands on the contract at the window's end.
+async fn changes<W: World>(
+    engine: &Engine<W>,
+    window: &ContractWindow,
+    now: Now,
+) -> Result<Vec<(RequestId, RequestChange)>, Error> {
+    let mut changes = Vec::with_capacity(window.standing.len());
+    for standing in &window.standing {
+        let request = standing.request;
+        // Over is over, whether it was closed or not.
+        if !standing.open || standing.ends_at.is_some_and(|end| end <= now.epoch) {
+            changes.push((request, RequestChange::Closed));
+            continue;
+        }
+        match policy_of(standing.raas, standing.ends_at, &engine.settings.default_policy, now) {
+            Ok((policy, notes)) => {
+                for note in notes {
+                    record(engine, now, request, "clamped", &note).await?;
+                }
+                changes.push((request, RequestChange::Policy(Box::new(policy))));
+            }
+            // What it wanted before still holds: an owner's slip must not end the care for the data.
+            Err(why) => record(engine, now, request, "change refused", &why).await?,
+        }
+    }
+    Ok(changes)
+}
+
 async fn record<W: World>(
     engine: &Engine<W>,
     now: Now,
-    seen: &RequestSeen,
+    request: RequestId,
     outcome: &str,
     detail: &str,
 ) -> Result<(), Error> {
@@ -275,7 +310,7 @@ async fn record<W: World>(
         holding: None,
         order: None,
         provider: None,
-        what: format!("request {}", seen.request),
+        what: format!("request {request}"),
         outcome: outcome.to_owned(),
         detail: detail.to_owned(),
         at: now.epoch,
@@ -294,9 +329,36 @@ fn job_of(
     now: Now,
 ) -> Result<(NewJob, Vec<String>), String> {
     let cid = DataCid::from_contract_bytes(&seen.cid).map_err(|error| error.to_string())?;
+    let (policy, notes) = policy_of(seen.raas, None, defaults, now)?;
+    let job = NewJob {
+        owner: seen.owner.clone(),
+        cid,
+        duties: Duties::ALL,
+        policy,
+        source: JobSource::Contract {
+            contract: at.address.clone(),
+            request: seen.request,
+            transaction: seen.transaction.clone(),
+            block: seen.block,
+        },
+        on_chain: None,
+        at: now.epoch,
+        at_unix: now.unix_seconds,
+        idempotency_key: None,
+    };
+    Ok((job, notes))
+}
+
+/// The policy of a request and what had to be brought into range.
+fn policy_of(
+    raas: Option<[u128; 3]>,
+    ends_at: Option<Epoch>,
+    defaults: &Policy,
+    now: Now,
+) -> Result<(Policy, Vec<String>), String> {
     let mut policy = defaults.clone();
     let mut notes = Vec::new();
-    if let Some([target, repair, renew]) = seen.raas {
+    if let Some([target, repair, renew]) = raas {
         let wished = u32::try_from(target).unwrap_or(u32::MAX);
         let target = wished.clamp(1, REPLICAS_MAX);
         if wished != target {
@@ -317,22 +379,7 @@ fn job_of(
             notes.push(format!("renew threshold {renew} became {longest}, less than half the duration"));
         }
     }
+    policy.ends_at = ends_at.or(policy.ends_at);
     let policy = policy.validated(now.epoch).map_err(|error| error.to_string())?;
-    let job = NewJob {
-        owner: seen.owner.clone(),
-        cid,
-        duties: Duties::ALL,
-        policy,
-        source: JobSource::Contract {
-            contract: at.address.clone(),
-            request: seen.request,
-            transaction: seen.transaction.clone(),
-            block: seen.block,
-        },
-        on_chain: None,
-        at: now.epoch,
-        at_unix: now.unix_seconds,
-        idempotency_key: None,
-    };
-    Ok((job, notes))
+    Ok((policy, notes))
 }

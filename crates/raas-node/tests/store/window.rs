@@ -4,7 +4,7 @@ use crate::support::{CONTRACT, active, cid, held, job, ordered, parts, piece, pu
 use raas_core::ids::{DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
-use raas_node::store::{Error, GasDay, NewJob, Registered, SightingState, Store, TxSubmit};
+use raas_node::store::{Error, GasDay, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit};
 use serde_json::json;
 
 fn completion(request: u64, deal: u64) -> CompletionSeen {
@@ -99,4 +99,41 @@ async fn a_completion_with_our_own_deal_is_adopted_already() {
     let states: Vec<_> =
         store.sightings_of_cid(&cid(1)).await.unwrap().iter().map(|s| (s.deal, s.state)).collect();
     assert_eq!(states, [(DealId(50), SightingState::Adopted), (DealId(51), SightingState::New)]);
+}
+
+/// What an owner changes or closes on the contract reaches the job of the request, in the window's transaction, and
+/// a second time it changes nothing.
+#[tokio::test]
+async fn owners_change_and_close_their_requests() {
+    let store = store().await;
+    let done = store.apply_window(CONTRACT, &json!(1), &[request_job(1, 1, "0x1")], &[]).await.unwrap();
+    let (job, holding) = parts(done[0]);
+    let mut policy = store.job(job).await.unwrap().unwrap().policy;
+    policy.replicas.max += 1;
+    let change = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
+    for cursor in [2, 3] {
+        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &change).await.unwrap();
+        assert_eq!(store.job(job).await.unwrap().unwrap().policy, policy);
+    }
+    assert_eq!(store.holding(holding).await.unwrap().unwrap().policy.replicas.max, policy.replicas.max);
+    let other = [(RequestId(77), RequestChange::Closed)];
+    store
+        .apply_changed_window("0xother", &json!(1), &[], &[], &[(RequestId(1), RequestChange::Closed)])
+        .await
+        .unwrap();
+    store.apply_changed_window(CONTRACT, &json!(4), &[], &[], &other).await.unwrap();
+    assert!(
+        store.holding(holding).await.unwrap().unwrap().open,
+        "neither another contract nor another request"
+    );
+    let close = [(RequestId(1), RequestChange::Closed)];
+    for cursor in [5, 6] {
+        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &close).await.unwrap();
+        assert!(!store.holding(holding).await.unwrap().unwrap().open);
+    }
+    // What is closed is not changed any more.
+    policy.replicas.max += 1;
+    let late = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
+    store.apply_changed_window(CONTRACT, &json!(7), &[], &[], &late).await.unwrap();
+    assert_ne!(store.job(job).await.unwrap().unwrap().policy, policy);
 }
