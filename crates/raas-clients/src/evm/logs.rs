@@ -6,7 +6,7 @@ use crate::rpc::{CallError, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, Log, U256};
 use alloy_sol_types::SolEvent;
 use raas_core::ids::{DealId, OwnerId, RequestId};
-use raas_core::ports::{CompletionSeen, RequestSeen};
+use raas_core::ports::{Asked, CompletionSeen, RequestSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::Value;
@@ -111,7 +111,7 @@ pub(super) struct Events {
 pub(super) struct Request {
     pub(super) cid: Vec<u8>,
     pub(super) owner: Option<EthAddress>,
-    pub(super) raas: Option<[u128; 3]>,
+    pub(super) asked: Asked,
     pub(super) transaction: B256,
     pub(super) block: Epoch,
 }
@@ -123,7 +123,7 @@ impl Request {
             request,
             cid: self.cid,
             owner: owner_id(owner),
-            raas: self.raas,
+            asked: self.asked,
             open: true,
             transaction: self.transaction.to_string(),
             block: self.block,
@@ -149,7 +149,8 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         let topic = inner.topics().first().copied().unwrap_or_default();
         if topic == Abi::SubmitAggregatorRequest::SIGNATURE_HASH {
             let event = Abi::SubmitAggregatorRequest::decode_log(&inner).map_err(CallError::malformed)?.data;
-            let request = Request { cid: event.cid.to_vec(), owner: None, raas: None, transaction, block };
+            let request =
+                Request { cid: event.cid.to_vec(), owner: None, asked: Asked::Defaults, transaction, block };
             insert(&mut events, event.id, request)?;
         } else if topic == Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH {
             let event =
@@ -158,7 +159,7 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
             let request = Request {
                 cid: event.cid.to_vec(),
                 owner: None,
-                raas: Some(raas.map(|value| u128::try_from(value).unwrap_or(u128::MAX))),
+                asked: Asked::Policy(raas.map(|value| u128::try_from(value).unwrap_or(u128::MAX))),
                 transaction,
                 block,
             };

@@ -214,6 +214,14 @@ impl Contract for DealStatus {
         Ok(self.count(block).await?)
     }
 
+    async fn cids_by_request(&self, block: Epoch) -> Result<Option<Vec<Vec<u8>>>, NotSeen> {
+        match self.view(Abi::getAllCIDsCall {}, At::Block(block)).await {
+            Ok(cids) => Ok(Some(cids.into_iter().map(|cid| cid.to_vec()).collect())),
+            Err(error) if is_unknown_to(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn deals_of(&self, cid: &[u8], block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
         let call = Abi::getAllDealsCall { _cid: Bytes::copy_from_slice(cid) };
         Ok(pairs(self.view(call, At::Block(block)).await?))

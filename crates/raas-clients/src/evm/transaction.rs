@@ -34,7 +34,7 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
         | TxIntent::Transfer { .. }
         | TxIntent::Cancel { .. } => return Err(NoCall::NotACall),
         TxIntent::Submit { cid, target, repair, renew, .. } => submit(kind, cid, *target, [*repair, *renew]),
-        TxIntent::Complete { request, deal, provider, piece, size } => {
+        TxIntent::Complete { contract: _, request, deal, provider, piece, size } => {
             let none = || ProofData { index: 0, path: Vec::new() };
             let proof = InclusionProof { proofSubtree: none(), proofIndex: none() };
             let verifier =
@@ -156,6 +156,7 @@ mod tests {
     fn a_signed_transaction_decodes_to_its_sender_and_call() {
         let key = Key::from_bytes(&[1; 32]).expect("a key");
         let intent = TxIntent::Complete {
+            contract: None,
             request: RequestId(7),
             deal: DealId(9),
             provider: ProviderId::new(1000),
@@ -191,6 +192,7 @@ mod tests {
     #[test]
     fn each_generation_is_completed_by_its_own_function() {
         let intent = TxIntent::Complete {
+            contract: None,
             request: RequestId(7),
             deal: DealId(9),
             provider: ProviderId::new(1000),

@@ -7,7 +7,7 @@ use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, Bytes, U256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::RequestId;
-use raas_core::ports::RequestSeen;
+use raas_core::ports::{Asked, RequestSeen};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
 
@@ -48,13 +48,17 @@ pub(super) async fn requests(
         };
         let viewed = Abi::getRequestCall::abi_decode_returns(&bytes).map_err(CallError::malformed)?;
         let policy = viewed.policy;
-        let raas = (policy.target > 0)
-            .then(|| [policy.target.into(), policy.repairThreshold.into(), policy.renewThreshold.into()]);
+        let asked = match policy.target {
+            0 => Asked::Defaults,
+            target => {
+                Asked::Policy([target.into(), policy.repairThreshold.into(), policy.renewThreshold.into()])
+            }
+        };
         requests.push(RequestSeen {
             request: RequestId(id),
             cid: viewed.cid.to_vec(),
             owner: owner_id(viewed.owner),
-            raas,
+            asked,
             open: viewed.open,
             transaction: String::new(),
             block,

@@ -29,8 +29,9 @@ pub struct WalletConfig {
     pub chain_id: u64,
     /// CID of the genesis block: an endpoint of another network is sent nothing. `None` checks the chain id alone.
     pub genesis: Option<String>,
-    /// The DealStatus contract and its generation, once there is one.
-    pub contract: Option<(EthAddress, AbiKind)>,
+    /// The DealStatus contracts and their generations, once there are any. Jobs are registered at the first one that
+    /// this node can complete.
+    pub contracts: Vec<(EthAddress, AbiKind)>,
     /// The most that the gas of one transaction may cost; more is never signed.
     pub max_gas_cost: AttoFil,
 }
@@ -61,14 +62,34 @@ impl KeyWallet {
     /// The same wallet for another contract.
     #[must_use]
     pub fn with_contract(self, contract: EthAddress) -> Self {
-        self.with_contract_of(contract, AbiKind::Raas)
+        self.with_contracts(vec![(contract, AbiKind::Raas)])
     }
 
-    /// The same wallet for a contract of another generation.
+    /// The same wallet for other contracts.
     #[must_use]
-    pub fn with_contract_of(mut self, contract: EthAddress, kind: AbiKind) -> Self {
-        self.config.contract = Some((contract, kind));
+    pub fn with_contracts(mut self, contracts: Vec<(EthAddress, AbiKind)>) -> Self {
+        self.config.contracts = contracts;
         self
+    }
+
+    /// Where a call of a contract goes.
+    fn contract_for(&self, intent: &TxIntent) -> Result<(EthAddress, AbiKind), String> {
+        let contracts = &self.config.contracts;
+        let found = match intent {
+            TxIntent::Complete { contract: Some(named), .. } => {
+                let named = EthAddress::from(named.0);
+                let found = contracts.iter().find(|(address, _)| *address == named);
+                return found
+                    .copied()
+                    .ok_or_else(|| format!("contract {named:#x} is not configured any more"));
+            }
+            // The reference would take a registration, but nothing could ever be shown for it.
+            TxIntent::Submit { .. } => {
+                contracts.iter().find(|(_, kind)| *kind != AbiKind::Reference).or(contracts.first())
+            }
+            _ => contracts.first(),
+        };
+        found.copied().ok_or_else(|| "no DealStatus contract is configured".to_owned())
     }
 
     /// The f1 address: deals and escrow.
@@ -156,7 +177,7 @@ impl KeyWallet {
                 return Ok(Unsigned::Evm(self.evm(to, Bytes::new(), AttoFil::ZERO, nonce)));
             }
             TxIntent::Submit { .. } | TxIntent::Complete { .. } => {
-                let (contract, kind) = self.config.contract.ok_or("no DealStatus contract is configured")?;
+                let (contract, kind) = self.contract_for(intent)?;
                 let input = calldata(kind, intent).map_err(|why| why.to_string())?;
                 return Ok(Unsigned::Evm(self.evm(Some(contract), input, AttoFil::ZERO, nonce)));
             }

@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use raas_clients::evm::{AbiKind, DealStatus, DealStatusAbi as Abi, Policy};
 use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::{DealId, JobId, OwnerId, RequestId};
-use raas_core::ports::{Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
+use raas_core::ports::{Asked, Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
 use raas_core::units::{Epoch, PaddedSize};
 use serde_json::{Value, json};
 
@@ -37,6 +37,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!(net.wallet.chain_nonce(Lane::Evm).await, Ok(nonce + 1));
 
     let complete = TxIntent::Complete {
+        contract: None,
         request: RequestId(1),
         deal,
         provider: PROVIDER,
@@ -52,7 +53,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!(window.unexplained, [], "the log of each change is there");
     let [request] = window.requests.as_slice() else { panic!("{window:?}") };
     assert_eq!((request.request, &request.cid), (RequestId(1), &cid));
-    assert_eq!(request.raas, Some([3, 2_880, 86_400]));
+    assert_eq!(request.asked, Asked::Policy([3, 2_880, 86_400]));
     assert_eq!(request.transaction, tx.hash);
     assert_eq!(request.block, inclusion.block);
     assert_eq!(request.owner, OwnerId(format!("0x{}", hex::encode(net.wallet.eth_address()))));
@@ -78,7 +79,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     // The views tell the request as its event did, but for its transaction.
     let viewed = contract.requests_by_view(RequestId(1), RequestId(1), to).await.expect("an answer");
     let [viewed] = viewed.as_deref().expect("views") else { panic!("one") };
-    assert_eq!((&viewed.cid, &viewed.owner, viewed.raas), (&request.cid, &request.owner, request.raas));
+    assert_eq!((&viewed.cid, &viewed.owner, viewed.asked), (&request.cid, &request.owner, request.asked));
     assert_eq!(viewed.transaction, "");
     assert_eq!(contract.requests_by_view(RequestId(9), RequestId(9), to).await, Ok(None));
 }
@@ -105,7 +106,7 @@ async fn a_reference_deployment_is_read_without_trust() {
     let address = net.create(code).await;
     let contract = DealStatus::new(net.pool.clone(), address);
     assert_eq!(contract.kind().await, Ok(AbiKind::Reference));
-    net.wallet = net.wallet.clone().with_contract_of(address, AbiKind::Reference);
+    net.wallet = net.wallet.clone().with_contracts(vec![(address, AbiKind::Reference)]);
     let submit = |cid: u8| TxIntent::Submit {
         job: JobId(1),
         cid: vec![cid; 3],
@@ -117,6 +118,7 @@ async fn a_reference_deployment_is_read_without_trust() {
         assert!(net.execute(&submit(cid)).await.success);
     }
     let complete = TxIntent::Complete {
+        contract: None,
         request: RequestId(1),
         deal: DealId(5),
         provider: PROVIDER,
@@ -134,6 +136,11 @@ async fn a_reference_deployment_is_read_without_trust() {
     let cids: Vec<&[u8]> = window.requests.iter().map(|seen| seen.cid.as_slice()).collect();
     assert_eq!(cids, [[1; 3], [2; 3], [1; 3]]);
     assert_eq!(window.request_count, None);
+    assert_eq!(
+        contract.cids_by_request(to).await,
+        Ok(Some([1, 2, 1].map(|cid| vec![cid; 3]).to_vec())),
+        "each request's CID, in order, also without its event"
+    );
     assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
     // Ours is told from it.
     let ours = net.deploy().await;

@@ -228,7 +228,7 @@ async fn fault_27_an_endpoint_of_another_network_is_asked_nothing_and_sent_nothi
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
             genesis: None,
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: AttoFil::fil(1),
         },
     );
@@ -305,7 +305,7 @@ async fn fault_34_a_send_goes_to_one_endpoint_at_a_time_and_its_words_are_settle
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
             genesis: None,
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: AttoFil::fil(1),
         },
     );
@@ -337,7 +337,7 @@ async fn fault_35_a_nonce_from_an_endpoint_that_lags_is_never_taken() {
             raas_clients::wallet::WalletConfig {
                 chain_id: identity.chain_id,
                 genesis: None,
-                contract: None,
+                contracts: Vec::new(),
                 max_gas_cost: AttoFil::fil(1),
             },
         )

@@ -83,7 +83,7 @@ impl Net {
         let config = WalletConfig {
             chain_id: identity.chain_id,
             genesis: Some(identity.genesis_cid),
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: AttoFil::fil(1),
         };
         let wallet = KeyWallet::new(key, pool.clone(), config);

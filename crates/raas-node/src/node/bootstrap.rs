@@ -5,10 +5,10 @@
 use crate::settings::ContractAt;
 use crate::store::{self, Store};
 use alloy_primitives::Bytes;
-use raas_clients::evm::{Artifact, ArtifactError, DeploySettings, created_address};
+use raas_clients::evm::{AbiKind, Artifact, ArtifactError, DeploySettings, created_address};
 use raas_clients::rpc::{Call, CallError, Pool};
 use raas_clients::wallet::KeyWallet;
-use raas_core::ids::ProviderId;
+use raas_core::ids::{ContractAddress, ProviderId};
 use raas_core::ports::{Broadcast, Effect, Lane, Wallet};
 use raas_core::units::{AttoFil, Epoch};
 use serde_json::{Value, json};
@@ -109,7 +109,8 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
         && let Ok(block) = block.parse()
         && has_code(pool, address).await?
     {
-        return Ok(ContractAt { address: address.to_owned(), from_block: Epoch(block), skip_to: None });
+        let address = address.parse().map_err(|_| BootstrapError::Shape("the stored contract"))?;
+        return Ok(own(address, block));
     }
     let artifact = Artifact::shipped().map_err(BootstrapError::Artifact)?;
     let head = control(pool, "devnet_now", vec![]).await?;
@@ -117,12 +118,16 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
     let nonce = nonce(wallet).await?;
     // The library first, then the contract: both addresses follow from the nonce.
     let library = created_address(wallet.eth_address(), nonce);
-    let address = format!("{:#x}", created_address(wallet.eth_address(), nonce.saturating_add(1)));
+    let address = ContractAddress(created_address(wallet.eth_address(), nonce.saturating_add(1)).0.0);
     store.put_meta(MARK, &format!("{address} {block}")).await?;
     create(pool, wallet, artifact.library()).await?;
     let settings = DeploySettings::of(wallet.eth_address());
     create(pool, wallet, artifact.contract(library, &settings)).await?;
-    Ok(ContractAt { address, from_block: Epoch(block), skip_to: None })
+    Ok(own(address, block))
+}
+
+const fn own(address: ContractAddress, block: i64) -> ContractAt {
+    ContractAt { address, from_block: Epoch(block), skip_to: None, abi: AbiKind::Raas }
 }
 
 async fn nonce(wallet: &KeyWallet) -> Result<u64, BootstrapError> {

@@ -21,6 +21,7 @@ mod assemble;
 mod attempts;
 mod budget;
 mod cursor;
+mod deployments;
 mod error;
 mod events;
 mod holdings;

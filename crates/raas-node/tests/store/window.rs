@@ -1,7 +1,7 @@
 //! Windows of contract events: each counts once, and our own registrations make no second job.
 
-use crate::support::{CONTRACT, active, cid, held, job, ordered, parts, piece, put, request_job, store};
-use raas_core::ids::{DealId, OwnerId, RequestId};
+use crate::support::{CONTRACT, active, at, cid, held, job, ordered, parts, piece, put, request_job, store};
+use raas_core::ids::{ContractAddress, DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
 use raas_node::store::{Error, GasDay, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit};
@@ -44,12 +44,12 @@ async fn a_window_is_applied_once_however_often_it_is_read() {
     }
     assert_eq!(parts(first[0]).1, parts(first[1]).1, "two requests of one CID share the holding");
     let attested = store.holding(parts(first[0]).1).await.unwrap().unwrap().attestations;
-    let attested: Vec<_> = attested.into_iter().map(|one| (one.request, one.done)).collect();
+    let attested: Vec<_> = attested.into_iter().map(|one| (one.at.request, one.done)).collect();
     assert_eq!(attested, [(RequestId(1), vec![DealId(50)]), (RequestId(2), vec![])]);
     let [sighting] = store.sightings(SightingState::New).await.unwrap().try_into().unwrap();
-    assert_eq!((sighting.cid, sighting.request, sighting.deal), (cid(1), Some(RequestId(1)), DealId(50)));
+    assert_eq!((sighting.cid, sighting.of, sighting.deal), (cid(1), Some(at(1)), DealId(50)));
     let stored = store.job(parts(first[2]).0).await.unwrap().unwrap();
-    assert_eq!((stored.request, stored.source), (Some(RequestId(3)), jobs[2].source.clone()));
+    assert_eq!((stored.request, stored.source), (Some(at(3)), jobs[2].source.clone()));
 }
 
 #[tokio::test]
@@ -63,11 +63,11 @@ async fn our_own_registration_binds_to_its_job_in_any_signed_form() {
     let done = store.apply_window(CONTRACT, &json!(1), &seen, &[]).await.unwrap();
     assert_eq!(done[0], Registered::AlreadyExists { job, holding });
     assert!(matches!(done[1], Registered::Created { .. }), "one submit, one request");
-    assert_eq!(store.job(job).await.unwrap().unwrap().request, Some(RequestId(9)));
+    assert_eq!(store.job(job).await.unwrap().unwrap().request, Some(at(9)));
     let again = store.apply_window(CONTRACT, &json!(1), &seen[..1], &[]).await.unwrap();
     assert_eq!(again, [Registered::AlreadyExists { job, holding }], "run twice");
     let attestations = store.holding(holding).await.unwrap().unwrap().attestations;
-    assert_eq!(attestations.iter().map(|one| one.request).collect::<Vec<_>>(), [RequestId(9)]);
+    assert_eq!(attestations.iter().map(|one| one.at.request).collect::<Vec<_>>(), [RequestId(9)]);
 }
 
 #[tokio::test]
@@ -118,7 +118,13 @@ async fn owners_change_and_close_their_requests() {
     assert_eq!(store.holding(holding).await.unwrap().unwrap().policy.replicas.max, policy.replicas.max);
     let other = [(RequestId(77), RequestChange::Closed)];
     store
-        .apply_changed_window("0xother", &json!(1), &[], &[], &[(RequestId(1), RequestChange::Closed)])
+        .apply_changed_window(
+            ContractAddress([1; 20]),
+            &json!(1),
+            &[],
+            &[],
+            &[(RequestId(1), RequestChange::Closed)],
+        )
         .await
         .unwrap();
     store.apply_changed_window(CONTRACT, &json!(4), &[], &[], &other).await.unwrap();

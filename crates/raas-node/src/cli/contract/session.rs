@@ -119,7 +119,7 @@ impl Session {
         let config = WalletConfig {
             chain_id: connection.chain_id,
             genesis: None,
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: MAX_GAS_COST,
         };
         let wallet = KeyWallet::new(key, connection.pool.clone(), config);

@@ -68,7 +68,7 @@ impl Foreign {
         let endpoint = EndpointConfig::new(scene.devnet.rpc_url().parse().expect("a URL"));
         let pool = Pool::new(&[endpoint], Limits::default(), 1).expect("a pool");
         let max_gas_cost = AttoFil::fil(1);
-        let config = WalletConfig { chain_id: CHAIN_ID, genesis: None, contract: None, max_gas_cost };
+        let config = WalletConfig { chain_id: CHAIN_ID, genesis: None, contracts: Vec::new(), max_gas_cost };
         let wallet = KeyWallet::new(key.clone(), pool.clone(), config);
         let eth = format!("{:#x}", wallet.eth_address());
         for address in [wallet.native_address().to_string(), eth] {
@@ -101,7 +101,8 @@ impl Foreign {
         (self.create(scene, artifact.contract(library, &settings)).await, block)
     }
 
-    async fn create(&self, scene: &Scene, code: Bytes) -> EthAddress {
+    /// Creates a contract of any code.
+    pub async fn create(&self, scene: &Scene, code: Bytes) -> EthAddress {
         let nonce = self.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
         let signed = done(self.wallet.deploy(code, nonce).await);
         self.broadcast(Lane::Evm, &signed).await;
@@ -204,6 +205,7 @@ impl Foreign {
     /// `complete` of `request` with a deal of their own.
     pub async fn completes(&self, contract: &str, request: u64, made: &Made) {
         let intent = TxIntent::Complete {
+            contract: None,
             request: RequestId(request),
             deal: made.deal,
             provider: made.provider,
