@@ -7,6 +7,7 @@ import * as ethers from "ethers";
 import * as viem from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { program } from "./chain.mjs";
+import { initCode, isDeployed, settings } from "./deal-status.mjs";
 
 const run = promisify(execFile);
 export const CID = ethers.hexlify(ethers.toUtf8Bytes("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"));
@@ -26,14 +27,22 @@ export async function withEthers(chain, artifact) {
     const wallet = new ethers.Wallet(newKey(), provider);
     await chain.fund(wallet.address);
     assert.equal((await provider.getNetwork()).chainId, BigInt(CHAIN_ID));
-    const contract = await new ethers.ContractFactory(artifact.abi, artifact.bytecode, wallet).deploy();
-    await chain.settle();
-    await contract.waitForDeployment();
+    const create = async (abi, code, ...args) => {
+      const made = await new ethers.ContractFactory(abi, code, wallet).deploy(...args);
+      await chain.settle();
+      await made.waitForDeployment();
+      return made;
+    };
+    const library = await (await create([], artifact.library.bytecode)).getAddress();
+    const contract = await create(artifact.abi, initCode(artifact, library), settings(wallet.address));
     const address = await contract.getAddress();
-    assert.equal(address, ethers.getCreateAddress({ from: wallet.address, nonce: 0 }));
-    assert.equal(await provider.getCode(address), artifact.deployedBytecode);
+    assert.equal(address, ethers.getCreateAddress({ from: wallet.address, nonce: 1 }));
+    assert.ok(isDeployed(artifact, await provider.getCode(address), library));
+    // Names that both generations of the interface have are called by their signatures.
+    const submitRaaS = contract["submitRaaS(bytes,uint256,uint256,uint256)"];
+    assert.deepEqual([...(await contract["getAllCIDs(uint64,uint64)"](0n, 50n))], []);
 
-    const sent = await contract.submitRaaS(CID, 3n, REPAIR, RENEW);
+    const sent = await submitRaaS(CID, 3n, REPAIR, RENEW);
     await chain.settle();
     const receipt = await sent.wait();
     assert.equal(receipt.status, 1);
@@ -46,17 +55,17 @@ export async function withEthers(chain, artifact) {
     const found = await contract.queryFilter(filter, receipt.blockNumber - 1, receipt.blockNumber);
     assert.deepEqual(found.map((log) => log.transactionHash), [sent.hash]);
     assert.equal(await contract.requestCount(), 1n);
-    assert.deepEqual([...(await contract.getAllCIDs())], [CID]);
+    assert.deepEqual([...(await contract["getAllCIDs()"]())], [CID]);
     assert.deepEqual([...(await contract.getActiveDeals(CID))], []);
     assert.equal(await contract.requestCount({ blockTag: receipt.blockNumber - 1 }), 0n);
 
-    const refused = await contract.submitRaaS.staticCall(CID, 0n, REPAIR, RENEW).then(
+    const refused = await submitRaaS.staticCall(CID, 0n, REPAIR, RENEW).then(
       () => assert.fail("a target of 0 was accepted"),
       (error) => error,
     );
     assert.equal(refused.code, "CALL_EXCEPTION");
     assert.equal(refused.revert.name, "InvalidTarget");
-    const unsent = await contract.submitRaaS(CID, 0n, REPAIR, RENEW).then(() => null, (error) => error);
+    const unsent = await submitRaaS(CID, 0n, REPAIR, RENEW).then(() => null, (error) => error);
     assert.equal(unsent?.code, "CALL_EXCEPTION");
     assert.equal(contract.interface.parseError(unsent.data)?.name, "InvalidTarget", "of the estimate");
 
@@ -91,9 +100,12 @@ export async function withViem(chain, artifact) {
     await chain.settle();
     return reader.waitForTransactionReceipt({ hash });
   };
-  const deployed = await receiptOf(
-    await writer.deployContract({ abi: artifact.abi, bytecode: artifact.bytecode }),
-  );
+  const library = await receiptOf(await writer.deployContract({ abi: [], bytecode: artifact.library.bytecode }));
+  const deployed = await receiptOf(await writer.deployContract({
+    abi: artifact.abi,
+    bytecode: initCode(artifact, library.contractAddress),
+    args: [settings(account.address)],
+  }));
   assert.equal(deployed.status, "success");
   const contract = { address: deployed.contractAddress, abi: artifact.abi };
   const submitted = await receiptOf(await writer.writeContract({
@@ -122,7 +134,7 @@ export async function withViem(chain, artifact) {
     .simulateContract({ ...contract, functionName: "submitRaaS", args: [CID, 0n, REPAIR, RENEW], account })
     .then(() => null, (error) => error.walk((cause) => cause instanceof viem.ContractFunctionRevertedError));
   assert.equal(simulated?.data?.errorName, "InvalidTarget");
-  assert.equal(await reader.getTransactionCount({ address: account.address }), 3);
+  assert.equal(await reader.getTransactionCount({ address: account.address }), 4);
   const mined = await reader.getTransaction({ hash: legacy.transactionHash });
   assert.equal(mined.typeHex, "0x0");
   const history = await reader.getFeeHistory({ blockCount: 3, rewardPercentiles: [10, 90] });
@@ -146,7 +158,12 @@ export async function withCast(chain, artifact) {
     await chain.settle();
     return JSON.parse(await cast("receipt", hash, "--json"));
   };
-  const deployed = await send("--create", artifact.bytecode);
+  const library = (await send("--create", artifact.library.bytecode)).contractAddress;
+  const constructor = ethers.AbiCoder.defaultAbiCoder().encode(
+    ["address", "uint48", "address", "address", "address", "bool", "uint256", "uint256"],
+    Object.values(settings(wallet.address)),
+  );
+  const deployed = await send("--create", initCode(artifact, library) + constructor.slice(2));
   assert.equal(deployed.status, "0x1");
   const to = deployed.contractAddress;
   const submit = "submitRaaS(bytes,uint256,uint256,uint256)";
@@ -158,8 +175,8 @@ export async function withCast(chain, artifact) {
   const range = ["--from-block", String(height), "--to-block", String(height)];
   const logs = JSON.parse(await cast("logs", "--address", to, ...range, "--json"));
   assert.equal(logs.length, 2);
-  assert.equal(await cast("nonce", wallet.address), "2");
-  assert.equal(await cast("code", to), artifact.deployedBytecode);
+  assert.equal(await cast("nonce", wallet.address), "3");
+  assert.ok(isDeployed(artifact, await cast("code", to), library));
   assert.equal(BigInt(await cast("storage", to, "0x123456")), 0n);
   assert.ok(Number(await cast("block-number")) >= height);
   assert.equal(JSON.parse(await cast("block", String(height), "--json")).hash, submitted.blockHash);

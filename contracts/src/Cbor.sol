@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title The few CBOR forms the storage market answers with
+/// @title The few CBOR forms that built-in actors answer and notify with
 /// @notice Strict DAG-CBOR: shortest heads only, definite lengths only, nothing after the value. Every
 /// deviation reverts with {MalformedCbor}; nothing is allocated by a length that was not checked.
 library Cbor {
@@ -19,6 +19,8 @@ library Cbor {
     uint8 private constant ARRAY = 4;
     uint8 private constant TAG = 6;
     uint64 private constant LINK_TAG = 42;
+    uint8 private constant FALSE = 0xf4;
+    uint8 private constant TRUE = 0xf5;
 
     /// A link is a byte string: the multibase prefix 0x00, then the CID. Here the only CID is a piece CID:
     /// version 1, codec fil-commitment-unsealed, multihash sha2-256-trunc254-padded of 32 bytes.
@@ -41,6 +43,16 @@ library Cbor {
         return value;
     }
 
+    /// @notice The unsigned integer that `data` is, without a revert if it is none.
+    function tryReadUint64(bytes memory data) internal pure returns (bool ok, uint64 value) {
+        if (data.length == 0 || data.length > 9) return (false, 0);
+        for (uint256 i = data.length == 1 ? 0 : 1; i < data.length; ++i) {
+            value = (value << 8) | uint8(data[i]);
+        }
+        // Only the shortest encoding of the number is equal to it.
+        return (keccak256(encodeUint64(value)) == keccak256(data), value);
+    }
+
     /// @notice Reads a signed integer; a negative one is encoded as n and means -1 - n.
     function readInt64(Reader memory r) internal pure returns (int64) {
         uint256 start = r.offset;
@@ -50,6 +62,37 @@ library Cbor {
         // forge-lint: disable-next-line(unsafe-typecast)
         int64 signed = int64(value);
         return major == UNSIGNED ? signed : -1 - signed;
+    }
+
+    /// @notice Reads the head of an array of any length. Each item has at least one byte, so the length is checked
+    /// against what is left.
+    function readArray(Reader memory r) internal pure returns (uint64 length) {
+        uint256 start = r.offset;
+        uint8 major;
+        (major, length) = _head(r);
+        if (major != ARRAY || length > r.data.length - r.offset) revert MalformedCbor(start);
+    }
+
+    function readBool(Reader memory r) internal pure returns (bool) {
+        uint256 start = r.offset;
+        if (start >= r.data.length) revert MalformedCbor(start);
+        uint8 first = uint8(r.data[start]);
+        if (first != FALSE && first != TRUE) revert MalformedCbor(start);
+        r.offset = start + 1;
+        return first == TRUE;
+    }
+
+    function readBytes(Reader memory r) internal pure returns (bytes memory value) {
+        uint256 start = r.offset;
+        (uint8 major, uint64 length) = _head(r);
+        bytes memory data = r.data;
+        uint256 from = r.offset;
+        if (major != BYTES || length > data.length - from) revert MalformedCbor(start);
+        value = new bytes(length);
+        assembly ("memory-safe") {
+            mcopy(add(value, 0x20), add(add(data, 0x20), from), length)
+        }
+        r.offset = from + length;
     }
 
     /// @notice Reads a link to a piece CID and returns the 32-byte commitment.
@@ -76,13 +119,33 @@ library Cbor {
 
     /// @notice The shortest encoding of an unsigned integer.
     function encodeUint64(uint64 value) internal pure returns (bytes memory) {
+        return _encodeHead(UNSIGNED, value);
+    }
+
+    function encodeBytes(bytes memory value) internal pure returns (bytes memory) {
+        // Memory cannot hold 2^64 bytes.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return abi.encodePacked(_encodeHead(BYTES, uint64(value.length)), value);
+    }
+
+    /// @notice The head of an array of `length` items.
+    function encodeArray(uint64 length) internal pure returns (bytes memory) {
+        return _encodeHead(ARRAY, length);
+    }
+
+    function encodeBool(bool value) internal pure returns (bytes1) {
+        return bytes1(value ? TRUE : FALSE);
+    }
+
+    function _encodeHead(uint8 major, uint64 value) private pure returns (bytes memory) {
+        uint8 m = major << 5;
         // Each branch holds only values that fit.
         // forge-lint: disable-start(unsafe-typecast)
-        if (value < 24) return abi.encodePacked(uint8(value));
-        if (value <= type(uint8).max) return abi.encodePacked(uint8(24), uint8(value));
-        if (value <= type(uint16).max) return abi.encodePacked(uint8(25), uint16(value));
-        if (value <= type(uint32).max) return abi.encodePacked(uint8(26), uint32(value));
-        return abi.encodePacked(uint8(27), value);
+        if (value < 24) return abi.encodePacked(m | uint8(value));
+        if (value <= type(uint8).max) return abi.encodePacked(m | 24, uint8(value));
+        if (value <= type(uint16).max) return abi.encodePacked(m | 25, uint16(value));
+        if (value <= type(uint32).max) return abi.encodePacked(m | 26, uint32(value));
+        return abi.encodePacked(m | 27, value);
         // forge-lint: disable-end(unsafe-typecast)
     }
 

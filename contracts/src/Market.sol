@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Actors} from "./Actors.sol";
 import {Cbor} from "./Cbor.sol";
 
 /// @title Read-only questions to the storage market actor (f05)
@@ -10,27 +11,24 @@ import {Cbor} from "./Cbor.sol";
 library Market {
     using Cbor for Cbor.Reader;
 
-    /// @notice The market could not be asked: its exit code, or {CALL_FAILED} if the precompile failed.
+    /// @notice The market could not be asked: its exit code, or {Actors.CALL_FAILED} if the precompile failed.
     error MarketUnavailable(int256 exitCode);
-    /// @notice The call_actor precompile or the market answered in another form than specified.
-    error MalformedMarketAnswer(uint64 method);
 
-    int256 internal constant OK = 0;
-    int256 internal constant NOT_FOUND = 17;
+    uint64 internal constant ACTOR = 5;
+    int256 internal constant OK = Actors.OK;
+    int256 internal constant NOT_FOUND = Actors.NOT_FOUND;
+    /// EX_DEAL_EXPIRED
     int256 internal constant DEAL_GONE = 32;
-    int256 internal constant CALL_FAILED = type(int256).min;
+    /// EX_DEAL_NOT_ACTIVATED, an answer of {sector} only.
+    int256 internal constant NOT_ACTIVATED = 33;
 
     /// FRC-0042 method numbers.
     uint64 internal constant GET_DEAL_ACTIVATION = 2567238399;
     uint64 internal constant GET_DEAL_TERM = 163777312;
     uint64 internal constant GET_DEAL_DATA_COMMITMENT = 1157985802;
     uint64 internal constant GET_DEAL_PROVIDER = 935081690;
+    uint64 internal constant GET_DEAL_SECTOR = 2611213344;
 
-    /// call_actor by actor id (FIP-0054); it refuses everything but DELEGATECALL.
-    address private constant CALL_ACTOR_ID = 0xfe00000000000000000000000000000000000005;
-    uint64 private constant MARKET_ACTOR = 5;
-    uint64 private constant READ_ONLY = 1;
-    uint64 private constant CODEC_CBOR = 0x51;
     /// The actor's way to write "never".
     int64 private constant UNDEFINED = -1;
 
@@ -49,24 +47,24 @@ library Market {
         terminated = r.readInt64();
         r.expectEnd();
         if (activated < UNDEFINED || terminated < UNDEFINED) {
-            revert MalformedMarketAnswer(GET_DEAL_ACTIVATION);
+            revert Actors.MalformedAnswer(ACTOR, GET_DEAL_ACTIVATION);
         }
     }
 
-    /// @notice The epoch at which the deal ends (exclusive). The market answers start and *duration*.
-    function endEpoch(uint64 dealId) internal view returns (int256 exitCode, uint64 end) {
+    /// @notice The epochs at which the deal starts and ends (exclusive). The market answers start and *duration*.
+    function term(uint64 dealId) internal view returns (int256 exitCode, uint64 start, uint64 end) {
         bytes memory answer;
         (exitCode, answer) = _ask(GET_DEAL_TERM, dealId);
-        if (exitCode != OK) return (exitCode, 0);
+        if (exitCode != OK) return (exitCode, 0, 0);
         Cbor.Reader memory r = Cbor.reader(answer);
         r.expectArray(2);
-        int64 start = r.readInt64();
+        int64 first = r.readInt64();
         int64 duration = r.readInt64();
         r.expectEnd();
-        if (start < 0 || duration < 0) revert MalformedMarketAnswer(GET_DEAL_TERM);
+        if (first < 0 || duration < 0) revert Actors.MalformedAnswer(ACTOR, GET_DEAL_TERM);
         // Two non-negative int64 add up to less than 2^64.
         // forge-lint: disable-next-line(unsafe-typecast)
-        end = uint64(start) + uint64(duration);
+        (start, end) = (uint64(first), uint64(first) + uint64(duration));
     }
 
     /// @notice The commitment of the deal's piece and its padded size in bytes.
@@ -87,52 +85,28 @@ library Market {
 
     /// @notice The actor id of the deal's storage provider.
     function provider(uint64 dealId) internal view returns (int256 exitCode, uint64 minerId) {
+        return _askNumber(GET_DEAL_PROVIDER, dealId);
+    }
+
+    /// @notice The sector that holds the deal; exit 33 while there is none.
+    function sector(uint64 dealId) internal view returns (int256 exitCode, uint64 number) {
+        return _askNumber(GET_DEAL_SECTOR, dealId);
+    }
+
+    function _askNumber(uint64 method, uint64 dealId) private view returns (int256 exitCode, uint64 number) {
         bytes memory answer;
-        (exitCode, answer) = _ask(GET_DEAL_PROVIDER, dealId);
+        (exitCode, answer) = _ask(method, dealId);
         if (exitCode != OK) return (exitCode, 0);
         Cbor.Reader memory r = Cbor.reader(answer);
-        minerId = r.readUint64();
+        number = r.readUint64();
         r.expectEnd();
     }
 
-    /// @dev Makes {_callMarket} usable from view functions. The compiler cannot know that a delegate call to
-    /// this precompile with the read-only flag runs no code in our storage and changes no state.
-    function _ask(uint64 method, uint64 dealId) private view returns (int256, bytes memory) {
-        function(uint64, uint64) internal returns (int256, bytes memory) ask = _callMarket;
-        function(uint64, uint64) internal view returns (int256, bytes memory) askView;
-        assembly ("memory-safe") {
-            askView := ask
-        }
-        return askView(method, dealId);
-    }
-
-    function _callMarket(uint64 method, uint64 dealId)
-        private
-        returns (int256 exitCode, bytes memory answer)
-    {
-        // The precompile takes a plain tuple, no selector; a market getter takes the bare deal id.
-        bytes memory input =
-            abi.encode(method, uint256(0), READ_ONLY, CODEC_CBOR, Cbor.encodeUint64(dealId), MARKET_ACTOR);
-        (bool success, bytes memory output) = CALL_ACTOR_ID.delegatecall(input);
-        // On a chain without the precompile the call succeeds with nothing.
-        if (!success || output.length == 0) revert MarketUnavailable(CALL_FAILED);
-        // (int256 exitCode, uint64 codec, bytes answer): three head words and the length of the answer.
-        if (output.length < 128) revert MalformedMarketAnswer(method);
-        uint256 codec;
-        uint256 offset;
-        uint256 length;
-        assembly ("memory-safe") {
-            exitCode := mload(add(output, 0x20))
-            codec := mload(add(output, 0x40))
-            offset := mload(add(output, 0x60))
-            length := mload(add(output, 0x80))
-            answer := add(output, 0x80)
-        }
-        // The exit code comes first: a failure has neither codec nor answer.
-        if (exitCode == NOT_FOUND || exitCode == DEAL_GONE) return (exitCode, "");
-        if (exitCode != OK) revert MarketUnavailable(exitCode);
-        if (codec != CODEC_CBOR || offset != 96 || length > output.length - 128) {
-            revert MalformedMarketAnswer(method);
-        }
+    /// A market getter takes the bare deal id.
+    function _ask(uint64 method, uint64 dealId) private view returns (int256 exitCode, bytes memory answer) {
+        (exitCode, answer) = Actors.ask(ACTOR, method, Cbor.encodeUint64(dealId));
+        if (exitCode == OK || exitCode == NOT_FOUND || exitCode == DEAL_GONE) return (exitCode, answer);
+        if (exitCode == NOT_ACTIVATED && method == GET_DEAL_SECTOR) return (exitCode, answer);
+        revert MarketUnavailable(exitCode);
     }
 }

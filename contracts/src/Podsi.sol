@@ -36,9 +36,12 @@ library Podsi {
 
     /// @notice Reverts unless `size` is a possible padded piece size in bytes.
     function requirePieceSize(uint64 size) internal pure {
-        if (size < MIN_PIECE_SIZE || size > MAX_PIECE_SIZE || size & (size - 1) != 0) {
-            revert InvalidPieceSize(size);
-        }
+        if (!isPieceSize(size)) revert InvalidPieceSize(size);
+    }
+
+    /// @notice True if `size` is a power of two from 128 bytes to 64 GiB.
+    function isPieceSize(uint64 size) internal pure returns (bool) {
+        return size >= MIN_PIECE_SIZE && size <= MAX_PIECE_SIZE && size & (size - 1) == 0;
     }
 
     /// @notice True if the proof claims that the piece is the whole deal.
@@ -54,7 +57,7 @@ library Podsi {
         returns (bytes32 dealCommitment, uint64 dealSize)
     {
         requirePieceSize(size);
-        dealCommitment = _root(commitment, proof.proofSubtree);
+        dealCommitment = rootOf(commitment, proof.proofSubtree);
         // At most 2^36 << 63: no overflow in 256 bits.
         uint256 impliedSize = uint256(size) << proof.proofSubtree.path.length;
         if (impliedSize < MIN_DEAL_SIZE || impliedSize > MAX_PIECE_SIZE) revert InvalidDealSize(impliedSize);
@@ -63,7 +66,7 @@ library Podsi {
         // Below the deal's size, so within 64 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
         bytes32 entry = _entryNode(commitment, uint64(offset), size);
-        if (_root(entry, proof.proofIndex) != dealCommitment) revert CommitmentsDiffer();
+        if (rootOf(entry, proof.proofIndex) != dealCommitment) revert CommitmentsDiffer();
         if (ENTRY_SIZE << proof.proofIndex.path.length != impliedSize) revert CommitmentsDiffer();
 
         uint256 entries = impliedSize / BYTES_PER_ENTRY;
@@ -84,7 +87,8 @@ library Podsi {
         return _node(commitment, place | (checksum >> 128));
     }
 
-    function _root(bytes32 node, ProofData calldata proof) private view returns (bytes32) {
+    /// @notice The root above `node`, whose place and siblings `proof` tells.
+    function rootOf(bytes32 node, ProofData calldata proof) internal view returns (bytes32) {
         uint256 depth = proof.path.length;
         uint256 index = proof.index;
         if (depth > MAX_DEPTH || index >> depth != 0) revert InvalidPath(proof.index, depth);

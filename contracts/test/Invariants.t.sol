@@ -1,25 +1,54 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {DealStatus, Settings} from "../src/DealStatus.sol";
+import {Policy} from "../src/IDealRegistry.sol";
 import {IDealStatus, InclusionProof} from "../src/IDealStatus.sol";
-import {DealStatus} from "../src/DealStatus.sol";
-import {MarketStandIn} from "./support/MarketStandIn.sol";
+import {MarketDeal} from "../src/IFrc0087.sol";
+import {Bytes, MarketStandIn, MinerStandIn, StandIns} from "./support/StandIns.sol";
 import {Fixture} from "./support/Fixture.sol";
 
-/// Random life on two CIDs: requests, deals in every state, completions, pruning, time. Keeps its own books and
-/// checks at each completion and removal that the contract decides as the books do.
+/// Random life on two CIDs: requests of two owners with deposits, deals in every state, sectors, completions by
+/// those who may and those who may not, pruning, pauses, time. Keeps its own books and checks at each step that the
+/// contract decides as the books do.
 contract World is Fixture {
     uint256 private constant MAX_DEALS = 150;
+    uint256 public constant DEPOSIT = 7;
+    address private constant STRANGER = address(0xbad);
+    uint64 private constant FIRST_SECTOR = 1 << 63;
+
+    struct Sector {
+        uint64 number;
+        uint8 status;
+        uint64 expiration;
+    }
 
     uint64[] public deals;
+    Sector[] public sectors;
+    MinerStandIn private _miner;
     bytes[2] private _cids = [bytes("one"), bytes("two")];
+    address[2] public owners = [address(0x11), address(0x22)];
     mapping(bytes32 cid => mapping(uint64 dealId => bool)) private _listed;
     mapping(bytes32 cid => uint256) public listed;
+    mapping(uint256 id => mapping(uint64 dealId => bool)) private _completed;
+    /// What the books say of requests, beside what the contract says.
+    uint32[] private _targets = [0];
+    bool[] private _open = [false];
+    uint256[] private _cidOf = [uint256(0)];
+    uint256 public closed;
+    bool public paused;
 
     constructor() {
         setUp();
-        submit(0);
-        submit(1);
+        Settings memory s = settings();
+        s.requestDeposit = DEPOSIT;
+        status = new DealStatus(s);
+        _miner = StandIns.miner(vm, MINER);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.deal(owners[i], 1 ether);
+        }
+        submit(0, 0);
+        submit(1, 1);
     }
 
     function contractUnderTest() external view returns (DealStatus, MarketStandIn) {
@@ -34,8 +63,82 @@ contract World is Fixture {
         return _listed[keccak256(cid)][dealId];
     }
 
-    function submit(uint256 which) public {
-        status.submitRaaS(_cids[which % 2], 1 + which % 32, which % 1000, 0);
+    function isCompleted(uint256 id, uint64 dealId) external view returns (bool) {
+        return _completed[id][dealId];
+    }
+
+    /// The greatest target of the open requests of a CID, and their number.
+    function policy(uint256 which) external view returns (uint32 target, uint256 open) {
+        for (uint256 id = 1; id < _open.length; ++id) {
+            if (!_open[id] || _cidOf[id] != which) continue;
+            ++open;
+            if (_targets[id] > target) target = _targets[id];
+        }
+    }
+
+    function submit(uint256 which, uint256 who) public {
+        uint32 target = uint32(1 + which % 32);
+        which %= 2;
+        vm.prank(owners[who % 2]);
+        try status.submitRaaS{value: DEPOSIT + who % 3}(_cids[which], "", target, which % 1000, 0) {
+            check(!paused, "submitted while paused");
+            _targets.push(target);
+            _open.push(true);
+            _cidOf.push(which);
+        } catch {
+            check(paused, "refused though not paused");
+        }
+    }
+
+    function update(uint256 pick, uint256 target, uint256 who) external {
+        uint256 id = bound(pick, 1, status.requestCount());
+        uint32 wanted = uint32(1 + target % 32);
+        address by = owners[who % 2];
+        bool may = !paused && _open[id] && status.getRequest(id).owner == by;
+        vm.prank(by);
+        try status.updateRequest(id, Policy(wanted, 1, 2, 0)) {
+            check(may, "updated against the books");
+            _targets[id] = wanted;
+        } catch {
+            check(!may, "not updated against the books");
+        }
+    }
+
+    function cancel(uint256 pick, uint256 who) external {
+        uint256 id = bound(pick, 1, status.requestCount());
+        address by = owners[who % 2];
+        bool may = _open[id] && status.getRequest(id).owner == by;
+        vm.prank(by);
+        try status.cancelRequest(id) {
+            check(may, "cancelled against the books");
+            _open[id] = false;
+            ++closed;
+        } catch {
+            check(!may, "not cancelled against the books");
+        }
+    }
+
+    function withdraw(uint256 who) external {
+        address owner = owners[who % 2];
+        uint256 due = status.withdrawable(owner);
+        uint256 has = owner.balance;
+        vm.prank(owner);
+        try status.withdraw(payable(owner)) {
+            check(due > 0 && owner.balance == has + due, "withdrawn");
+            closed -= due / DEPOSIT;
+        } catch {
+            check(due == 0, "not withdrawn");
+        }
+    }
+
+    function pauseOrNot(uint256 how) external {
+        if (paused) {
+            status.unpause();
+            paused = false;
+        } else if (how % 4 == 0) {
+            status.pause();
+            paused = true;
+        }
     }
 
     function publish(uint256 term, bool activated) external {
@@ -44,28 +147,69 @@ contract World is Fixture {
         deals.push(activated ? activeDeal(end) : publishedDeal(end));
     }
 
+    /// A miner tells of a piece in a new sector.
+    function notify(uint256 pick, uint256 term) external {
+        if (sectors.length == 40) return;
+        uint64 number = uint64(sectors.length);
+        uint64 end = uint64(block.number + bound(term, 1, 3000));
+        uint256 id = bound(pick, 1, status.requestCount());
+        bytes memory payload = Bytes.uint_(uint64(id));
+        bytes memory params = abi.encodePacked(
+            hex"8183",
+            Bytes.uint_(number),
+            Bytes.uint_(end),
+            hex"8183",
+            Bytes.link_(PIECE),
+            Bytes.uint_(SIZE),
+            bytes1(uint8(0x40 + payload.length)),
+            payload
+        );
+        _miner.put(number, 1, 0, 0, end);
+        (bool ok, bytes memory output) = _miner.notify(address(status), 2034386435, 0x51, params);
+        check(ok != paused, "notified against the books");
+        if (!ok) return;
+        (,, bytes memory answer) = abi.decode(output, (uint32, uint64, bytes));
+        bool accepted = answer[2] == 0xf5;
+        check(accepted == _open[id], "accepted against the books");
+        if (accepted) {
+            deals.push(FIRST_SECTOR + uint64(sectors.length));
+            sectors.push(Sector(number, 1, end));
+        }
+    }
+
     function change(uint256 pick, uint256 how) external {
         uint64 dealId = picked(pick);
         if (dealId == 0) return;
-        if (how % 3 == 0) market.remove(dealId);
-        else if (how % 3 == 1) market.markTerminated(dealId, int64(int256(block.number)));
-        else if (market.deal(dealId).present) market.activate(dealId, int64(int256(block.number)));
+        if (dealId >= FIRST_SECTOR) {
+            Sector storage s = sectors[dealId - FIRST_SECTOR];
+            // Dead stays dead.
+            if (s.status == 0) return;
+            s.status = uint8(how % 3);
+            _miner.put(s.number, s.status, 0, 0, s.expiration);
+        } else if (how % 3 == 0) {
+            market.remove(dealId);
+        } else if (how % 3 == 1) {
+            market.markTerminated(dealId, int64(int256(block.number)));
+        } else if (market.deal(dealId).present) {
+            market.activate(dealId, int64(int256(block.number)));
+        }
     }
 
     function pass(uint256 epochs) external {
         vm.roll(block.number + bound(epochs, 1, 500));
     }
 
-    function complete(uint256 pick, uint256 request) external {
+    function complete(uint256 pick, uint256 request, bool stranger) external {
         uint64 dealId = picked(pick);
         if (dealId == 0) return;
         uint256 id = bound(request, 1, status.requestCount());
-        bytes32 key = keccak256(status.getRequest(id).cid);
-        bool repeat = status.isCompleted(id, dealId);
-        bool wanted = repeat || isActive(dealId) && (_listed[key][dealId] || listed[key] < 64);
-        InclusionProof memory none;
-        try status.complete(id, dealId, MINER, none, verifier(PIECE, SIZE)) {
+        bytes32 key = keccak256(_cids[_cidOf[id]]);
+        bool repeat = _completed[id][dealId];
+        bool wanted = !paused && !stranger && _open[id]
+            && (repeat || (isActive(dealId) && notOver(dealId) && (_listed[key][dealId] || listed[key] < 64)));
+        try this.callComplete(stranger, id, dealId) {
             check(wanted, "completed against the books");
+            _completed[id][dealId] = true;
             if (!repeat && !_listed[key][dealId]) {
                 _listed[key][dealId] = true;
                 ++listed[key];
@@ -75,14 +219,20 @@ contract World is Fixture {
         }
     }
 
+    function callComplete(bool stranger, uint256 id, uint64 dealId) external {
+        InclusionProof memory none;
+        uint64 actor = dealId >= FIRST_SECTOR ? status.sectorMarket() : 5;
+        if (stranger) vm.prank(STRANGER);
+        status.complete(id, actor, dealId, MINER, none, verifier(PIECE, SIZE));
+    }
+
     function prune(uint256 pick, uint256 which) external {
         uint64 dealId = picked(pick);
         if (dealId == 0) return;
         bytes memory cid = _cids[which % 2];
         bytes32 key = keccak256(cid);
-        MarketStandIn.Deal memory d = market.deal(dealId);
-        bool over = !d.present || d.terminated >= 0 || int256(block.number) >= d.start + d.duration;
-        bool wanted = _listed[key][dealId] && over;
+        bool wanted = _listed[key][dealId] && isOver(dealId);
+        vm.prank(STRANGER);
         try status.pruneDeals(cid, list(dealId)) {
             check(wanted, "pruned against the books");
             _listed[key][dealId] = false;
@@ -93,9 +243,27 @@ contract World is Fixture {
     }
 
     function isActive(uint64 dealId) public view returns (bool) {
+        if (dealId >= FIRST_SECTOR) return sectors[dealId - FIRST_SECTOR].status != 0;
         MarketStandIn.Deal memory d = market.deal(dealId);
         return
             d.present && d.activated >= 0 && d.terminated < 0 && int256(block.number) < d.start + d.duration;
+    }
+
+    /// The first block at which the deal is over.
+    function endOf(uint64 dealId) public view returns (uint256) {
+        if (dealId >= FIRST_SECTOR) return sectors[dealId - FIRST_SECTOR].expiration;
+        MarketStandIn.Deal memory d = market.deal(dealId);
+        return uint64(d.start + d.duration);
+    }
+
+    function notOver(uint64 dealId) private view returns (bool) {
+        return block.number < endOf(dealId);
+    }
+
+    function isOver(uint64 dealId) private view returns (bool) {
+        if (dealId >= FIRST_SECTOR) return sectors[dealId - FIRST_SECTOR].status == 0;
+        MarketStandIn.Deal memory d = market.deal(dealId);
+        return !d.present || d.terminated >= 0 || int256(block.number) >= d.start + d.duration;
     }
 
     function picked(uint256 pick) private view returns (uint64) {
@@ -124,43 +292,110 @@ contract InvariantsTest is Fixture {
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
         // Publishing and completing twice: they are what fills the lists.
-        bytes4[] memory selectors = new bytes4[](8);
-        (selectors[0], selectors[1], selectors[2]) =
-        (World.publish.selector, World.publish.selector, World.complete.selector);
-        (selectors[3], selectors[4], selectors[5]) =
-        (World.complete.selector, World.change.selector, World.prune.selector);
-        (selectors[6], selectors[7]) = (World.pass.selector, World.submit.selector);
+        bytes4[14] memory all = [
+            World.publish.selector,
+            World.publish.selector,
+            World.complete.selector,
+            World.complete.selector,
+            World.complete.selector,
+            World.notify.selector,
+            World.change.selector,
+            World.prune.selector,
+            World.pass.selector,
+            World.submit.selector,
+            World.update.selector,
+            World.cancel.selector,
+            World.withdraw.selector,
+            World.pauseOrNot.selector
+        ];
+        bytes4[] memory selectors = new bytes4[](all.length);
+        for (uint256 i = 0; i < all.length; ++i) {
+            selectors[i] = all[i];
+        }
         targets[0] = FuzzSelector(address(world), selectors);
     }
 
+    /// Active is a part of all; no zero, no duplicate, nothing that was not verified; at most 64.
     function invariant_lists_are_what_the_books_say() public view {
         for (uint256 c = 0; c < 2; ++c) {
             bytes memory cid = world.cidAt(c);
-            IDealStatus.Deal[] memory all = status.getAllDeals(cid);
+            MarketDeal[] memory all = status.getAllDeals(cid, 0, 100);
             eq(all.length, world.listed(keccak256(cid)), "number of listed deals");
             check(all.length <= 64, "cap");
             uint256 active = 0;
+            uint256 f05 = 0;
             for (uint256 i = 0; i < all.length; ++i) {
-                check(all[i].dealId != 0 && all[i].minerId == MINER, "hole");
+                bool sector = all[i].dealId >= 1 << 63;
+                check(all[i].dealId != 0 && all[i].providerId == MINER, "hole");
+                check(all[i].marketActorId == (sector ? status.sectorMarket() : 5), "market actor");
                 check(world.isListed(cid, all[i].dealId), "not in the books");
                 for (uint256 j = 0; j < i; ++j) {
                     check(all[i].dealId != all[j].dealId, "duplicate");
                 }
-                if (world.isActive(all[i].dealId)) ++active;
+                if (!world.isActive(all[i].dealId)) continue;
+                ++active;
+                if (!sector) ++f05;
             }
-            IDealStatus.Deal[] memory got = status.getActiveDeals(cid);
-            eq(got.length, active, "number of active deals");
-            IDealStatus.Deal[] memory expiring = status.getExpiringDeals(cid, 100);
-            uint256 next = 0;
-            for (uint256 i = 0; i < got.length; ++i) {
-                check(world.isActive(got[i].dealId) && world.isListed(cid, got[i].dealId), "active");
-                MarketStandIn.Deal memory d = market.deal(got[i].dealId);
-                if (uint64(d.start + d.duration) - block.number > 100) continue;
-                check(next < expiring.length && expiring[next].dealId == got[i].dealId, "expiring");
-                ++next;
-            }
-            eq(next, expiring.length, "number of expiring deals");
+            expiringOf(cid, activeOf(cid, active, f05));
         }
         eq(status.cidCount(), 2, "distinct CIDs");
+    }
+
+    function activeOf(bytes memory cid, uint256 active, uint256 f05)
+        private
+        view
+        returns (IDealStatus.Deal[] memory got)
+    {
+        (uint256 counted,) = status.replicas(cid);
+        eq(counted, active, "replicas");
+        uint256 paged =
+            status.getActiveDealsPage(cid, 0, 32).length + status.getActiveDealsPage(cid, 32, 32).length;
+        eq(paged, active, "pages");
+        got = status.getActiveDeals(cid);
+        eq(got.length, f05, "number of active deals");
+    }
+
+    function expiringOf(bytes memory cid, IDealStatus.Deal[] memory got) private view {
+        IDealStatus.Deal[] memory expiring = status.getExpiringDeals(cid, 100);
+        uint256 next = 0;
+        for (uint256 i = 0; i < got.length; ++i) {
+            check(world.isActive(got[i].dealId) && world.isListed(cid, got[i].dealId), "active");
+            if (world.endOf(got[i].dealId) - block.number > 100) continue;
+            check(next < expiring.length && expiring[next].dealId == got[i].dealId, "expiring");
+            ++next;
+        }
+        eq(next, expiring.length, "number of expiring deals");
+    }
+
+    /// The effective target is the greatest of the open requests.
+    function invariant_effective_target_is_the_greatest() public view {
+        for (uint256 c = 0; c < 2; ++c) {
+            (uint32 target, uint256 open) = status.policyOf(world.cidAt(c));
+            (uint32 wanted, uint256 wantedOpen) = world.policy(c);
+            check(target == wanted && open == wantedOpen, "policy");
+        }
+    }
+
+    /// Nobody's request was completed by anyone but the aggregator: what the contract knows is in the books.
+    function invariant_no_foreign_completion() public view {
+        uint256 count = status.requestCount();
+        for (uint256 id = 1; id <= count; id += 7) {
+            for (uint256 i = 0; i < 40; ++i) {
+                try world.deals(i) returns (uint64 dealId) {
+                    check(status.isCompleted(id, dealId) == world.isCompleted(id, dealId), "foreign");
+                } catch {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What is in the purse belongs to the owners of open and of closed requests, to the last attoFIL.
+    function invariant_the_purse_is_the_owners() public view {
+        uint256 open = status.openRequestsOf(world.owners(0)) + status.openRequestsOf(world.owners(1));
+        uint256 due = status.withdrawable(world.owners(0)) + status.withdrawable(world.owners(1));
+        eq(address(status).balance, open * world.DEPOSIT() + due, "balance");
+        eq(due, world.closed() * world.DEPOSIT(), "closed and not withdrawn");
+        check(status.paused() == world.paused(), "paused");
     }
 }

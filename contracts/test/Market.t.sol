@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Actors} from "../src/Actors.sol";
 import {Cbor} from "../src/Cbor.sol";
 import {Market} from "../src/Market.sol";
-import {MarketStandIn, StandIns} from "./support/MarketStandIn.sol";
+import {MarketStandIn, StandIns} from "./support/StandIns.sol";
 import {Test} from "./support/Vm.sol";
 
 contract MarketHarness {
@@ -12,7 +13,8 @@ contract MarketHarness {
     }
 
     function endEpoch(uint64 id) external view returns (int256, uint64) {
-        return Market.endEpoch(id);
+        (int256 exit,, uint64 end) = Market.term(id);
+        return (exit, end);
     }
 
     function dataCommitment(uint64 id) external view returns (int256, bytes32, uint64) {
@@ -250,14 +252,14 @@ contract MarketTest is Test {
         bytes4 selector = bytes4(data);
         check(
             selector == Cbor.MalformedCbor.selector
-                || (either && selector == Market.MalformedMarketAnswer.selector),
+                || (either && selector == Actors.MalformedAnswer.selector),
             "another error"
         );
     }
 
     function badOutput() private {
         vm.expectRevert(
-            abi.encodeWithSelector(Market.MalformedMarketAnswer.selector, Market.GET_DEAL_ACTIVATION)
+            abi.encodeWithSelector(Actors.MalformedAnswer.selector, Market.ACTOR, Market.GET_DEAL_ACTIVATION)
         );
         asked.activation(1);
     }

@@ -66,6 +66,40 @@ contract PodsiTest is Test {
         eq(count, 16, "checks run");
     }
 
+    /// Every bit of every field of a golden proof, one at a time: commitment, size, both indices, every word of both
+    /// paths. None leads to an accepted proof.
+    function test_every_single_bit_is_needed() public view {
+        uint256 tried = 0;
+        uint256 words = golden.proof.proofSubtree.path.length + golden.proof.proofIndex.path.length;
+        for (uint256 bit = 0; bit < 256; ++bit) {
+            Case memory c = golden;
+            c.commitment ^= bytes32(uint256(1) << bit);
+            check(!holds(c), "commitment");
+            for (uint256 word = 0; word < words; ++word) {
+                c = golden;
+                uint256 first = c.proof.proofSubtree.path.length;
+                if (word < first) c.proof.proofSubtree.path[word] ^= bytes32(uint256(1) << bit);
+                else c.proof.proofIndex.path[word - first] ^= bytes32(uint256(1) << bit);
+                check(!holds(c), "path");
+            }
+            tried += 1 + words;
+            if (bit >= 64) continue;
+            uint64 mask = uint64(1) << uint64(bit);
+            c = golden;
+            c.size ^= mask;
+            check(!holds(c), "size");
+            c = golden;
+            c.proof.proofSubtree.index ^= mask;
+            check(!holds(c), "subtree index");
+            c = golden;
+            c.proof.proofIndex.index ^= mask;
+            check(!holds(c), "entry index");
+            tried += 3;
+        }
+        eq(tried, 256 * (1 + words) + 192, "all of them");
+        check(holds(golden), "control");
+    }
+
     /// Any single bit of commitment, size, index or path changes the result or is refused: no other statement is
     /// ever provable for the same deal with a damaged proof.
     function testFuzz_single_bit_tampering_is_refused(uint256 seed, uint8 field) public view {

@@ -2,7 +2,9 @@
 pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {IDealRegistry} from "../src/IDealRegistry.sol";
 import {IDealStatus} from "../src/IDealStatus.sol";
+import {Request} from "../src/IDealRegistry.sol";
 import {DealStatus} from "../src/DealStatus.sol";
 import {PieceCid} from "../src/PieceCid.sol";
 import {Podsi} from "../src/Podsi.sol";
@@ -23,7 +25,7 @@ contract RequestsTest is Fixture {
         vm.expectEmit();
         emit IDealStatus.SubmitAggregatorRequest(1, CID);
         vm.expectEmit();
-        emit DealStatus.RequestRegistered(1, keccak256(CID), CLIENT);
+        emit IDealRegistry.RequestRegistered(1, keccak256(CID), CLIENT);
         vm.prank(CLIENT);
         status.submit(CID);
     }
@@ -32,7 +34,7 @@ contract RequestsTest is Fixture {
         vm.expectEmit();
         emit IDealStatus.SubmitAggregatorRequestWithRaaS(1, CID, 3, 2880, 86_400);
         vm.expectEmit();
-        emit DealStatus.RequestRegistered(1, keccak256(CID), CLIENT);
+        emit IDealRegistry.RequestRegistered(1, keccak256(CID), CLIENT);
         vm.prank(CLIENT);
         status.submitRaaS(CID, 3, 2880, 86_400);
     }
@@ -51,36 +53,36 @@ contract RequestsTest is Fixture {
         renew = bound(renew, 0, 1 << 62);
         vm.prank(owner);
         status.submitRaaS(cid, target, repair, renew);
-        DealStatus.Request memory r = status.getRequest(1);
+        Request memory r = status.getRequest(1);
         check(r.owner == owner, "owner");
         eq(r.cid, cid, "cid");
-        eq(r.target, target, "target");
-        eq(r.repairThreshold, repair, "repair");
-        eq(r.renewThreshold, renew, "renew");
+        eq(r.policy.target, target, "target");
+        eq(r.policy.repairThreshold, repair, "repair");
+        eq(r.policy.renewThreshold, renew, "renew");
         eq(r.pieceCid, "", "no piece");
         eq(r.pieceSize, 0, "no size");
     }
 
     function test_a_plain_request_has_no_policy() public {
         status.submit(CID);
-        eq(status.getRequest(1).target, 0, "target");
+        eq(status.getRequest(1).policy.target, 0, "target");
     }
 
     /// B1 row 12.
     function test_B1_12_parameters_are_validated() public {
         uint256[3] memory targets = [uint256(0), 33, type(uint256).max];
         for (uint256 i = 0; i < targets.length; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidTarget.selector, targets[i], 32));
+            vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidTarget.selector, targets[i], 32));
             status.submitRaaS(CID, targets[i], 0, 0);
         }
         uint256 over = (1 << 62) + 1;
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidThreshold.selector, over));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidThreshold.selector, over));
         status.submitRaaS(CID, 1, over, 0);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidThreshold.selector, over));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidThreshold.selector, over));
         status.submitRaaS(CID, 1, 0, over);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidCidLength.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidCidLength.selector, 0));
         status.submit("");
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidCidLength.selector, 129));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidCidLength.selector, 129));
         status.submitRaaS(new bytes(129), 1, 0, 0);
         status.submit(new bytes(128));
         eq(status.requestCount(), 1, "nothing half-registered");
@@ -91,11 +93,11 @@ contract RequestsTest is Fixture {
         status.changeMaxReplications(4);
         eq(status.getMaxReplications(), 4, "changed");
         status.submitRaaS(CID, 4, 0, 0);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidTarget.selector, 5, 4));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidTarget.selector, 5, 4));
         status.submitRaaS(CID, 5, 0, 0);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidMaxReplications.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidMaxReplications.selector, 0));
         status.changeMaxReplications(0);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.InvalidMaxReplications.selector, 33));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.InvalidMaxReplications.selector, 33));
         status.changeMaxReplications(33);
         denied(CLIENT, bytes32(0));
         status.changeMaxReplications(5);
@@ -103,13 +105,13 @@ contract RequestsTest is Fixture {
 
     function test_a_client_binds_its_own_piece() public {
         vm.expectEmit();
-        emit DealStatus.PieceBound(1, pieceCid(PIECE), SIZE, CLIENT);
+        emit IDealRegistry.PieceBound(1, pieceCid(PIECE), SIZE, CLIENT);
         vm.prank(CLIENT);
         status.submitRaaSWithPiece(CID, 1, 0, 0, pieceCid(PIECE), SIZE);
-        DealStatus.Request memory r = status.getRequest(1);
+        Request memory r = status.getRequest(1);
         eq(r.pieceCid, pieceCid(PIECE), "piece");
         eq(r.pieceSize, SIZE, "size");
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.PieceAlreadyBound.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.PieceAlreadyBound.selector, 1));
         status.bindPiece(1, pieceCid(PIECE), SIZE);
     }
 
@@ -119,9 +121,9 @@ contract RequestsTest is Fixture {
         status.bindPiece(1, pieceCid(PIECE), SIZE);
         status.bindPiece(1, pieceCid(PIECE), SIZE);
         eq(status.getRequest(1).pieceSize, SIZE, "bound");
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.PieceAlreadyBound.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.PieceAlreadyBound.selector, 1));
         status.bindPiece(1, pieceCid(PIECE), SIZE);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.RequestNotFound.selector, 2));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.RequestNotFound.selector, 2));
         status.bindPiece(2, pieceCid(PIECE), SIZE);
     }
 
@@ -165,19 +167,19 @@ contract RequestsTest is Fixture {
         eq(status.getCIDsPage(60, 1).length, 0, "beyond");
         eq(status.getCIDsPage(type(uint256).max, 50).length, 0, "far beyond");
         eq(status.getCIDsPage(3, 0).length, 0, "empty");
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.PageTooLarge.selector, 51, 50));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.PageTooLarge.selector, 51, 50));
         status.getCIDsPage(0, 51);
     }
 
     function test_unknown_requests_are_an_error() public {
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.RequestNotFound.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.RequestNotFound.selector, 0));
         status.getRequest(0);
-        vm.expectRevert(abi.encodeWithSelector(DealStatus.RequestNotFound.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IDealRegistry.RequestNotFound.selector, 1));
         status.getRequest(1);
     }
 
     function test_version() public view {
-        eq(bytes(status.version()), "2.0.0", "version");
+        eq(bytes(status.version()), "3.0.0", "version");
     }
 
     function denied(address who, bytes32 role) private {

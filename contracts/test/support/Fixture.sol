@@ -7,8 +7,8 @@ import {
     InclusionProof,
     InclusionVerifierData
 } from "../../src/IDealStatus.sol";
-import {DealStatus} from "../../src/DealStatus.sol";
-import {MarketStandIn, StandIns} from "./MarketStandIn.sol";
+import {DealStatus, Settings} from "../../src/DealStatus.sol";
+import {MarketStandIn, StandIns} from "./StandIns.sol";
 import {Test} from "./Vm.sol";
 
 /// A contract on a chain at height 5,000,000 with a market, and shorthands for the common steps. The test
@@ -27,7 +27,21 @@ abstract contract Fixture is Test {
     function setUp() public virtual {
         market = StandIns.install(vm);
         vm.roll(NOW);
-        status = new DealStatus();
+        status = new DealStatus(settings());
+    }
+
+    /// Nothing restricted, no deposit.
+    function settings() internal view returns (Settings memory) {
+        return Settings({
+            admin: address(this),
+            adminDelay: 3 days,
+            aggregator: address(this),
+            pauser: address(this),
+            submitter: address(0),
+            restricted: false,
+            requestDeposit: 0,
+            maxOpenRequests: 1000
+        });
     }
 
     /// An active deal of the fixture's piece that ends at `end`.

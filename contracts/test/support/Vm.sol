@@ -7,6 +7,39 @@ struct Log {
     address emitter;
 }
 
+struct ChainInfo {
+    uint256 forkId;
+    uint256 chainId;
+}
+
+struct StorageAccess {
+    address account;
+    bytes32 slot;
+    bool isWrite;
+    bytes32 previousValue;
+    bytes32 newValue;
+    bool reverted;
+}
+
+/// One call or other access, as the recording of state differences tells it.
+struct AccountAccess {
+    ChainInfo chainInfo;
+    uint8 kind;
+    address account;
+    address accessor;
+    bool initialized;
+    uint256 oldBalance;
+    uint256 newBalance;
+    bytes deployedCode;
+    uint256 value;
+    bytes data;
+    bool reverted;
+    StorageAccess[] storageAccesses;
+    uint64 depth;
+    uint64 oldNonce;
+    uint64 newNonce;
+}
+
 /// The cheat codes that these tests use.
 interface Vm {
     function etch(address target, bytes calldata code) external;
@@ -16,6 +49,7 @@ interface Vm {
     function stopPrank() external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
+    function expectRevert() external;
     function expectEmit() external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
@@ -29,6 +63,24 @@ interface Vm {
         pure
         returns (bytes32[] memory);
     function toString(uint256 value) external pure returns (string memory);
+    function toString(bytes calldata value) external pure returns (string memory);
+    function toString(address value) external pure returns (string memory);
+    function parseBytes(string calldata text) external pure returns (bytes memory);
+    function replace(string calldata input, string calldata from, string calldata to)
+        external
+        pure
+        returns (string memory);
+    function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function startStateDiffRecording() external;
+    function stopAndReturnStateDiff() external returns (AccountAccess[] memory);
+    function warp(uint256 timestamp) external;
+    function deal(address account, uint256 balance) external;
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
+    function addr(uint256 privateKey) external pure returns (address);
+    function envOr(string calldata name, bool fallback_) external view returns (bool);
+    function writeFile(string calldata path, string calldata text) external;
+    function toString(bytes32 value) external pure returns (string memory);
+    function cool(address target) external;
 }
 
 /// Assertions and helpers; a failed assertion reverts and names itself.

@@ -2,7 +2,7 @@
 
 use crate::cid::{Commitment, DataCid};
 use crate::health::Health;
-use crate::ids::{HoldingId, OperatorId, OwnerId, RequestId};
+use crate::ids::{HoldingId, OperatorId, OwnerId, RequestAt};
 use crate::order::{Order, OrderState};
 use crate::policy::{Duties, Policy};
 use crate::units::PaddedSize;
@@ -45,13 +45,41 @@ pub struct PieceSlots {
     pub spares: Vec<Order>,
 }
 
+/// How a contract that is followed takes a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completes {
+    /// With a piece that is a whole deal.
+    Direct,
+    /// Only with a proof that the piece is in an aggregate, as the reference contract does.
+    InAggregate,
+}
+
 /// A contract request that wants to see the holding's deals attested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
     /// The request.
-    pub request: RequestId,
+    pub at: RequestAt,
+    /// What its contract takes; `None` when this node follows that contract no more.
+    pub completes: Option<Completes>,
     /// Deal ids already attested, or being so.
     pub done: Vec<crate::ids::DealId>,
+}
+
+/// A job that is open and for which nothing is done, with why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "unserved")]
+pub enum Unserved {
+    /// Its contract takes only pieces in aggregates, and this node makes none.
+    NeedsAggregate {
+        /// Its request.
+        at: RequestAt,
+    },
+    /// Its event is lost, and its contract stores no policies: the CID is known, what is wanted is not.
+    PolicyUnknown {
+        /// Its request.
+        at: RequestAt,
+    },
 }
 
 /// What one owner wants kept of one CID, with everything the rules need to decide about it.
@@ -63,14 +91,17 @@ pub struct Holding {
     pub owner: OwnerId,
     /// What.
     pub cid: DataCid,
-    /// Union over the open jobs.
+    /// Union over the open jobs that are served.
     pub duties: Duties,
-    /// Strictest over the open jobs.
+    /// Strictest over the open jobs that are served; where none is, over all.
     pub policy: Policy,
     /// Empty until the bytes are known.
     pub pieces: Vec<PieceSlots>,
     /// Contract requests of the open jobs.
     pub attestations: Vec<Attestation>,
+    /// Open jobs for which nothing is done.
+    #[serde(default)]
+    pub unserved: Vec<Unserved>,
     /// False when every job is stopped: nothing is ordered any more, what lives is watched.
     pub open: bool,
 }

@@ -1,7 +1,8 @@
 //! One type per id, so that a deal id can never stand where a request id is meant.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::str::FromStr;
 
 macro_rules! number_ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -75,6 +76,66 @@ impl fmt::Display for OperatorId {
     }
 }
 
+/// The address of a DealStatus contract; one type for all spellings of its hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContractAddress(pub [u8; 20]);
+
+/// A text that is no contract's address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no contract address: 0x and 40 hex digits are needed")]
+pub struct NoAddress(pub String);
+
+impl fmt::Display for ContractAddress {
+    /// 0x and 40 lower-case digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("0x")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for ContractAddress {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        let no = || NoAddress(text.to_owned());
+        let digits = text.strip_prefix("0x").filter(|hex| hex.len() == 40).ok_or_else(no)?;
+        let mut bytes = [0; 20];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+            let (Some(high), Some(low)) = (digit(0), digit(1)) else { return Err(no()) };
+            *byte = u8::try_from(high * 16 + low).map_err(|_| no())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for ContractAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContractAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A request of one contract among several: their ids all begin at 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestAt {
+    /// Which contract.
+    pub contract: ContractAddress,
+    /// Its id there.
+    pub request: RequestId,
+}
+
+impl fmt::Display for RequestAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request {} of {}", self.request, self.contract)
+    }
+}
+
 /// Who registered a job: a tenant, or the address that called the contract.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,6 +146,12 @@ impl OwnerId {
     #[must_use]
     pub fn local() -> Self {
         Self("local".to_owned())
+    }
+
+    /// Whoever sent a request of `contract` whose event nobody keeps any more, where the contract does not tell.
+    #[must_use]
+    pub fn unknown_at(contract: ContractAddress) -> Self {
+        Self(format!("unknown at {contract}"))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::fleet::{Fleet, Rules};
 use crate::gate::Hold;
 use crate::health::LossReason;
 use crate::holding::Holding;
-use crate::ids::{DealId, HoldingId, OperatorId, OrderId, ProviderId, RequestId};
+use crate::ids::{DealId, HoldingId, OperatorId, OrderId, ProviderId, RequestAt};
 use crate::observation::{NotSeen, Round};
 use crate::order::{Cause, SlotRef};
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
@@ -80,7 +80,7 @@ pub enum Reason {
     /// A contract request does not show this proven deal yet.
     NotAttested {
         /// The request.
-        request: RequestId,
+        at: RequestAt,
     },
     /// Enough copies are proven and the policy does not keep the local one.
     CopiesProven {
@@ -124,10 +124,6 @@ impl Want {
 /// The kinds of want.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "want")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every want is a copy; a box would only add allocations"
-)]
 pub enum Wanted {
     /// A new copy for `slot`.
     Copy(CopyWanted),
@@ -141,7 +137,7 @@ pub enum Wanted {
     /// Say on the contract that `deal` holds the request's piece.
     Attest {
         /// The request.
-        request: RequestId,
+        at: RequestAt,
         /// The order behind the deal.
         order: OrderId,
         /// The deal.
@@ -227,7 +223,7 @@ pub enum Action {
         /// Whose.
         holding: HoldingId,
         /// The request.
-        request: RequestId,
+        at: RequestAt,
         /// The order behind the deal.
         order: OrderId,
         /// The deal.
@@ -340,6 +336,18 @@ pub enum WaitFor {
     },
     /// The job asks not for this R.
     NotAsked,
+    /// A job is not served, and why.
+    Unserved(crate::holding::Unserved),
+    /// A request cannot be shown this proven deal: its contract wants a proof of inclusion in an aggregate.
+    CompletesInAggregate {
+        /// The request.
+        at: RequestAt,
+    },
+    /// A request cannot be shown this proven deal: its contract is not in the configuration any more.
+    ContractNotFollowed {
+        /// The request.
+        at: RequestAt,
+    },
     /// Every job of the holding is stopped: what lives is watched, nothing is ordered.
     Stopped,
     /// The local copy stays until enough copies are proven and one of them was read back.

@@ -166,6 +166,17 @@ pub trait Chain: Send + Sync {
     fn client_id(&self) -> impl Future<Output = Result<Option<ActorId>, NotSeen>> + Send;
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A plain `submit`: whatever the node gives by itself.
+    Defaults,
+    /// Replication target, repair and renew thresholds, the last two in epochs.
+    Policy([u128; 3]),
+    /// Nobody can tell: its event is lost and the contract stores no policies.
+    Unknown,
+}
+
 /// A request as the contract's events and views tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestSeen {
@@ -175,8 +186,10 @@ pub struct RequestSeen {
     pub cid: Vec<u8>,
     /// Who submitted it.
     pub owner: OwnerId,
-    /// Replication target, repair and renew thresholds; `None` for a plain `submit`.
-    pub raas: Option<[u128; 3]>,
+    /// What it asks for.
+    pub asked: Asked,
+    /// Whether it still wants anything, as far as its source can tell: an event cannot tell what came later.
+    pub open: bool,
     /// Transaction that submitted it, 0x hex; empty where a view told the request, which does not know it.
     pub transaction: String,
     /// Block of the event, or at which the view was read.
@@ -187,8 +200,8 @@ impl RequestSeen {
     /// What makes this event this one and no other, wherever it is mined: transaction and content, but neither block
     /// nor place in it, which a reorganisation changes.
     #[must_use]
-    pub fn identity(&self) -> (&str, &[u8], Option<[u128; 3]>) {
-        (&self.transaction, &self.cid, self.raas)
+    pub fn identity(&self) -> (&str, &[u8], Asked) {
+        (&self.transaction, &self.cid, self.asked)
     }
 }
 
@@ -201,6 +214,19 @@ pub struct CompletionSeen {
     pub deal: DealId,
     /// Block of the event.
     pub block: Epoch,
+}
+
+/// How a request stands on the contract, read there because its owner changed or closed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestStanding {
+    /// Which.
+    pub request: RequestId,
+    /// Replication target, repair and renew thresholds; `None` for a request without a policy.
+    pub raas: Option<[u128; 3]>,
+    /// After which nothing is repaired or renewed.
+    pub ends_at: Option<Epoch>,
+    /// Whether it wants anything.
+    pub open: bool,
 }
 
 /// What vouches for a window's logs besides the answer itself.
@@ -225,6 +251,8 @@ pub struct ContractWindow {
     pub requests: Vec<RequestSeen>,
     /// Completions, in order.
     pub completions: Vec<CompletionSeen>,
+    /// Requests that changed in the window, of earlier windows too, as they stand at its last block.
+    pub standing: Vec<RequestStanding>,
     /// `requestCount()` at the window's last block; `None` where the contract does not count.
     pub request_count: Option<u64>,
     /// What vouches for the logs.
@@ -254,6 +282,13 @@ pub trait Contract: Send + Sync {
 
     /// `requestCount()` at `block`; `None` for a contract that does not count.
     fn request_count(&self, block: Epoch) -> impl Future<Output = Result<Option<u64>, NotSeen>> + Send;
+
+    /// The CIDs of all requests in order of their ids, from 1, as the reference's `getAllCIDs()` tells them at `block`;
+    /// `None` for a contract without that view. Other generations tell each CID once, so this is not for them.
+    fn cids_by_request(
+        &self,
+        block: Epoch,
+    ) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>, NotSeen>> + Send;
 
     /// `getAllDeals(cid)` at `block`, as (deal, provider).
     fn deals_of(

@@ -1,7 +1,7 @@
 //! The wallet's port: accounts, transactions, what signing and sending mean.
 
 use crate::cid::Commitment;
-use crate::ids::{DealId, JobId, ProviderId, RequestId};
+use crate::ids::{ContractAddress, DealId, JobId, ProviderId, RequestId};
 use crate::observation::NotSeen;
 use crate::ports::{DealTerms, Effect, SignedDeal};
 use crate::units::{AttoFil, Epoch, PaddedSize};
@@ -67,6 +67,9 @@ pub enum TxIntent {
     },
     /// `complete` of a request with a proven direct piece.
     Complete {
+        /// Which contract; `None`, in what was stored before there could be several, is the first one.
+        #[serde(default)]
+        contract: Option<ContractAddress>,
         /// The request.
         request: RequestId,
         /// The deal.

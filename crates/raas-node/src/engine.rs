@@ -14,7 +14,7 @@ use crate::watch::{self, FleetIndex};
 use crate::world::World;
 use raas_core::gate::Hold;
 use raas_core::holding::Holding;
-use raas_core::ids::{HoldingId, ProviderId};
+use raas_core::ids::{ContractAddress, HoldingId, ProviderId};
 use raas_core::observation::{ProviderView, Round};
 use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::ports::{Clock, Now};
@@ -82,10 +82,24 @@ pub struct Status {
     pub hold: Option<Hold>,
     /// Time of the last pass.
     pub now: Option<Now>,
-    /// Why the contract's events are not read further, if so.
-    pub follow: Option<Stuck>,
+    /// Why events of contracts are not read further, by contract, where it is so.
+    pub follow: BTreeMap<ContractAddress, Stuck>,
     /// How long the money lasts, by the last look.
     pub outlook: Option<tasks::money::Outlook>,
+}
+
+impl Status {
+    /// Why events are not read further, in words; with the contract's name where there are several such.
+    #[must_use]
+    pub fn contract_waits(&self) -> Option<String> {
+        let mut stuck = self.follow.iter();
+        let (_, first) = stuck.next()?;
+        if stuck.next().is_none() {
+            return Some(first.to_string());
+        }
+        let all: Vec<String> = self.follow.iter().map(|(at, stuck)| format!("{at}: {stuck}")).collect();
+        Some(all.join("; "))
+    }
 }
 
 /// The engine over one store and one world.
@@ -266,7 +280,7 @@ impl<W: World> Engine<W> {
         tasks::restored::notice(self, now).await?;
         let seen = Box::pin(tasks::observe::observe(self, index, now)).await?;
         let mut changed = seen.changed;
-        let mut follow = None;
+        let mut follow = BTreeMap::new();
         if let (Some(round), None) = (&seen.round, &seen.hold) {
             let followed = Box::pin(tasks::follow::follow(self, round, now)).await?;
             changed |= followed.changed;

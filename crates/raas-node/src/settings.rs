@@ -1,7 +1,9 @@
 //! What the engine is told by configuration. Validated before the engine starts; never read from files here.
 
+use raas_clients::evm::AbiKind;
 use raas_core::fleet::Rules;
-use raas_core::ids::ProviderId;
+use raas_core::holding::Completes;
+use raas_core::ids::{ContractAddress, ProviderId};
 use raas_core::policy::Policy;
 use raas_core::spend::Limits;
 use raas_core::units::{AttoFil, Epoch, Epochs};
@@ -11,8 +13,8 @@ use raas_core::units::{AttoFil, Epoch, Epochs};
 pub struct Settings {
     /// Applied where a job says nothing.
     pub default_policy: Policy,
-    /// The contract followed, 0x hex; must agree with the world's contract port.
-    pub contract: Option<ContractAt>,
+    /// The contracts followed, the node's own first; must agree with the world's contract port.
+    pub contracts: Vec<ContractAt>,
     /// Providers the node may use. Their owners and addresses are read from the chain.
     pub providers: Vec<ProviderId>,
     /// Base of the URLs that providers pull pieces from.
@@ -51,6 +53,12 @@ pub struct SpendingLimits {
 }
 
 impl Settings {
+    /// Where jobs of the API are registered: the first contract at which something can be shown for them.
+    #[must_use]
+    pub fn registers_at(&self) -> Option<&ContractAt> {
+        self.contracts.iter().find(|at| at.completes() == Completes::Direct)
+    }
+
     /// The limits as the store checks them.
     #[must_use]
     pub const fn limits(&self) -> Limits {
@@ -62,10 +70,23 @@ impl Settings {
 /// Where a contract is and from which block its events count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractAt {
-    /// 0x hex, lower case.
-    pub address: String,
+    /// Which.
+    pub address: ContractAddress,
     /// Block of its deployment.
     pub from_block: Epoch,
     /// After which block to go on where nothing keeps what came before; by the admin's decision.
     pub skip_to: Option<Epoch>,
+    /// Its generation.
+    pub abi: AbiKind,
+}
+
+impl ContractAt {
+    /// What it takes as a completion.
+    #[must_use]
+    pub const fn completes(&self) -> Completes {
+        match self.abi {
+            AbiKind::Raas | AbiKind::Frc0087 => Completes::Direct,
+            AbiKind::Reference => Completes::InAggregate,
+        }
+    }
 }

@@ -2,13 +2,14 @@
 //!
 //! The node wires real adapters, the simulation wires the devnet's world in memory; the engine is the same.
 
+use raas_core::ids::ContractAddress;
 use raas_core::ports::{Bytes, Chain, Clock, Contract, DealMaker, Wallet};
 
 /// One adapter for each port.
 pub trait World: Send + Sync + 'static {
     /// Native chain reads.
     type Chain: Chain;
-    /// The DealStatus contract.
+    /// The DealStatus contracts.
     type Contract: Contract;
     /// Providers' deal protocols.
     type DealMaker: DealMaker;
@@ -21,8 +22,8 @@ pub trait World: Send + Sync + 'static {
 
     /// Native chain reads.
     fn chain(&self) -> &Self::Chain;
-    /// The contract; `None` when the node runs without one.
-    fn contract(&self) -> Option<&Self::Contract>;
+    /// The contract at an address; `None` for one that is not followed.
+    fn contract(&self, at: ContractAddress) -> Option<&Self::Contract>;
     /// Providers' deal protocols.
     fn deal_maker(&self) -> &Self::DealMaker;
     /// The node's own copies.

@@ -6,18 +6,20 @@ use crate::rpc::{CallError, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, Log, U256};
 use alloy_sol_types::SolEvent;
 use raas_core::ids::{DealId, OwnerId, RequestId};
-use raas_core::ports::{CompletionSeen, RequestSeen};
+use raas_core::ports::{Asked, CompletionSeen, RequestSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The events that are followed.
-pub(super) const TOPICS: [B256; 4] = [
+pub(super) const TOPICS: [B256; 6] = [
     Abi::SubmitAggregatorRequest::SIGNATURE_HASH,
     Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH,
     Abi::CompleteAggregatorRequest::SIGNATURE_HASH,
     Abi::RequestRegistered::SIGNATURE_HASH,
+    Abi::RequestUpdated::SIGNATURE_HASH,
+    Abi::RequestCancelled::SIGNATURE_HASH,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -100,6 +102,8 @@ pub(super) fn identified(logs: Vec<WireLog>) -> BTreeMap<LogIdentity, WireLog> {
 pub(super) struct Events {
     pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) completions: Vec<CompletionSeen>,
+    /// Requests whose owner changed or closed them, in order of their ids.
+    pub(super) touched: BTreeSet<RequestId>,
 }
 
 /// A request before its owner is known for sure.
@@ -107,7 +111,7 @@ pub(super) struct Events {
 pub(super) struct Request {
     pub(super) cid: Vec<u8>,
     pub(super) owner: Option<EthAddress>,
-    pub(super) raas: Option<[u128; 3]>,
+    pub(super) asked: Asked,
     pub(super) transaction: B256,
     pub(super) block: Epoch,
 }
@@ -119,7 +123,8 @@ impl Request {
             request,
             cid: self.cid,
             owner: owner_id(owner),
-            raas: self.raas,
+            asked: self.asked,
+            open: true,
             transaction: self.transaction.to_string(),
             block: self.block,
         }
@@ -144,7 +149,8 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         let topic = inner.topics().first().copied().unwrap_or_default();
         if topic == Abi::SubmitAggregatorRequest::SIGNATURE_HASH {
             let event = Abi::SubmitAggregatorRequest::decode_log(&inner).map_err(CallError::malformed)?.data;
-            let request = Request { cid: event.cid.to_vec(), owner: None, raas: None, transaction, block };
+            let request =
+                Request { cid: event.cid.to_vec(), owner: None, asked: Asked::Defaults, transaction, block };
             insert(&mut events, event.id, request)?;
         } else if topic == Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH {
             let event =
@@ -153,7 +159,7 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
             let request = Request {
                 cid: event.cid.to_vec(),
                 owner: None,
-                raas: Some(raas.map(|value| u128::try_from(value).unwrap_or(u128::MAX))),
+                asked: Asked::Policy(raas.map(|value| u128::try_from(value).unwrap_or(u128::MAX))),
                 transaction,
                 block,
             };
@@ -166,6 +172,12 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         } else if topic == Abi::RequestRegistered::SIGNATURE_HASH {
             let event = Abi::RequestRegistered::decode_log(&inner).map_err(CallError::malformed)?.data;
             owners.insert(request_id(event.id)?, event.owner);
+        } else if topic == Abi::RequestUpdated::SIGNATURE_HASH {
+            let event = Abi::RequestUpdated::decode_log(&inner).map_err(CallError::malformed)?.data;
+            events.touched.insert(request_id(event.id)?);
+        } else if topic == Abi::RequestCancelled::SIGNATURE_HASH {
+            let event = Abi::RequestCancelled::decode_log(&inner).map_err(CallError::malformed)?.data;
+            events.touched.insert(request_id(event.id)?);
         }
     }
     for (id, owner) in owners {

@@ -3,6 +3,8 @@
 //! An `eth_call` at block B sees the state after B's messages; native reads at tipset B see it before.
 
 mod abi;
+mod artifact;
+mod kind;
 mod logs;
 mod quantity;
 mod status;
@@ -11,9 +13,14 @@ mod views;
 mod window;
 mod witness;
 
-pub use abi::DealStatusAbi;
+pub use abi::{
+    Deal, DealStatusAbi, Frc0087Abi, InclusionAuxData, InclusionProof, InclusionVerifierData, MarketDeal,
+    Policy, ProofData,
+};
+pub use artifact::{Artifact, ArtifactError, CodeMatch, DeploySettings};
+pub use kind::{AbiKind, UnknownKind};
 pub use status::DealStatus;
-pub use transaction::{calldata, created_address};
+pub use transaction::{NoCall, calldata, created_address};
 
 pub(crate) use abi::refusal;
 pub(crate) use quantity::{hex_number, quantity};

@@ -1,17 +1,18 @@
 //! [`DealStatus`]: the contract behind the port.
 
 use super::abi::{Deal, DealStatusAbi as Abi};
+use super::kind::AbiKind;
 use super::logs::{self, request_id};
 use super::quantity::hex_number;
 use super::views;
 use super::window::{Scope, certified};
 use super::witness::sender_by_receipts;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
-use alloy_primitives::{Address as EthAddress, B256, Bytes, keccak256};
+use alloy_primitives::{Address as EthAddress, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::{DealId, ProviderId, RequestId};
 use raas_core::observation::{NotSeen, Round};
-use raas_core::ports::{Contract, ContractWindow, RequestSeen};
+use raas_core::ports::{Contract, ContractWindow, RequestSeen, RequestStanding};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,6 +35,40 @@ enum At {
 }
 
 impl DealStatus {
+    /// Which generation answers at this address: by its version, else by ERC-165, else it is taken for the reference.
+    pub async fn kind(&self) -> Result<AbiKind, CallError> {
+        match self.read(Abi::versionCall {}).await {
+            Ok(_) => return Ok(AbiKind::Raas),
+            Err(error) if is_unknown_to(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let asked = Abi::supportsInterfaceCall { interfaceId: AbiKind::frc_interface() };
+        match self.read(asked).await {
+            Ok(true) => Ok(AbiKind::Frc0087),
+            Ok(false) => Ok(AbiKind::Reference),
+            Err(error) if is_unknown_to(&error) => Ok(AbiKind::Reference),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a view answers at the latest block.
+    pub async fn read<C: SolCall>(&self, call: C) -> Result<C::Return, CallError> {
+        self.view(call, At::Latest).await
+    }
+
+    /// How a request stands at `block`: what its owner wants by then. The event that said so only wakes.
+    async fn standing(&self, id: RequestId, block: Epoch) -> Result<RequestStanding, CallError> {
+        let found = self.view(Abi::getRequestCall { id: U256::from(id.0) }, At::Block(block)).await?;
+        let policy = found.policy;
+        let thresholds = [policy.target.into(), policy.repairThreshold.into(), policy.renewThreshold.into()];
+        Ok(RequestStanding {
+            request: id,
+            raas: (policy.target > 0).then_some(thresholds),
+            ends_at: (policy.endsAt > 0).then(|| Epoch(i64::try_from(policy.endsAt).unwrap_or(i64::MAX))),
+            open: found.open,
+        })
+    }
+
     /// The contract at `contract`.
     #[must_use]
     pub const fn new(pool: Pool, contract: EthAddress) -> Self {
@@ -73,10 +108,7 @@ impl DealStatus {
     async fn count(&self, block: Epoch) -> Result<Option<u64>, CallError> {
         match self.view(Abi::requestCountCall {}, At::Block(block)).await {
             Ok(count) => request_id(count).map(|RequestId(count)| Some(count)),
-            Err(
-                CallError::Evidence(Evidence::Reverted(_))
-                | CallError::Unknown(Unknown::Other { code: 3, .. }),
-            ) => Ok(None),
+            Err(error) if is_unknown_to(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -122,6 +154,10 @@ impl DealStatus {
             };
             requests.push(request.seen(id, owner));
         }
+        let mut standing = Vec::with_capacity(events.touched.len());
+        for id in events.touched {
+            standing.push(self.standing(id, to).await?);
+        }
         // State of long ago is kept less far back than logs: the other witness has to do then.
         let request_count = match self.count(to).await {
             Err(CallError::Unknown(Unknown::MissingState(_))) => None,
@@ -130,6 +166,7 @@ impl DealStatus {
         Ok(ContractWindow {
             requests,
             completions: events.completions,
+            standing,
             request_count,
             witness: found.witness,
             unexplained: found.unexplained,
@@ -177,10 +214,26 @@ impl Contract for DealStatus {
         Ok(self.count(block).await?)
     }
 
+    async fn cids_by_request(&self, block: Epoch) -> Result<Option<Vec<Vec<u8>>>, NotSeen> {
+        match self.view(Abi::getAllCIDsCall {}, At::Block(block)).await {
+            Ok(cids) => Ok(Some(cids.into_iter().map(|cid| cid.to_vec()).collect())),
+            Err(error) if is_unknown_to(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn deals_of(&self, cid: &[u8], block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
         let call = Abi::getAllDealsCall { _cid: Bytes::copy_from_slice(cid) };
         Ok(pairs(self.view(call, At::Block(block)).await?))
     }
+}
+
+/// Whether a contract does not know the function, or refuses it: a revert, with words or, as code 3, without.
+const fn is_unknown_to(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::Evidence(Evidence::Reverted(_)) | CallError::Unknown(Unknown::Other { code: 3, .. })
+    )
 }
 
 /// The reference contract leaves empty places in its lists; they are no deals.

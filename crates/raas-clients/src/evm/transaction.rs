@@ -1,6 +1,7 @@
 //! Calls of the contract as data, and EIP-1559 transactions.
 
-use super::abi::{DealStatusAbi as Abi, InclusionProof, InclusionVerifierData, ProofData};
+use super::abi::{DealStatusAbi as Abi, Frc0087Abi as Frc, InclusionProof, InclusionVerifierData, ProofData};
+use super::kind::AbiKind;
 use crate::key::eth_signature;
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address as EthAddress, Bytes, TxKind, U256};
@@ -8,38 +9,83 @@ use alloy_sol_types::SolCall;
 use raas_core::ports::{Quote, SignedTx, TxIntent};
 use raas_core::units::AttoFil;
 
-/// What `intent` calls on DealStatus; `None` when it is no call of the contract.
-#[must_use]
-pub fn calldata(intent: &TxIntent) -> Option<Bytes> {
+/// The actor id of the storage market.
+const MARKET_ACTOR: u64 = 5;
+
+/// Why an intent is no call of a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCall {
+    /// It is a message of another kind.
+    #[error("this is no call of a DealStatus contract")]
+    NotACall,
+    /// The reference wants an inclusion proof, and the piece is a deal of its own.
+    #[error(
+        "the reference ABI cannot complete a piece that is a whole deal: it wants a proof of inclusion in an aggregate"
+    )]
+    NeedsAggregate,
+}
+
+/// What `intent` calls on a DealStatus of this kind.
+pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
     let data = match intent {
         TxIntent::AddBalance { .. }
         | TxIntent::Withdraw { .. }
         | TxIntent::Settle { .. }
         | TxIntent::Transfer { .. }
-        | TxIntent::Cancel { .. } => return None,
-        TxIntent::Submit { cid, target, repair, renew, .. } => Abi::submitRaaSCall {
-            _cid: Bytes::copy_from_slice(cid),
-            _replication_target: U256::from(*target),
-            _repair_threshold: U256::from(u64::try_from(*repair).unwrap_or(0)),
-            _renew_threshold: U256::from(u64::try_from(*renew).unwrap_or(0)),
-        }
-        .abi_encode(),
-        TxIntent::Complete { request, deal, provider, piece, size } => {
+        | TxIntent::Cancel { .. } => return Err(NoCall::NotACall),
+        TxIntent::Submit { cid, target, repair, renew, .. } => submit(kind, cid, *target, [*repair, *renew]),
+        TxIntent::Complete { contract: _, request, deal, provider, piece, size } => {
             let none = || ProofData { index: 0, path: Vec::new() };
-            Abi::completeCall {
-                _id: U256::from(request.0),
-                _dealId: deal.0,
-                _minerId: provider.number(),
-                _proof: InclusionProof { proofSubtree: none(), proofIndex: none() },
-                _verifierData: InclusionVerifierData {
-                    commPc: piece.piece_cid_v1().to_bytes().into(),
-                    sizePc: size.get(),
-                },
+            let proof = InclusionProof { proofSubtree: none(), proofIndex: none() };
+            let verifier =
+                InclusionVerifierData { commPc: piece.piece_cid_v1().to_bytes().into(), sizePc: size.get() };
+            let (id, deal, provider) = (U256::from(request.0), deal.0, provider.number());
+            match kind {
+                AbiKind::Raas => Abi::completeCall {
+                    _id: id,
+                    _dealId: deal,
+                    _minerId: provider,
+                    _proof: proof,
+                    _verifierData: verifier,
+                }
+                .abi_encode(),
+                AbiKind::Frc0087 => Frc::completeCall {
+                    id,
+                    marketActorId: MARKET_ACTOR,
+                    dealId: deal,
+                    providerId: provider,
+                    proof,
+                    verifierData: verifier,
+                }
+                .abi_encode(),
+                AbiKind::Reference => return Err(NoCall::NeedsAggregate),
             }
-            .abi_encode()
         }
     };
-    Some(data.into())
+    Ok(data.into())
+}
+
+fn submit(kind: AbiKind, cid: &[u8], target: u32, thresholds: [i64; 2]) -> Vec<u8> {
+    let cid = Bytes::copy_from_slice(cid);
+    let target = U256::from(target);
+    let [repair, renew] = thresholds.map(|epochs| U256::from(u64::try_from(epochs).unwrap_or(0)));
+    match kind {
+        AbiKind::Raas | AbiKind::Reference => Abi::submitRaaSCall {
+            _cid: cid,
+            _replication_target: target,
+            _repair_threshold: repair,
+            _renew_threshold: renew,
+        }
+        .abi_encode(),
+        AbiKind::Frc0087 => Frc::submitRaaSCall {
+            cid,
+            fetchLink: Bytes::new(),
+            replicationTarget: target,
+            repairThreshold: repair,
+            renewThreshold: renew,
+        }
+        .abi_encode(),
+    }
 }
 
 /// The address of the contract that `sender` creates with `nonce`.
@@ -110,6 +156,7 @@ mod tests {
     fn a_signed_transaction_decodes_to_its_sender_and_call() {
         let key = Key::from_bytes(&[1; 32]).expect("a key");
         let intent = TxIntent::Complete {
+            contract: None,
             request: RequestId(7),
             deal: DealId(9),
             provider: ProviderId::new(1000),
@@ -127,7 +174,7 @@ mod tests {
             },
             to: Some(EthAddress::repeat_byte(0x11)),
             value: AttoFil(12),
-            input: calldata(&intent).expect("a call"),
+            input: calldata(AbiKind::Raas, &intent).expect("a call"),
         };
         let sign = || transaction.signed(key.sign_hash(keccak256(transaction.payload()).0));
         let tx = sign();
@@ -140,6 +187,28 @@ mod tests {
         assert_eq!((call._id, call._dealId, call._minerId), (U256::from(7), 9, 1000));
         assert_eq!(call._verifierData.commPc.len(), 39);
         assert!(call._proof.proofSubtree.path.is_empty());
+    }
+
+    #[test]
+    fn each_generation_is_completed_by_its_own_function() {
+        let intent = TxIntent::Complete {
+            contract: None,
+            request: RequestId(7),
+            deal: DealId(9),
+            provider: ProviderId::new(1000),
+            piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq"
+                .parse()
+                .expect("a piece"),
+            size: PaddedSize::new(1 << 20).expect("a size"),
+        };
+        let ours = calldata(AbiKind::Raas, &intent).expect("a call");
+        assert_eq!(ours[..4], Abi::completeCall::SELECTOR);
+        let frc = Frc::completeCall::abi_decode(&calldata(AbiKind::Frc0087, &intent).expect("a call"))
+            .expect("FRC-0087");
+        assert_eq!((frc.marketActorId, frc.dealId, frc.providerId), (5, 9, 1000));
+        assert_eq!(calldata(AbiKind::Reference, &intent), Err(NoCall::NeedsAggregate));
+        let money = TxIntent::AddBalance { amount: AttoFil(1) };
+        assert_eq!(calldata(AbiKind::Raas, &money), Err(NoCall::NotACall));
     }
 
     #[test]

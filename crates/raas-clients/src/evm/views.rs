@@ -1,32 +1,15 @@
 //! Requests by the contract's own views: what is left when the logs are older than every endpoint keeps.
 
+use super::abi::DealStatusAbi as Abi;
 use super::logs::owner_id;
 use super::quantity::hex_number;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, Bytes, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::SolCall;
 use raas_core::ids::RequestId;
-use raas_core::ports::RequestSeen;
+use raas_core::ports::{Asked, RequestSeen};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
-
-sol! {
-    #[derive(Debug)]
-    struct ViewedRequest {
-        address owner;
-        bytes cid;
-        uint256 target;
-        uint256 repairThreshold;
-        uint256 renewThreshold;
-        bytes pieceCid;
-        uint256 pieceSize;
-    }
-
-    #[derive(Debug)]
-    interface RequestViews {
-        function getRequest(uint256 id) external view returns (ViewedRequest memory);
-    }
-}
 
 /// Requests `from..=to` as the views tell them at `block`; `None` when the contract has no such view.
 pub(super) async fn requests(
@@ -40,7 +23,7 @@ pub(super) async fn requests(
     let calls: Vec<Call> = ids
         .iter()
         .map(|id| {
-            let data = RequestViews::getRequestCall { id: U256::from(*id) }.abi_encode();
+            let data = Abi::getRequestCall { id: U256::from(*id) }.abi_encode();
             let message = json!({"to": contract, "data": Bytes::from(data)});
             Call::new("eth_call", vec![message, hex_number(block.0)])
         })
@@ -63,16 +46,20 @@ pub(super) async fn requests(
             }
             Err(error) => return Err(error),
         };
-        let viewed =
-            RequestViews::getRequestCall::abi_decode_returns(&bytes).map_err(CallError::malformed)?;
-        let number = |value: U256| u128::try_from(value).unwrap_or(u128::MAX);
-        let raas = (!viewed.target.is_zero())
-            .then(|| [viewed.target, viewed.repairThreshold, viewed.renewThreshold].map(number));
+        let viewed = Abi::getRequestCall::abi_decode_returns(&bytes).map_err(CallError::malformed)?;
+        let policy = viewed.policy;
+        let asked = match policy.target {
+            0 => Asked::Defaults,
+            target => {
+                Asked::Policy([target.into(), policy.repairThreshold.into(), policy.renewThreshold.into()])
+            }
+        };
         requests.push(RequestSeen {
             request: RequestId(id),
             cid: viewed.cid.to_vec(),
             owner: owner_id(viewed.owner),
-            raas,
+            asked,
+            open: viewed.open,
             transaction: String::new(),
             block,
         });

@@ -5,7 +5,7 @@ use super::native::{Message, SETTLE_MAX};
 use super::signer::{Kind, Signer};
 use super::{broadcast, deal, lanes, taker};
 use crate::address::Address;
-use crate::evm::{Eip1559, calldata, quantity, refusal};
+use crate::evm::{AbiKind, Eip1559, calldata, quantity, refusal};
 use crate::filecoin::TipSet;
 use crate::key::native_signature;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
@@ -29,8 +29,9 @@ pub struct WalletConfig {
     pub chain_id: u64,
     /// CID of the genesis block: an endpoint of another network is sent nothing. `None` checks the chain id alone.
     pub genesis: Option<String>,
-    /// The DealStatus contract, once there is one.
-    pub contract: Option<EthAddress>,
+    /// The DealStatus contracts and their generations, once there are any. Jobs are registered at the first one that
+    /// this node can complete.
+    pub contracts: Vec<(EthAddress, AbiKind)>,
     /// The most that the gas of one transaction may cost; more is never signed.
     pub max_gas_cost: AttoFil,
 }
@@ -60,9 +61,35 @@ impl KeyWallet {
 
     /// The same wallet for another contract.
     #[must_use]
-    pub fn with_contract(mut self, contract: EthAddress) -> Self {
-        self.config.contract = Some(contract);
+    pub fn with_contract(self, contract: EthAddress) -> Self {
+        self.with_contracts(vec![(contract, AbiKind::Raas)])
+    }
+
+    /// The same wallet for other contracts.
+    #[must_use]
+    pub fn with_contracts(mut self, contracts: Vec<(EthAddress, AbiKind)>) -> Self {
+        self.config.contracts = contracts;
         self
+    }
+
+    /// Where a call of a contract goes.
+    fn contract_for(&self, intent: &TxIntent) -> Result<(EthAddress, AbiKind), String> {
+        let contracts = &self.config.contracts;
+        let found = match intent {
+            TxIntent::Complete { contract: Some(named), .. } => {
+                let named = EthAddress::from(named.0);
+                let found = contracts.iter().find(|(address, _)| *address == named);
+                return found
+                    .copied()
+                    .ok_or_else(|| format!("contract {named:#x} is not configured any more"));
+            }
+            // The reference would take a registration, but nothing could ever be shown for it.
+            TxIntent::Submit { .. } => {
+                contracts.iter().find(|(_, kind)| *kind != AbiKind::Reference).or(contracts.first())
+            }
+            _ => contracts.first(),
+        };
+        found.copied().ok_or_else(|| "no DealStatus contract is configured".to_owned())
     }
 
     /// The f1 address: deals and escrow.
@@ -102,7 +129,17 @@ impl KeyWallet {
     /// A transaction that creates a contract from `bytecode` (with its constructor's arguments). Its address is
     /// [`crate::evm::created_address`] of this wallet and `nonce`.
     pub async fn deploy(&self, bytecode: Bytes, nonce: u64) -> Effect<SignedTx> {
-        let unsigned = Unsigned::Evm(self.evm(None, bytecode, AttoFil::ZERO, nonce));
+        self.signed_evm(None, bytecode, nonce).await
+    }
+
+    /// A transaction that calls `to` with `input`: what the admin of a contract does, outside of the engine.
+    pub async fn call(&self, to: EthAddress, input: Bytes, nonce: u64) -> Effect<SignedTx> {
+        self.signed_evm(Some(to), input, nonce).await
+    }
+
+    /// Quotes and signs at once.
+    async fn signed_evm(&self, to: Option<EthAddress>, input: Bytes, nonce: u64) -> Effect<SignedTx> {
+        let unsigned = Unsigned::Evm(self.evm(to, input, AttoFil::ZERO, nonce));
         let signed = async {
             let quote = self.quote_of(&unsigned, None).await?;
             self.sign_at(unsigned, quote).await
@@ -140,8 +177,8 @@ impl KeyWallet {
                 return Ok(Unsigned::Evm(self.evm(to, Bytes::new(), AttoFil::ZERO, nonce)));
             }
             TxIntent::Submit { .. } | TxIntent::Complete { .. } => {
-                let contract = self.config.contract.ok_or("no DealStatus contract is configured")?;
-                let input = calldata(intent).ok_or("this is no call of the contract")?;
+                let (contract, kind) = self.contract_for(intent)?;
+                let input = calldata(kind, intent).map_err(|why| why.to_string())?;
                 return Ok(Unsigned::Evm(self.evm(Some(contract), input, AttoFil::ZERO, nonce)));
             }
         };
@@ -198,11 +235,23 @@ impl KeyWallet {
         Ok((estimate, premium))
     }
 
-    /// The base fee of the head's parent.
+    /// The base fee of the head's parent; where only `eth_*` is served, that of the latest block.
     async fn base_fee(&self) -> Result<AttoFil, CallError> {
-        let head: TipSet = self.pool.read(Call::new("Filecoin.ChainHead", vec![])).await?;
-        let told = head.blocks.first().and_then(|block| block.parent_base_fee.as_deref());
-        Ok(told.and_then(|text| text.parse().ok()).unwrap_or(BASE_FEE_MIN))
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Block {
+            base_fee_per_gas: String,
+        }
+        let told = match self.pool.read::<TipSet>(Call::new("Filecoin.ChainHead", vec![])).await {
+            Ok(head) => head.blocks.first().and_then(|block| block.parent_base_fee.as_deref()?.parse().ok()),
+            Err(CallError::Unknown(Unknown::NotOffered(_))) => {
+                let params = vec![json!("latest"), json!(false)];
+                let block: Block = self.pool.read(Call::new("eth_getBlockByNumber", params)).await?;
+                Some(AttoFil(quantity(&block.base_fee_per_gas)?.into()))
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(told.unwrap_or(BASE_FEE_MIN))
     }
 
     async fn sign_at(&self, unsigned: Unsigned, quote: Quote) -> Result<SignedTx, String> {

@@ -2,11 +2,13 @@
 
 use crate::server::gateway;
 use crate::support::{Net, PROVIDER, done, pool};
-use raas_clients::evm::DealStatus;
+use alloy_primitives::U256;
+use alloy_sol_types::SolCall;
+use raas_clients::evm::{AbiKind, DealStatus, DealStatusAbi as Abi, Policy};
 use raas_clients::rpc::EndpointConfig;
-use raas_core::ids::{JobId, OwnerId, RequestId};
-use raas_core::ports::{Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
-use raas_core::units::Epoch;
+use raas_core::ids::{DealId, JobId, OwnerId, RequestId};
+use raas_core::ports::{Asked, Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
+use raas_core::units::{Epoch, PaddedSize};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -35,6 +37,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!(net.wallet.chain_nonce(Lane::Evm).await, Ok(nonce + 1));
 
     let complete = TxIntent::Complete {
+        contract: None,
         request: RequestId(1),
         deal,
         provider: PROVIDER,
@@ -50,7 +53,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!(window.unexplained, [], "the log of each change is there");
     let [request] = window.requests.as_slice() else { panic!("{window:?}") };
     assert_eq!((request.request, &request.cid), (RequestId(1), &cid));
-    assert_eq!(request.raas, Some([3, 2_880, 86_400]));
+    assert_eq!(request.asked, Asked::Policy([3, 2_880, 86_400]));
     assert_eq!(request.transaction, tx.hash);
     assert_eq!(request.block, inclusion.block);
     assert_eq!(request.owner, OwnerId(format!("0x{}", hex::encode(net.wallet.eth_address()))));
@@ -76,7 +79,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     // The views tell the request as its event did, but for its transaction.
     let viewed = contract.requests_by_view(RequestId(1), RequestId(1), to).await.expect("an answer");
     let [viewed] = viewed.as_deref().expect("views") else { panic!("one") };
-    assert_eq!((&viewed.cid, &viewed.owner, viewed.raas), (&request.cid, &request.owner, request.raas));
+    assert_eq!((&viewed.cid, &viewed.owner, viewed.asked), (&request.cid, &request.owner, request.asked));
     assert_eq!(viewed.transaction, "");
     assert_eq!(contract.requests_by_view(RequestId(9), RequestId(9), to).await, Ok(None));
 }
@@ -91,6 +94,81 @@ async fn a_refusal_of_the_contract_is_told_before_anything_is_signed() {
         Effect::Failed(reason) => assert!(reason.contains("InvalidTarget"), "{reason}"),
         other => panic!("{other:?}"),
     }
+}
+
+/// A contract that behaves as the reference was found to (contracts/test/reference): it is recognised, its requests
+/// are read though it has no count, and a piece that is a whole deal is not sent to it.
+#[tokio::test]
+async fn a_reference_deployment_is_read_without_trust() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let code = include_str!("../vectors/reference-behaviour.hex").trim().parse().expect("hex");
+    let address = net.create(code).await;
+    let contract = DealStatus::new(net.pool.clone(), address);
+    assert_eq!(contract.kind().await, Ok(AbiKind::Reference));
+    net.wallet = net.wallet.clone().with_contracts(vec![(address, AbiKind::Reference)]);
+    let submit = |cid: u8| TxIntent::Submit {
+        job: JobId(1),
+        cid: vec![cid; 3],
+        target: 1,
+        repair: 2_880,
+        renew: 2_880,
+    };
+    for cid in [1, 2, 1] {
+        assert!(net.execute(&submit(cid)).await.success);
+    }
+    let complete = TxIntent::Complete {
+        contract: None,
+        request: RequestId(1),
+        deal: DealId(5),
+        provider: PROVIDER,
+        piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq".parse().expect("a piece"),
+        size: PaddedSize::new(1 << 20).expect("a size"),
+    };
+    match net.wallet.prepare(&complete, 9, None).await {
+        Effect::Failed(why) => assert!(why.contains("aggregate"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    net.advance(30).await;
+    let round = net.round().await;
+    let to = round.eth_block;
+    let window = contract.window(&round, from, to).await.expect("a window");
+    let cids: Vec<&[u8]> = window.requests.iter().map(|seen| seen.cid.as_slice()).collect();
+    assert_eq!(cids, [[1; 3], [2; 3], [1; 3]]);
+    assert_eq!(window.request_count, None);
+    assert_eq!(
+        contract.cids_by_request(to).await,
+        Ok(Some([1, 2, 1].map(|cid| vec![cid; 3]).to_vec())),
+        "each request's CID, in order, also without its event"
+    );
+    assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
+    // Ours is told from it.
+    let ours = net.deploy().await;
+    assert_eq!(ours.kind().await, Ok(AbiKind::Raas));
+}
+
+/// What an owner changes or closes is read as it stands.
+#[tokio::test]
+async fn changed_and_closed_requests_are_read_as_they_stand() {
+    let mut net = Net::funded().await;
+    let from = net.round().await.head;
+    let contract = net.deploy().await;
+    let submit = TxIntent::Submit { job: JobId(1), cid: vec![1; 3], target: 3, repair: 10, renew: 20 };
+    for _ in 0..2 {
+        assert!(net.execute(&submit).await.success);
+    }
+    let policy = Policy { target: 5, repairThreshold: 30, renewThreshold: 40, endsAt: 9_000_000 };
+    net.calls(contract.address(), Abi::updateRequestCall { id: U256::from(1), policy }.abi_encode()).await;
+    net.calls(contract.address(), Abi::cancelRequestCall { id: U256::from(2) }.abi_encode()).await;
+    net.advance(30).await;
+    let round = net.round().await;
+    let to = round.eth_block;
+    let window = contract.window(&round, from, to).await.expect("a window");
+    assert_eq!(window.requests.len(), 2);
+    let [changed, closed] = window.standing.as_slice() else { panic!("{window:?}") };
+    assert_eq!((changed.request, changed.raas), (RequestId(1), Some([5, 30, 40])));
+    assert_eq!((changed.ends_at, changed.open), (Some(Epoch(9_000_000)), true));
+    assert_eq!((closed.request, closed.open), (RequestId(2), false));
 }
 
 /// Logs of more than 300 blocks are too many; a view at an odd block is a null round; owners are not told.

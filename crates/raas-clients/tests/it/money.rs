@@ -76,7 +76,7 @@ async fn what_cannot_be_paid_is_refused_or_fails_on_chain() {
 /// The wallet of the tests over these endpoints.
 fn wallet(ends: &[EndpointConfig], chain_id: u64, genesis: Option<&str>, max: AttoFil) -> KeyWallet {
     let genesis = genesis.map(str::to_owned);
-    let config = WalletConfig { chain_id, genesis, contract: None, max_gas_cost: max };
+    let config = WalletConfig { chain_id, genesis, contracts: Vec::new(), max_gas_cost: max };
     KeyWallet::new(Key::from_bytes(&[7; 32]).expect("a key"), pool(ends, 1), config)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::server::serve_bytes;
 use alloy_primitives::{Address as EthAddress, Bytes};
-use raas_clients::evm::{DealStatus, created_address};
+use raas_clients::evm::{Artifact, DealStatus, DeploySettings, created_address};
 use raas_clients::filecoin::{LotusChain, identify};
 use raas_clients::guard::Reach;
 use raas_clients::key::Key;
@@ -83,7 +83,7 @@ impl Net {
         let config = WalletConfig {
             chain_id: identity.chain_id,
             genesis: Some(identity.genesis_cid),
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: AttoFil::fil(1),
         };
         let wallet = KeyWallet::new(key, pool.clone(), config);
@@ -132,12 +132,27 @@ impl Net {
 
     /// Deploys the contract whose bytecode is checked in.
     pub async fn deploy(&mut self) -> DealStatus {
-        let nonce = self.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
-        let tx = done(self.wallet.deploy(bytecode(), nonce).await);
-        let address: EthAddress = created_address(self.wallet.eth_address(), nonce);
-        assert!(self.land(Lane::Evm, &tx).await.success);
+        let artifact = Artifact::shipped().expect("the artifact");
+        let library = self.create(artifact.library()).await;
+        let settings = DeploySettings::of(self.wallet.eth_address());
+        let address = self.create(artifact.contract(library, &settings)).await;
         self.wallet = self.wallet.clone().with_contract(address);
         DealStatus::new(self.pool.clone(), address)
+    }
+
+    /// Calls a contract with the wallet's key.
+    pub async fn calls(&self, to: EthAddress, input: Vec<u8>) {
+        let nonce = self.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
+        let tx = done(self.wallet.call(to, input.into(), nonce).await);
+        assert!(self.land(Lane::Evm, &tx).await.success);
+    }
+
+    /// Creates a contract.
+    pub async fn create(&self, code: Bytes) -> EthAddress {
+        let nonce = self.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
+        let tx = done(self.wallet.deploy(code, nonce).await);
+        assert!(self.land(Lane::Evm, &tx).await.success);
+        created_address(self.wallet.eth_address(), nonce)
     }
 
     pub async fn provider(&self) -> ProviderOnChain {
@@ -209,10 +224,4 @@ pub fn done<T: std::fmt::Debug>(effect: Effect<T>) -> T {
         Effect::Done(value) => value,
         other => panic!("{other:?}"),
     }
-}
-
-fn bytecode() -> Bytes {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/artifacts/DealStatus.json");
-    let artifact: Value = serde_json::from_slice(&std::fs::read(path).expect("the artifact")).expect("JSON");
-    artifact["bytecode"].as_str().expect("bytecode").parse().expect("hex")
 }

@@ -1,7 +1,7 @@
 //! Wants for one shared order become one, and all wants get their total order.
 
 use crate::cid::{Commitment, DataCid};
-use crate::ids::{HoldingId, OperatorId, OrderId, ProviderId};
+use crate::ids::{ContractAddress, HoldingId, OperatorId, OrderId, ProviderId};
 use crate::order::{Cause, SlotRef};
 use crate::plan::{CopyWanted, Priority, Reason, Want, Wanted};
 use crate::units::Epoch;
@@ -26,6 +26,8 @@ pub(super) struct Key {
     kind: u8,
     /// Whatever is left to tell two wants of one holding apart.
     last: (u64, u64),
+    /// Requests of two contracts have the same ids.
+    contract: Option<ContractAddress>,
 }
 
 impl Key {
@@ -38,7 +40,7 @@ impl Key {
                 let piece = copy.piece.0.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
                 (2, copy.slot.index, (piece, 0))
             }
-            Wanted::Attest { request, deal, .. } => (3, NO_SLOT, (request.0, deal.0)),
+            Wanted::Attest { at, deal, .. } => (3, NO_SLOT, (at.request.0, deal.0)),
             Wanted::Evict { piece } => {
                 (4, NO_SLOT, (piece.0.first_chunk().map_or(0, |head| u64::from_be_bytes(*head)), 0))
             }
@@ -52,6 +54,10 @@ impl Key {
             holding: want.holding,
             kind,
             last,
+            contract: match &want.what {
+                Wanted::Attest { at, .. } => Some(at.contract),
+                _ => None,
+            },
         }
     }
 }

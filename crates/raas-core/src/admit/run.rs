@@ -52,8 +52,8 @@ impl Run<'_> {
         let action = match &first.what {
             Wanted::Copy(_) => return self.buy(item),
             Wanted::Fill { slot, spare } => Action::Fill { slot: *slot, spare: *spare },
-            Wanted::Attest { request, order, deal } => {
-                Action::Attest { holding, request: *request, order: *order, deal: *deal }
+            Wanted::Attest { at, order, deal } => {
+                Action::Attest { holding, at: *at, order: *order, deal: *deal }
             }
             Wanted::Evict { piece } => Action::Evict { holding, piece: *piece, reason: first.reason.clone() },
             // Slots that share the order all want it gone; once is enough.

@@ -3,9 +3,9 @@
 use super::fill::Fill;
 use super::view::{Out, View};
 use crate::health::Health;
-use crate::holding::{Slot, health};
+use crate::holding::{Completes, Slot, health};
 use crate::ids::DealId;
-use crate::plan::{Reason, Wanted};
+use crate::plan::{Reason, Wait, WaitFor, Wake, Wanted};
 use std::collections::BTreeMap;
 
 /// Wants every deal shown that is proven and not shown yet, those of spares that go to a place now among them.
@@ -22,10 +22,20 @@ pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut
             let is_new = !attestation.done.contains(&on_chain.deal) && !seen.contains(&on_chain.deal);
             if health(order) == Some(Health::Proven) && is_new {
                 seen.push(on_chain.deal);
-                let what =
-                    Wanted::Attest { request: attestation.request, order: order.id, deal: on_chain.deal };
-                let reason = Reason::NotAttested { request: attestation.request };
-                out.wants.push(view.want(what, reason, view.round.height));
+                let at = attestation.at;
+                let cannot = match attestation.completes {
+                    Some(Completes::Direct) => {
+                        let what = Wanted::Attest { at, order: order.id, deal: on_chain.deal };
+                        out.wants.push(view.want(what, Reason::NotAttested { at }, view.round.height));
+                        continue;
+                    }
+                    Some(Completes::InAggregate) => WaitFor::CompletesInAggregate { at },
+                    None => WaitFor::ContractNotFollowed { at },
+                };
+                let holding = Some(view.holding.id);
+                out.waits.push(Wait { holding, slot: None, for_: cannot, wake: Wake::OnRound });
+                // One word for all of its deals.
+                break;
             }
         }
     }

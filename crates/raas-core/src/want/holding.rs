@@ -6,6 +6,7 @@ use crate::fleet::Rules;
 use crate::holding::Holding;
 use crate::observation::Round;
 use crate::plan::{Wait, WaitFor, Wake, Want, Wanted};
+use crate::policy::Duties;
 
 /// What `holding` should have at `round`, and what it waits for. Empty wants with a reason when it is
 /// stopped, has ended, or has no piece yet.
@@ -15,13 +16,23 @@ pub fn want(holding: &Holding, round: &Round, rules: &Rules) -> (Vec<Want>, Vec<
     if !holding.open {
         return whole(WaitFor::Stopped, Wake::OnRound);
     }
+    let unserved = holding.unserved.iter().map(|why| Wait {
+        holding: Some(holding.id),
+        slot: None,
+        for_: WaitFor::Unserved(*why),
+        wake: Wake::OnRound,
+    });
+    // Nobody is served: what there is of copies is watched, and nothing is bought, placed or shown.
+    if !holding.unserved.is_empty() && holding.duties == Duties::default() {
+        return (Vec::new(), unserved.collect());
+    }
     if let Some(ends_at) = holding.policy.ends_at.filter(|ends_at| round.head >= *ends_at) {
         return whole(WaitFor::PolicyEnded { ends_at }, Wake::OnRound);
     }
     if holding.pieces.is_empty() {
         return whole(WaitFor::Bytes, Wake::OnBytes);
     }
-    let mut out = Out::default();
+    let mut out = Out { waits: unserved.collect(), ..Out::default() };
     for pieces in &holding.pieces {
         let view = View::new(holding, pieces, round, rules);
         let wants_before = out.wants.len();

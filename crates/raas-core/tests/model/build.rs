@@ -3,8 +3,11 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::{Ask, Breaker, Fleet, Money, Pace, Provider, Rules};
 use raas_core::health::{Fault, Health, HealthRecord, LossReason, Term, UnknownReason};
-use raas_core::holding::{Holding, Piece, PieceSlots, Slot};
-use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, OwnerId, ProviderId, SectorNumber};
+use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot};
+use raas_core::ids::{
+    ActorId, ContractAddress, DealId, HoldingId, OperatorId, OrderId, OwnerId, ProviderId, RequestAt,
+    RequestId, SectorNumber,
+};
 use raas_core::observation::{NotSeen, Round};
 use raas_core::order::{Cause, OnChain, Order, OrderState, Signed};
 use raas_core::policy::{Duties, KeepLocal, Placement, Policy, Replicas};
@@ -94,6 +97,13 @@ pub fn cid(number: u64) -> DataCid {
 }
 
 /// A holding of one local piece with `target` empty slots.
+/// A request of a contract that takes whole deals, with what it shows already.
+pub fn attestation(request: u64, done: &[u64]) -> Attestation {
+    let at = RequestAt { contract: ContractAddress([0xc0; 20]), request: RequestId(request) };
+    let done = done.iter().map(|deal| DealId(*deal)).collect();
+    Attestation { at, completes: Some(Completes::Direct), done }
+}
+
 pub fn holding(number: u64) -> Holding {
     let policy = policy();
     let slots = (0..policy.replicas.target).map(|index| Slot { index, generations: vec![] }).collect();
@@ -112,6 +122,7 @@ pub fn holding(number: u64) -> Holding {
         policy,
         pieces: vec![PieceSlots { piece, slots, spares: vec![] }],
         attestations: vec![],
+        unserved: vec![],
         open: true,
     }
 }

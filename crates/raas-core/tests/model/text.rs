@@ -22,7 +22,7 @@ pub fn want_line(want: &Want) -> String {
     let what = match &want.what {
         Wanted::Copy(copy) => format!("slot {}: {}", copy.slot.index, cause(copy.cause)),
         Wanted::Fill { slot, spare } => format!("slot {}: fill with {spare}", slot.index),
-        Wanted::Attest { request, deal, .. } => format!("attest deal {deal} for request {request}"),
+        Wanted::Attest { at, deal, .. } => format!("attest deal {deal} for request {}", at.request),
         Wanted::Evict { .. } => "evict".to_owned(),
         Wanted::Cancel { order } => format!("cancel {order}"),
     };
@@ -62,7 +62,7 @@ pub fn action_line(action: &Action) -> String {
             format!("order at {provider} for {places}: {}, {}, {priority:?}", cause(*why), reason(because))
         }
         Action::Fill { slot, spare } => format!("fill {}/{} with {spare}", slot.holding, slot.index),
-        Action::Attest { request, deal, .. } => format!("attest deal {deal} for request {request}"),
+        Action::Attest { at, deal, .. } => format!("attest deal {deal} for request {}", at.request),
         Action::Evict { holding, .. } => format!("evict local copy of holding {holding}"),
         Action::Cancel { order, .. } => format!("cancel {order}"),
     }
@@ -87,6 +87,9 @@ pub fn wait_line(wait: &Wait) -> String {
         WaitFor::Pace { started, cap } => format!("pace {started} of {cap}"),
         WaitFor::MaxReplicas { occupied, max } => format!("maximum: {occupied} of {max}"),
         WaitFor::NotAsked => "not asked".to_owned(),
+        WaitFor::Unserved(why) => format!("{why:?}"),
+        WaitFor::CompletesInAggregate { at } => format!("aggregate for {at}"),
+        WaitFor::ContractNotFollowed { at } => format!("{at} not followed"),
         WaitFor::Stopped => "stopped".to_owned(),
         WaitFor::LocalCopy { proven, needed, retrievable } => {
             format!("local copy: {proven} of {needed} proven, read back: {retrievable}")

@@ -203,11 +203,11 @@ impl World {
             match action {
                 Action::Order { .. } => self.order(action),
                 Action::Fill { slot, spare } => self.fill(*slot, *spare),
-                Action::Attest { holding, request, deal, order } => {
+                Action::Attest { holding, at, deal, order } => {
                     let state = &self.orders.get(order).expect("a known order").state;
                     assert!(state.is_active(), "only active deals are attested");
                     let holding = self.holding_mut(*holding);
-                    let attestation = holding.attestations.iter_mut().find(|a| a.request == *request);
+                    let attestation = holding.attestations.iter_mut().find(|a| a.at == *at);
                     let done = &mut attestation.expect("its own request").done;
                     assert!(!done.contains(deal), "attested once");
                     done.push(*deal);

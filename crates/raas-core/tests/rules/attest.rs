@@ -1,14 +1,16 @@
 //! Every request of a holding is shown every proven deal, once.
 
-use crate::model::build::{FAR, NOW, holding_with, lost, proven, published, round, sick, unknown};
+use crate::model::build::{
+    FAR, NOW, attestation, holding_with, lost, proven, published, round, sick, unknown,
+};
 use crate::model::text::wanted;
 use proptest::prelude::*;
-use raas_core::holding::{Attestation, Holding};
-use raas_core::ids::{DealId, RequestId};
-
-fn request(number: u64, done: &[u64]) -> Attestation {
-    Attestation { request: RequestId(number), done: done.iter().map(|deal| DealId(*deal)).collect() }
-}
+use raas_core::fleet::Rules;
+use raas_core::holding::{Completes, Holding, Unserved};
+use raas_core::ids::ContractAddress;
+use raas_core::plan::{WaitFor, Wanted};
+use raas_core::policy::Duties;
+use raas_core::want::want;
 
 fn attested(holding: &Holding) -> Vec<String> {
     wanted(holding, &round(NOW)).into_iter().filter(|line| line.starts_with("attest")).collect()
@@ -25,7 +27,7 @@ fn each_request_gets_each_proven_deal() {
         ],
     );
     assert_eq!(attested(&holding), Vec::<String>::new(), "no request, nothing to attest");
-    holding.attestations = vec![request(1, &[500_001]), request(2, &[])];
+    holding.attestations = vec![attestation(1, &[500_001]), attestation(2, &[])];
     assert_eq!(
         attested(&holding),
         [
@@ -34,7 +36,7 @@ fn each_request_gets_each_proven_deal() {
             "attest deal 500002 for request 2, not attested, Normal",
         ]
     );
-    holding.attestations = vec![request(1, &[500_001, 500_002])];
+    holding.attestations = vec![attestation(1, &[500_001, 500_002])];
     assert_eq!(attested(&holding), Vec::<String>::new());
 }
 
@@ -49,7 +51,7 @@ proptest! {
             _ => proven(id, 1_000 + 10 * id, FAR),
         }]).collect();
         let mut holding = holding_with(1, slots);
-        holding.attestations = vec![request(1, &done)];
+        holding.attestations = vec![attestation(1, &done)];
         let expected: Vec<String> = (500_001_u64..)
             .zip(&kinds)
             .filter(|(deal, kind)| **kind == 4 && !done.contains(deal))
@@ -61,4 +63,59 @@ proptest! {
             prop_assert!(line.starts_with(&expected), "{} {}", line, expected);
         }
     }
+}
+
+#[test]
+fn what_a_contract_does_not_take_is_said_once_and_not_sent() {
+    let mut holding = holding_with(1, vec![vec![proven(1, 1_000, FAR)], vec![proven(2, 1_010, FAR)]]);
+    let waits = |holding: &Holding| {
+        let (wants, waits) = want(holding, &round(NOW), &Rules::default());
+        assert!(!wants.iter().any(|want| matches!(want.what, Wanted::Attest { .. })), "{wants:?}");
+        waits.into_iter().map(|wait| wait.for_).collect::<Vec<_>>()
+    };
+    let mut reference = attestation(7, &[]);
+    reference.completes = Some(Completes::InAggregate);
+    let at = reference.at;
+    holding.attestations = vec![reference.clone()];
+    let said = waits(&holding);
+    assert_eq!(
+        said.iter().filter(|wait| **wait == WaitFor::CompletesInAggregate { at }).count(),
+        1,
+        "{said:?}"
+    );
+    reference.completes = None;
+    holding.attestations = vec![reference];
+    assert!(waits(&holding).contains(&WaitFor::ContractNotFollowed { at }));
+}
+
+#[test]
+fn the_same_request_id_of_two_contracts_is_two_requests() {
+    let mut holding = holding_with(1, vec![vec![proven(1, 1_000, FAR)]]);
+    let mut other = attestation(7, &[]);
+    other.at.contract = ContractAddress([0xc1; 20]);
+    holding.attestations = vec![attestation(7, &[]), other.clone()];
+    let (wants, _) = want(&holding, &round(NOW), &Rules::default());
+    let of: Vec<_> = wants
+        .iter()
+        .filter_map(|want| match want.what {
+            Wanted::Attest { at, .. } => Some(at),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of, [attestation(7, &[]).at, other.at]);
+}
+
+#[test]
+fn a_holding_of_jobs_that_are_not_served_wants_nothing_and_says_why() {
+    let mut holding = holding_with(1, vec![vec![]]);
+    let at = attestation(7, &[]).at;
+    holding.unserved = vec![Unserved::NeedsAggregate { at }, Unserved::PolicyUnknown { at }];
+    let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
+    assert!(!wants.is_empty(), "another job is served");
+    assert!(waits.iter().any(|wait| wait.for_ == WaitFor::Unserved(holding.unserved[1])));
+    holding.duties = Duties::default();
+    let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
+    assert_eq!(wants, []);
+    let said: Vec<_> = waits.into_iter().map(|wait| wait.for_).collect();
+    assert_eq!(said, holding.unserved.iter().map(|why| WaitFor::Unserved(*why)).collect::<Vec<_>>());
 }

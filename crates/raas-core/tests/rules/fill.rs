@@ -1,10 +1,11 @@
 //! Spares fill empty places before money is spent.
 
-use crate::model::build::{FAR, NOW, holding, lost, order, proven, published, renews, round, sick, unknown};
+use crate::model::build::{
+    FAR, NOW, attestation, holding, lost, order, proven, published, renews, round, sick, unknown,
+};
 use crate::model::text::wanted;
 use proptest::prelude::*;
-use raas_core::holding::{Attestation, Holding};
-use raas_core::ids::RequestId;
+use raas_core::holding::Holding;
 use raas_core::order::{Order, OrderState};
 use raas_core::policy::Duties;
 
@@ -49,7 +50,7 @@ fn which_spare_fills_which_place() {
 fn watching_holdings_take_what_is_there_and_it_is_attested_at_once() {
     let mut watching = with(vec![], vec![proven(8, 1_030, FAR), published(9, 1_020)]);
     watching.duties = Duties { replicate: false, renew: true, repair: true };
-    watching.attestations = vec![Attestation { request: RequestId(5), done: vec![] }];
+    watching.attestations = vec![attestation(5, &[])];
     assert_eq!(
         wanted(&watching, &round(NOW)),
         [

@@ -1,15 +1,15 @@
 //! What holds of every plan, over random worlds.
 
 use crate::model::build::{
-    DAY, FAR, NOW, fleet, holding, holding_with, lost, operator_of, order, proven, providers, published,
-    renews, repairs, round, rules, sick, signed, unknown,
+    DAY, FAR, NOW, attestation, fleet, holding, holding_with, lost, operator_of, order, proven, providers,
+    published, renews, repairs, round, rules, sick, signed, unknown,
 };
 use crate::model::text::Shown;
 use crate::model::world::{Step, World};
 use proptest::prelude::*;
 use raas_core::health::{Health, LossReason, UnknownReason};
-use raas_core::holding::{Attestation, Holding};
-use raas_core::ids::{DealId, OrderId, ProviderId, RequestId};
+use raas_core::holding::Holding;
+use raas_core::ids::{DealId, OrderId, ProviderId};
 use raas_core::observation::NotSeen;
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Plan, WaitFor, Wake, Want, plan};
@@ -38,7 +38,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 fn three_holdings() -> Vec<Holding> {
     let mut holdings = vec![holding(1), holding(2), holding(3)];
-    holdings[1].attestations = vec![Attestation { request: RequestId(1), done: vec![] }];
+    holdings[1].attestations = vec![attestation(1, &[])];
     holdings[1].policy.keep_local = KeepLocal::Never;
     holdings[1].pieces[0].piece.retrievable = true;
     holdings[2].policy.replicas.target = 4;
@@ -91,7 +91,7 @@ fn any_holding(number: u64) -> impl Strategy<Value = Holding> {
             holding.duties = Duties { replicate, renew, repair };
             holding.policy.replicas.target += extra;
             holding.policy.replicas.max += extra;
-            holding.attestations = vec![Attestation { request: RequestId(number), done: vec![] }];
+            holding.attestations = vec![attestation(number, &[])];
             if evicts {
                 holding.policy.keep_local = KeepLocal::UntilProven(2);
                 holding.pieces[0].piece.retrievable = true;

@@ -2,11 +2,9 @@
 //!
 //! When a change of the text is meant, copy the printed text into `golden/life.txt` and review the difference.
 
-use crate::model::build::{DAY, NOW, holding, providers};
+use crate::model::build::{DAY, NOW, attestation, holding, providers};
 use crate::model::text::plan_lines;
 use crate::model::world::{Step, World};
-use raas_core::holding::Attestation;
-use raas_core::ids::RequestId;
 use std::fmt::Write;
 
 struct Script {
@@ -35,7 +33,7 @@ impl Script {
 #[test]
 fn the_life_of_a_holding() {
     let mut holding = holding(1);
-    holding.attestations = vec![Attestation { request: RequestId(1), done: vec![] }];
+    holding.attestations = vec![attestation(1, &[])];
     let mut script = Script { world: World::new(vec![holding], providers(6)), text: String::new() };
     script.turn("registered");
     script.advance(60);

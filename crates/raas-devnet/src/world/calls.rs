@@ -11,6 +11,8 @@ use raas_core::ids::{ActorId, DealId, ProviderId, SectorNumber};
 use serde::{Serialize, de::DeserializeOwned};
 
 const CBOR: u64 = 0x51;
+/// The power actor.
+const POWER: ActorId = ActorId(4);
 const NOT_FOUND: i64 = 17;
 const ILLEGAL_ARGUMENT: i64 = 16;
 const FORBIDDEN: i64 = 18;
@@ -37,11 +39,11 @@ impl CallResult {
     }
 }
 
-fn read<T: DeserializeOwned>(params: &[u8]) -> Result<T, i64> {
+pub(super) fn read<T: DeserializeOwned>(params: &[u8]) -> Result<T, i64> {
     from_cbor(params).map_err(|_: CborError| SERIALIZATION)
 }
 
-fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, i64> {
+pub(super) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, i64> {
     to_cbor(value).map_err(|_| SERIALIZATION)
 }
 
@@ -53,6 +55,7 @@ impl World {
         let provider = ProviderId(to);
         CallResult::of(match to {
             MARKET => self.market_read(at, method, params),
+            POWER => self.power_read(method, params),
             ActorId(6 | 7) => self.registry_read(at, method, params),
             _ if self.miners.contains_key(&provider) => self.miner_read(at, provider, method, params),
             _ if self.actors.get(to).is_some_and(|actor| actor.created <= at.0) => Err(UNHANDLED),

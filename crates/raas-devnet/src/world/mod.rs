@@ -27,6 +27,7 @@ mod messages;
 mod miner;
 mod onboard;
 mod orders;
+mod power;
 mod providers;
 mod publish;
 mod queue;

@@ -1,7 +1,7 @@
 //! A FEVM over a market made by hand, so that each of its answers can be chosen.
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::{SolCall, SolValue, sol};
 use raas_core::ids::ActorId;
 use raas_devnet::{
     Config,
@@ -30,11 +30,25 @@ sol! {
     error InvalidTarget(uint256 target, uint256 max);
 }
 
-/// Init code of the DealStatus contract as the repository ships it.
-pub fn deal_status() -> Bytes {
-    let artifact: serde_json::Value =
-        serde_json::from_str(include_str!("../../../../contracts/artifacts/DealStatus.json")).unwrap();
-    artifact["bytecode"].as_str().unwrap().parse().unwrap()
+/// The DealStatus contract as the repository ships it.
+fn artifact() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../../contracts/artifacts/DealStatus.json")).unwrap()
+}
+
+/// Init code of its library.
+pub fn library_code() -> Bytes {
+    artifact()["library"]["bytecode"].as_str().unwrap().parse().unwrap()
+}
+
+/// Init code of the contract itself; `owner` has every role, and there is no deposit.
+pub fn deal_status(library: Address, owner: Address) -> Bytes {
+    let artifact = artifact();
+    let placeholder = artifact["library"]["placeholder"].as_str().unwrap();
+    let code = artifact["bytecode"].as_str().unwrap().replace(placeholder, &hex::encode(library));
+    let code: Bytes = code.parse().unwrap();
+    // admin, admin delay, aggregator, pauser, submitter, restricted, deposit, open requests.
+    let settings = (owner, U256::from(3 * 86_400), owner, owner, owner, false, U256::ZERO, U256::from(1_000));
+    [code.to_vec(), settings.abi_encode()].concat().into()
 }
 
 /// A proof with both paths empty: the piece is the deal.
@@ -156,6 +170,12 @@ impl Bench {
         let executed = self.send(TxKind::Create, init);
         assert!(executed.exit.is_ok(), "{executed:?}");
         executed.contract.unwrap()
+    }
+
+    /// Deploys DealStatus with its library.
+    pub fn deploy_deal_status(&mut self) -> Address {
+        let library = self.deploy(library_code());
+        self.deploy(deal_status(library, self.key.address()))
     }
 
     pub fn call_at(&self, height: i64, to: Address, data: impl Into<Bytes>) -> Result<Bytes, Failure> {

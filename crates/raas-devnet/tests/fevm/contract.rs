@@ -2,8 +2,8 @@
 
 use crate::bench::{
     Bench, CompleteAggregatorRequest, DealNotActive, HandDeal, InvalidTarget, Path, Proof,
-    SubmitAggregatorRequestWithRaaS, Verifier, completeCall, deal_status, direct, getActiveDealsCall,
-    getAllDealsCall, getExpiringDealsCall, piece_cid, requestCountCall, submitCall, submitRaaSCall,
+    SubmitAggregatorRequestWithRaaS, Verifier, completeCall, direct, getActiveDealsCall, getAllDealsCall,
+    getExpiringDealsCall, piece_cid, requestCountCall, submitCall, submitRaaSCall,
 };
 use alloy_primitives::{Address, B256, Bytes, I256, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError, SolEvent};
@@ -25,7 +25,7 @@ fn deal(bench: &Bench, activated: bool, duration: i64) -> HandDeal {
 
 fn with_request() -> (Bench, Address) {
     let mut bench = Bench::new();
-    let contract = bench.deploy(deal_status());
+    let contract = bench.deploy_deal_status();
     let submit = submitRaaSCall {
         cid: CID.into(),
         target: U256::from(3),
@@ -172,7 +172,7 @@ fn the_past_stays_readable() {
 #[test]
 fn revert_data_reaches_the_caller() {
     let mut bench = Bench::new();
-    let contract = bench.deploy(deal_status());
+    let contract = bench.deploy_deal_status();
     let call = submitRaaSCall { cid: CID.into(), target: U256::ZERO, repair: U256::ZERO, renew: U256::ZERO };
     let Err(Failure { exit, data }) = bench.call_at(bench.height, contract, call.abi_encode()) else {
         panic!("a target of 0 was accepted")

@@ -7,4 +7,5 @@ mod eth;
 mod mempool;
 mod network;
 mod precompiles;
+mod scenario;
 mod world;

@@ -98,8 +98,9 @@ impl Network {
 
     /// DealStatus with one request of three copies.
     pub fn contract(&mut self) -> Address {
-        let deployed = self.send(None, crate::bench::deal_status().to_vec()).2;
-        let contract = deployed.contract.unwrap();
+        let library = self.send(None, crate::bench::library_code().to_vec()).2.contract.unwrap();
+        let code = crate::bench::deal_status(library, self.key.address());
+        let contract = self.send(None, code.to_vec()).2.contract.unwrap();
         self.send(Some(contract), self.submit());
         contract
     }

@@ -6,6 +6,7 @@ use crate::{
 };
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolError};
+use raas_core::ids::ActorId;
 use raas_devnet::{
     fevm::{Exit, SendError},
     ledger::Fact,
@@ -108,7 +109,7 @@ fn gas_money_goes_to_the_burnt_funds_actor_and_the_miner() {
     let sender = network.key.address();
     let before =
         (balance(&network, burnt), balance(&network, miner), network.world.fevm.newest(&sender).balance);
-    let executed = network.send(None, crate::bench::deal_status().to_vec()).2;
+    let executed = network.send(None, crate::bench::library_code().to_vec()).2;
     let spent = before.2 - network.world.fevm.newest(&sender).balance;
     assert_eq!(U256::from(balance(&network, burnt) - before.0), executed.charge.burned);
     assert_eq!(U256::from(balance(&network, miner) - before.1), executed.charge.tip);
@@ -154,8 +155,8 @@ fn a_frozen_head_hides_what_came_after_it() {
     };
     assert_eq!(stale("eth_blockNumber", json!([])), json!(format!("{:#x}", frozen - 1)));
     assert_eq!(stale("eth_getTransactionReceipt", json!([hash])), json!(null));
-    assert_eq!(stale("eth_getTransactionCount", json!([network_key(), "latest"])), json!("0x2"));
-    assert_eq!(network.rpc("eth_getTransactionCount", json!([network_key(), "latest"])), Ok(json!("0x3")));
+    assert_eq!(stale("eth_getTransactionCount", json!([network_key(), "latest"])), json!("0x3"));
+    assert_eq!(network.rpc("eth_getTransactionCount", json!([network_key(), "latest"])), Ok(json!("0x4")));
 }
 
 fn network_key() -> Address {
@@ -172,4 +173,20 @@ fn the_same_commands_give_the_same_hashes() {
         (height, hash, executed, network.world.ledger.hash())
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn the_power_actor_knows_who_is_a_miner() {
+    const MINER_RAW_POWER: u64 = 3_753_401_894;
+    let network = Network::new();
+    let ask = |actor: u64| {
+        let params = raas_devnet::codec::to_cbor(&actor).unwrap();
+        network.world.call_actor(network.world.at_head(), ActorId(4), MINER_RAW_POWER, &params)
+    };
+    let miner = network.world.block_miner();
+    let known = ask(miner.0);
+    // Power as a big integer, and enough of it to win blocks.
+    assert_eq!((known.exit, known.ret.first(), known.ret.last()), (0, Some(&0x82), Some(&0xf5)));
+    assert_eq!(ask(5).exit, 16);
+    assert_eq!(ask(miner.0 + 1_000_000).exit, 16);
 }

@@ -19,7 +19,9 @@ pub fn job(job: &Job) -> Value {
         "duties": job.duties,
         "policy": job.policy,
         "source": job.source,
-        "request": job.request,
+        "contract": job.request.map(|at| at.contract),
+        "request": job.request.map(|at| at.request),
+        "unserved": job.unserved,
         "state": job.state,
         "at": { "epoch": job.at, "time": time(job.at_unix) },
     })

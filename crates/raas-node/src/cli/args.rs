@@ -63,6 +63,9 @@ pub enum Command {
     /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
     #[command(subcommand)]
     Piece(super::piece::Piece),
+    /// Deploy and keep a DealStatus contract.
+    #[command(subcommand)]
+    Contract(super::contract::Contract),
     /// What the node will do for a CID, and what it waits for.
     Plan {
         /// The CID, in any form.

@@ -72,8 +72,8 @@ async fn list(node: &Client, cid: Option<&str>, limit: u32, json: bool) -> Resul
     rows.extend(jobs.iter().map(|job| {
         [
             plain(&job["id"]),
-            plain(&job["state"]),
-            plain(&job["policy"]["replicas"]["target"]),
+            words::job_state(job),
+            words::copies(job),
             words::duties(&job["duties"]),
             words::source(&job["source"]),
             plain(&job["cid"]),
@@ -132,15 +132,18 @@ fn show_one(answer: &Value) {
     let job = &answer["job"];
     output::table(&[
         ["job".to_owned(), plain(&job["id"])],
-        ["state".to_owned(), plain(&job["state"])],
+        ["state".to_owned(), words::job_state(job)],
         ["cid".to_owned(), plain(&job["cid"])],
         ["duties".to_owned(), words::duties(&job["duties"])],
-        ["policy".to_owned(), words::policy(&job["policy"])],
+        ["policy".to_owned(), words::policy_of(job)],
         ["source".to_owned(), words::source(&job["source"])],
         ["since".to_owned(), format!("epoch {} ({})", plain(&job["at"]["epoch"]), plain(&job["at"]["time"]))],
         ["copies".to_owned(), words::standing(&answer["standing"])],
         ["network".to_owned(), plain(&answer["network"])],
     ]);
+    if let Some(why) = words::why_unserved(job) {
+        output::data(&format!("nothing is done for it: {why}"));
+    }
     orders(&answer["orders"]);
     output::say(&format!("next: raas why {}", plain(&job["cid"])));
 }

@@ -2,12 +2,13 @@
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
 //! Client commands use the public HTTP API only; nothing here reads the store. Commands about key files and `piece`
-//! need no node.
+//! need no node; `contract` speaks to a chain endpoint.
 
 mod args;
 mod args_wallet;
 mod beside;
 mod client;
+mod contract;
 mod doctor;
 mod explain;
 mod failure;

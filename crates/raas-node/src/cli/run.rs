@@ -3,7 +3,7 @@
 use super::args::{Args, Command};
 use super::client::Client;
 use super::failure::Failure;
-use super::{doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
+use super::{contract, doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -43,6 +43,7 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
             None => wallet::wallet(&node()?, &command, json).await,
         },
         Command::Piece(command) => piece::piece(command, json).await,
+        Command::Contract(command) => contract::contract(command, json).await,
         Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
         Command::Doctor(wanted) => doctor::doctor(&wanted, json).await,
         Command::Why { cid } => explain::why(&node()?, &cid, json).await,

@@ -101,7 +101,7 @@ pub fn refused(error: StartError) -> Failure {
 }
 
 fn announce(node: &Handle, beside: Option<&Beside>, json: bool) {
-    let contract = node.app.engine.settings().contract.as_ref().map(|at| at.address.clone());
+    let contract = node.app.engine.settings().contracts.first().map(|at| at.address.to_string());
     if json {
         let providers: serde_json::Map<String, serde_json::Value> = beside
             .map(Beside::providers)

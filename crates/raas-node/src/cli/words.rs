@@ -2,6 +2,7 @@
 
 use raas_core::endpoint::Alarm;
 use raas_core::gate::Hold;
+use raas_core::holding::Unserved;
 use raas_core::plan::{Action, Reason, Wait, WaitFor, Wake};
 use raas_core::select::Unfit;
 use raas_core::units::EPOCHS_PER_DAY;
@@ -30,6 +31,44 @@ pub fn duties(duties: &Value) -> String {
     let asked: Vec<&str> =
         ["replicate", "renew", "repair"].into_iter().filter(|name| duties[*name] == true).collect();
     if asked.is_empty() { "none".to_owned() } else { asked.join("+") }
+}
+
+/// Why nothing is done for a job of the API, if so.
+pub fn why_unserved(job: &Value) -> Option<String> {
+    let why = job.get("unserved").filter(|why| !why.is_null())?;
+    Some(serde_json::from_value(why.clone()).map_or_else(|_| plain(why), unserved))
+}
+
+/// Whether a job counts: `open`, `stopped`, or `waits` while it is open and nothing is done for it.
+pub fn job_state(job: &Value) -> String {
+    if why_unserved(job).is_some() { "waits".to_owned() } else { plain(&job["state"]) }
+}
+
+fn is_policy_unknown(job: &Value) -> bool {
+    job["unserved"]["unserved"] == "policy_unknown"
+}
+
+/// How many copies a job asks for.
+pub fn copies(job: &Value) -> String {
+    if is_policy_unknown(job) { "unknown".to_owned() } else { plain(&job["policy"]["replicas"]["target"]) }
+}
+
+/// A job's policy on one line.
+pub fn policy_of(job: &Value) -> String {
+    if is_policy_unknown(job) { "unknown".to_owned() } else { policy(&job["policy"]) }
+}
+
+/// Why nothing is done for a job that is open.
+pub fn unserved(why: Unserved) -> String {
+    match why {
+        Unserved::NeedsAggregate { at } => format!(
+            "{at} waits for an aggregate: its contract (reference ABI) takes only pieces in aggregates, and this node makes none"
+        ),
+        Unserved::PolicyUnknown { at } => format!(
+            "what {at} asks for is not known: its event is lost and its contract (reference ABI) stores no policies; \
+             `raas job register` with its CID keeps the data under a policy of yours"
+        ),
+    }
 }
 
 /// Where a job came from.
@@ -185,8 +224,8 @@ pub fn action(action: &Value) -> String {
         Action::Fill { slot, spare } => {
             format!("put the spare copy of order {spare} into slot {}", slot.index)
         }
-        Action::Attest { request, deal, .. } => {
-            format!("show deal {deal} on the contract for request {request}")
+        Action::Attest { at, deal, .. } => {
+            format!("show deal {deal} on the contract for request {}", at.request)
         }
         Action::Evict { piece, reason, .. } => {
             format!("delete the local copy of {piece}: {}", self::reason(&reason))
@@ -216,7 +255,7 @@ fn reason(reason: &Reason) -> String {
             format!("the copy of order {of} was seen proven again at epoch {proven_at}")
         }
         Reason::SpareFits { spare } => format!("the spare copy of order {spare} fits"),
-        Reason::NotAttested { request } => format!("request {request} does not show it yet"),
+        Reason::NotAttested { at } => format!("request {} does not show it yet", at.request),
         Reason::CopiesProven { proven, needed } => format!("{proven} copies are proven, {needed} are enough"),
     }
 }
@@ -273,6 +312,13 @@ fn waiting_for(waiting: &WaitFor) -> String {
         }
         WaitFor::MaxReplicas { occupied, max } => format!("{occupied} slots are occupied, {max} is the most"),
         WaitFor::NotAsked => "no job asks for this".to_owned(),
+        WaitFor::Unserved(why) => unserved(*why),
+        WaitFor::CompletesInAggregate { at } => format!(
+            "{at} cannot be shown this: that contract takes only pieces in aggregates, and this node makes none"
+        ),
+        WaitFor::ContractNotFollowed { at } => {
+            format!("{at} cannot be shown this: the contract is not in the configuration any more")
+        }
         WaitFor::Stopped => "every job is stopped; what lives is only watched".to_owned(),
         WaitFor::LocalCopy { proven, needed, retrievable } => {
             let read = if *retrievable { "was" } else { "was not yet" };

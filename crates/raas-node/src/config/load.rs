@@ -135,6 +135,29 @@ mod tests {
             ("[deals]\nproviders = ['x']", "deals.providers"),
             ("[listen]\nadmin = '0.0.0.0:1337'", "listen.admin"),
             ("[contract]\naddress = '0x12'", "contract.address"),
+            ("[contract]\nabi = 'old'", "contract.abi"),
+            (
+                "[contract]\naddress = '0x0000000000000000000000000000000000000001'\nfrom_block = -1",
+                "contract.from_block",
+            ),
+            ("[[deployments]]\naddress = '0x12'\nfrom_block = 1\nabi = 'reference'", "deployments.address"),
+            ("[[deployments]]\naddress = '0x12'\nfrom_block = 1", "abi"),
+            (
+                "[[deployments]]\naddress = '0x0000000000000000000000000000000000000001'\nfrom_block = 1\nabi = 'old'",
+                "deployments.abi",
+            ),
+            (
+                "[[deployments]]\naddress = '0x0000000000000000000000000000000000000001'\nfrom_block = -1\nabi = 'raas'",
+                "deployments.from_block",
+            ),
+            (
+                "[[deployments]]\naddress = '0x0000000000000000000000000000000000000001'\nfrom_blok = 1\nabi = 'raas'",
+                "from_blok",
+            ),
+            (
+                "[contract]\naddress = '0x00000000000000000000000000000000000000aa'\n[[deployments]]\naddress = '0x00000000000000000000000000000000000000AA'\nfrom_block = 1\nabi = 'raas'",
+                "named twice",
+            ),
         ];
         for (text, key) in cases {
             let error = from_text(text).expect_err(text).to_string();

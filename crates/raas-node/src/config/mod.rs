@@ -1,11 +1,13 @@
 //! Configuration: a TOML file, then `RAAS__SECTION__KEY` from the environment, then flags. Parsed and
 //! validated in full before anything binds; an unknown key is an error that names it.
 
+mod deployments;
 mod load;
 mod network;
 mod sections;
 mod validate;
 
+pub use deployments::DeploymentSection;
 pub use load::{ConfigError, Overrides, load};
 pub use network::{Network, UnknownNetwork};
 pub use sections::{

@@ -1,6 +1,7 @@
 //! The sections of the configuration file. Units stand in the names; each field says what too much or too
 //! little of it does.
 
+use super::deployments::DeploymentSection;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,8 +22,10 @@ pub struct Config {
     pub chain: ChainSection,
     /// The node's key.
     pub wallet: WalletSection,
-    /// The DealStatus contract.
+    /// The node's own DealStatus contract: jobs of the API are registered there.
     pub contract: ContractSection,
+    /// Further contracts that are followed.
+    pub deployments: Vec<DeploymentSection>,
     /// What the node listens on.
     pub listen: ListenSection,
     /// What a job gets where it says nothing.
@@ -43,6 +46,7 @@ impl Default for Config {
             chain: ChainSection::default(),
             wallet: WalletSection::default(),
             contract: ContractSection::default(),
+            deployments: Vec::new(),
             listen: ListenSection::default(),
             policy: PolicySection::default(),
             deals: DealsSection::default(),
@@ -198,6 +202,8 @@ pub struct ContractSection {
     /// Where events are older than every endpoint keeps and the contract has no views to make up for them: go on
     /// after this block. Requests before it are left out for good.
     pub skip_to_block: Option<i64>,
+    /// `raas` (ours), `frc0087`, or `reference` (the starter kit's). Empty: ours.
+    pub abi: Option<String>,
 }
 
 /// What the node listens on.

@@ -46,11 +46,9 @@ impl Config {
             let why = "the API has no keys yet and binds to loopback only, such as 127.0.0.1:1337";
             return Err(ConfigError::invalid("listen.admin", why));
         }
-        if let Some(address) = &self.contract.address
-            && !is_address(address)
-        {
-            return Err(ConfigError::invalid("contract.address", "0x and 40 hex digits are needed"));
-        }
+        self.contract_abi()?;
+        self.own_contract()?;
+        self.deployments()?;
         self.default_policy()?
             .validated(Epoch(0))
             .map_err(|error| ConfigError::Invalid { key: "policy", why: error.to_string() })?;
@@ -128,7 +126,7 @@ impl Config {
     pub fn settings(&self, public_url: String) -> Result<Settings, ConfigError> {
         Ok(Settings {
             default_policy: self.default_policy()?,
-            contract: None,
+            contracts: Vec::new(),
             providers: self.providers()?,
             public_url,
             budget_total: attofil("budget.total_attofil", &self.budget.total_attofil)?,
@@ -154,11 +152,6 @@ fn check_url(key: &'static str, text: &str, schemes: &[&str]) -> Result<(), Conf
         key,
         format!("a URL with a host that begins with {} is needed", schemes.join(", ")),
     ))
-}
-
-fn is_address(text: &str) -> bool {
-    text.strip_prefix("0x")
-        .is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn attofil(key: &'static str, text: &str) -> Result<AttoFil, ConfigError> {

@@ -5,17 +5,15 @@
 use crate::settings::ContractAt;
 use crate::store::{self, Store};
 use alloy_primitives::Bytes;
-use raas_clients::evm::created_address;
+use raas_clients::evm::{AbiKind, Artifact, ArtifactError, DeploySettings, created_address};
 use raas_clients::rpc::{Call, CallError, Pool};
 use raas_clients::wallet::KeyWallet;
-use raas_core::ids::ProviderId;
+use raas_core::ids::{ContractAddress, ProviderId};
 use raas_core::ports::{Broadcast, Effect, Lane, Wallet};
 use raas_core::units::{AttoFil, Epoch};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The contract's artifact as the contracts folder exports it.
-const ARTIFACT: &str = include_str!("../../../../contracts/artifacts/DealStatus.json");
 /// An account with less is filled up.
 const FUND_BELOW: AttoFil = AttoFil::fil(100);
 /// To this much.
@@ -43,8 +41,8 @@ pub enum BootstrapError {
     #[error("the contract was not deployed: {0}")]
     Deploy(String),
     /// The artifact is broken.
-    #[error("the contract artifact has no bytecode")]
-    Artifact,
+    #[error("the contract artifact")]
+    Artifact(#[source] ArtifactError),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] store::Error),
@@ -111,15 +109,37 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
         && let Ok(block) = block.parse()
         && has_code(pool, address).await?
     {
-        return Ok(ContractAt { address: address.to_owned(), from_block: Epoch(block), skip_to: None });
+        let address = address.parse().map_err(|_| BootstrapError::Shape("the stored contract"))?;
+        return Ok(own(address, block));
     }
-    let failed = |why: &str| BootstrapError::Deploy(why.to_owned());
-    let nonce = wallet.chain_nonce(Lane::Evm).await.map_err(|_| failed("the nonce could not be read"))?;
-    let address = format!("{:#x}", created_address(wallet.eth_address(), nonce));
+    let artifact = Artifact::shipped().map_err(BootstrapError::Artifact)?;
     let head = control(pool, "devnet_now", vec![]).await?;
     let block = head["height"].as_i64().ok_or(BootstrapError::Shape("devnet_now"))?;
+    let nonce = nonce(wallet).await?;
+    // The library first, then the contract: both addresses follow from the nonce.
+    let library = created_address(wallet.eth_address(), nonce);
+    let address = ContractAddress(created_address(wallet.eth_address(), nonce.saturating_add(1)).0.0);
     store.put_meta(MARK, &format!("{address} {block}")).await?;
-    let signed = match wallet.deploy(bytecode()?, nonce).await {
+    create(pool, wallet, artifact.library()).await?;
+    let settings = DeploySettings::of(wallet.eth_address());
+    create(pool, wallet, artifact.contract(library, &settings)).await?;
+    Ok(own(address, block))
+}
+
+const fn own(address: ContractAddress, block: i64) -> ContractAt {
+    ContractAt { address, from_block: Epoch(block), skip_to: None, abi: AbiKind::Raas }
+}
+
+async fn nonce(wallet: &KeyWallet) -> Result<u64, BootstrapError> {
+    let nonce = wallet.chain_nonce(Lane::Evm).await;
+    nonce.map_err(|_| BootstrapError::Deploy("the nonce could not be read".to_owned()))
+}
+
+/// Sends init code and waits until there is code at the address that it creates.
+async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes) -> Result<(), BootstrapError> {
+    let nonce = nonce(wallet).await?;
+    let address = format!("{:#x}", created_address(wallet.eth_address(), nonce));
+    let signed = match wallet.deploy(code, nonce).await {
         Effect::Done(signed) => signed,
         Effect::Failed(why) | Effect::Uncertain(why) => return Err(BootstrapError::Deploy(why)),
     };
@@ -130,20 +150,14 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
     for _ in 0..DEPLOY_EPOCHS.saturating_mul(100) {
         step(pool).await?;
         if has_code(pool, &address).await? {
-            return Ok(ContractAt { address, from_block: Epoch(block), skip_to: None });
+            return Ok(());
         }
     }
-    Err(failed("no tipset has executed it"))
+    Err(BootstrapError::Deploy("no tipset has executed it".to_owned()))
 }
 
 async fn has_code(pool: &Pool, address: &str) -> Result<bool, BootstrapError> {
     const METHOD: &str = "eth_getCode";
     let code = control(pool, METHOD, vec![json!(address), json!("latest")]).await?;
     Ok(code.as_str().is_some_and(|code| code.len() > 2))
-}
-
-fn bytecode() -> Result<Bytes, BootstrapError> {
-    let artifact: Value = serde_json::from_str(ARTIFACT).map_err(|_| BootstrapError::Artifact)?;
-    let text = artifact["bytecode"].as_str().ok_or(BootstrapError::Artifact)?;
-    text.parse().map_err(|_| BootstrapError::Artifact)
 }

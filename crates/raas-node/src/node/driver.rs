@@ -61,11 +61,11 @@ impl Told {
             }
         }
         self.hold = status.hold;
-        let stuck = status.follow.as_ref().map(ToString::to_string);
+        let stuck = status.contract_waits();
         if stuck != self.stuck
             && let Some(why) = &stuck
         {
-            tracing::warn!(why, "the contract's events are not read further");
+            tracing::warn!(why, "events of a contract are not read further");
         }
         self.stuck = stuck;
         let now = app.alarms();

@@ -13,6 +13,7 @@ mod start;
 mod token;
 mod waiting;
 
+pub use key::{KeyFileError, read as read_key};
 pub use real::RealWorld;
 pub use start::{Handle, Options, StartError, start};
 

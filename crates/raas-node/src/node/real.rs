@@ -7,7 +7,9 @@ use raas_clients::evm::DealStatus;
 use raas_clients::filecoin::LotusChain;
 use raas_clients::provider::Mk12;
 use raas_clients::wallet::KeyWallet;
+use raas_core::ids::ContractAddress;
 use raas_core::ports::{Clock, Now};
+use std::collections::BTreeMap;
 
 /// Wall time on a real network, the devnet's own on a devnet.
 #[derive(Debug)]
@@ -27,11 +29,11 @@ impl Clock for NodeClock {
     }
 }
 
-/// Lotus RPC, MK12 providers, a contract, a key, the local disk.
+/// Lotus RPC, MK12 providers, contracts, a key, the local disk.
 #[derive(Debug)]
 pub struct RealWorld {
     pub(super) chain: LotusChain,
-    pub(super) contract: Option<DealStatus>,
+    pub(super) contracts: BTreeMap<ContractAddress, DealStatus>,
     pub(super) deal_maker: Mk12,
     pub(super) bytes: LocalBytes,
     pub(super) wallet: KeyWallet,
@@ -50,8 +52,8 @@ impl World for RealWorld {
         &self.chain
     }
 
-    fn contract(&self) -> Option<&DealStatus> {
-        self.contract.as_ref()
+    fn contract(&self, at: ContractAddress) -> Option<&DealStatus> {
+        self.contracts.get(&at)
     }
 
     fn deal_maker(&self) -> &Mk12 {

@@ -15,6 +15,7 @@ use crate::data;
 use crate::engine::{self, Engine};
 use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store};
+use alloy_primitives::Address as EthAddress;
 use raas_clients::clock::{DevnetClock, WallClock};
 use raas_clients::evm::DealStatus;
 use raas_clients::filecoin::{Identity, IdentityError, LotusChain};
@@ -24,7 +25,7 @@ use raas_clients::rpc::{EndpointConfig, Pool};
 use raas_clients::source::{FetchLimits, Fetcher};
 use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::cid::Commitment;
-use raas_core::units::{AttoFil, Epoch};
+use raas_core::units::AttoFil;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -207,7 +208,9 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     if settings.providers.is_empty() {
         return Err(StartError::NoProviders);
     }
-    settings.contract = contract_at(config, &pool, &wallet, &store, devnet).await?;
+    settings.contracts = contracts_at(config, &pool, &wallet, &store, devnet).await?;
+    let known: Vec<_> = settings.contracts.iter().map(|at| (at.address, at.completes())).collect();
+    store.set_deployments(&known).await?;
     let world =
         world(config, &pool, &identity, wallet, &pieces, &settings, devnet, &network, options).await?;
     let shown = if devnet { format!("devnet ({})", identity.network_name) } else { identity.network_name };
@@ -301,29 +304,25 @@ async fn wallet(
     let settings = WalletConfig {
         chain_id: identity.chain_id,
         genesis: Some(identity.genesis_cid.clone()),
-        contract: None,
+        contracts: Vec::new(),
         max_gas_cost: gas_max.unwrap_or(AttoFil(u128::MAX)),
     };
     Ok(KeyWallet::new(signer, pool.clone(), settings))
 }
 
-/// The configured contract; on a devnet one is deployed when none is named.
-async fn contract_at(
+/// The configured contracts, the node's own first; on a devnet one is deployed when none is named.
+async fn contracts_at(
     config: &Config,
     pool: &Pool,
     wallet: &KeyWallet,
     store: &Store,
     devnet: bool,
-) -> Result<Option<ContractAt>, StartError> {
-    match &config.contract.address {
-        Some(address) => Ok(Some(ContractAt {
-            address: address.to_ascii_lowercase(),
-            from_block: Epoch(config.contract.from_block.unwrap_or(0)),
-            skip_to: config.contract.skip_to_block.map(Epoch),
-        })),
-        None if devnet => Ok(Some(bootstrap::contract(pool, wallet, store).await?)),
-        None => Ok(None),
-    }
+) -> Result<Vec<ContractAt>, StartError> {
+    let own = match config.own_contract()? {
+        None if devnet => Some(bootstrap::contract(pool, wallet, store).await?),
+        own => own,
+    };
+    Ok(own.into_iter().chain(config.deployments()?).collect())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -340,14 +339,10 @@ async fn world(
 ) -> Result<RealWorld, StartError> {
     let reach = Reach::allow_private(devnet);
     let client = |error: &dyn std::fmt::Display| StartError::Client(error.to_string());
-    let contract = match &settings.contract {
-        Some(at) => Some(at.address.parse().map_err(|_| client(&"contract.address is no address"))?),
-        None => None,
-    };
-    let wallet = match contract {
-        Some(address) => wallet.with_contract(address),
-        None => wallet,
-    };
+    let eth = |at: &ContractAt| EthAddress::from(at.address.0);
+    let wallet = wallet.with_contracts(settings.contracts.iter().map(|at| (eth(at), at.abi)).collect());
+    let contracts =
+        settings.contracts.iter().map(|at| (at.address, DealStatus::new(pool.clone(), eth(at)))).collect();
     let clock = if devnet {
         let urls = match (&options.devnet_rpc, network) {
             (Some(url), _) | (None, Network::Url(url)) => url.clone(),
@@ -363,7 +358,7 @@ async fn world(
     let fetcher = Fetcher::new(reach, FetchLimits::default()).map_err(|error| client(&error))?;
     Ok(RealWorld {
         chain: LotusChain::new(pool.clone(), wallet.native_address()),
-        contract: contract.map(|address| DealStatus::new(pool.clone(), address)),
+        contracts,
         deal_maker: Mk12::new(Mk12Config { reach, ..Mk12Config::default() })
             .map_err(|error| client(&error))?,
         bytes: LocalBytes::new(pieces.clone(), fetcher, config.sources.gateways.clone(), payload_max(config)),

@@ -2,7 +2,8 @@
 //! each event counts exactly once however often it is read.
 
 use raas_core::cid::DataCid;
-use raas_core::ids::{HoldingId, JobId, RequestId};
+use raas_core::ids::{ContractAddress, HoldingId, JobId, RequestAt, RequestId};
+use raas_core::policy::Policy;
 use raas_core::ports::CompletionSeen;
 use sqlx::SqliteConnection;
 
@@ -13,16 +14,37 @@ use super::schema::{int, parse, uint};
 use super::types::{JobSource, NewJob, Registered, Sighting, SightingState, StepKind, TxId};
 use super::{cursor, jobs, mark, sightings, steps};
 
+/// What became of a request that is known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestChange {
+    /// It wants nothing more.
+    Closed,
+    /// Its job has this policy now.
+    Policy(Box<Policy>),
+}
+
 impl Store {
     /// Stores a window: the cursor after it, a job per request, a sighting per completion. A request whose
     /// transaction is one of our own submits binds to the job that submitted it and makes no second one. What
     /// became of each of `jobs`, in their order.
     pub async fn apply_window(
         &self,
-        contract: &str,
+        contract: ContractAddress,
         cursor: &serde_json::Value,
         jobs: &[NewJob],
         completions: &[CompletionSeen],
+    ) -> Result<Vec<Registered>, Error> {
+        self.apply_changed_window(contract, cursor, jobs, completions, &[]).await
+    }
+
+    /// The same, with what owners changed or closed in the window, of earlier requests too.
+    pub async fn apply_changed_window(
+        &self,
+        contract: ContractAddress,
+        cursor: &serde_json::Value,
+        jobs: &[NewJob],
+        completions: &[CompletionSeen],
+        changes: &[(RequestId, RequestChange)],
     ) -> Result<Vec<Registered>, Error> {
         let mut tx = self.write().await?;
         cursor::put(&mut tx, contract, cursor).await?;
@@ -35,6 +57,17 @@ impl Store {
         }
         for completion in completions {
             complete(&mut tx, contract, completion).await?;
+        }
+        for (request, change) in changes {
+            // A request without a job (its CID was none) has nothing to change.
+            let Some(job) = jobs::of_request(&mut tx, RequestAt { contract, request: *request }).await?
+            else {
+                continue;
+            };
+            match change {
+                RequestChange::Closed => jobs::stop(&mut tx, job).await?,
+                RequestChange::Policy(policy) => jobs::change(&mut tx, job, policy).await?,
+            };
         }
         tx.commit().await?;
         Ok(registered)
@@ -53,7 +86,7 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     )
     .bind(transaction)
     .bind(job.cid.to_string())
-    .bind(contract)
+    .bind(contract.to_string())
     .bind(int("request", request.0)?)
     .fetch_optional(&mut *connection)
     .await?;
@@ -64,7 +97,7 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     let Some((id, holding)) = own else { return Ok(None) };
     sqlx::query("UPDATE job SET contract = $2, request = $3 WHERE id = $1")
         .bind(id)
-        .bind(contract)
+        .bind(contract.to_string())
         .bind(int("request", request.0)?)
         .execute(&mut *connection)
         .await?;
@@ -104,7 +137,7 @@ async fn bind_forgotten(
 /// Stores one completion; a deal that is no order here is to be looked at.
 async fn complete(
     connection: &mut SqliteConnection,
-    contract: &str,
+    contract: ContractAddress,
     completion: &CompletionSeen,
 ) -> Result<(), Error> {
     // The market never gives such an id: whoever completed with it must not stop the cursor.
@@ -115,7 +148,7 @@ async fn complete(
         "INSERT INTO completion (contract, request, deal, block) VALUES ($1, $2, $3, $4)
          ON CONFLICT (contract, request, deal) DO NOTHING",
     )
-    .bind(contract)
+    .bind(contract.to_string())
     .bind(int("request", completion.request.0)?)
     .bind(int("deal", completion.deal.0)?)
     .bind(completion.block.0)
@@ -123,20 +156,20 @@ async fn complete(
     .await?;
     // A request without a job (its CID was none) has nobody whose copy this could be.
     let Some(cid) = cid_of_request(connection, contract, completion.request).await? else { return Ok(()) };
-    let sighting =
-        Sighting { cid, request: Some(completion.request), deal: completion.deal, state: SightingState::New };
+    let of = Some(RequestAt { contract, request: completion.request });
+    let sighting = Sighting { cid, of, deal: completion.deal, state: SightingState::New };
     sightings::insert(connection, &sighting).await
 }
 
 async fn cid_of_request(
     connection: &mut SqliteConnection,
-    contract: &str,
+    contract: ContractAddress,
     request: RequestId,
 ) -> Result<Option<DataCid>, Error> {
     let cid: Option<String> = sqlx::query_scalar(
         "SELECT h.cid FROM job j JOIN holding h ON h.id = j.holding WHERE j.contract = $1 AND j.request = $2",
     )
-    .bind(contract)
+    .bind(contract.to_string())
     .bind(int("request", request.0)?)
     .fetch_optional(connection)
     .await?;

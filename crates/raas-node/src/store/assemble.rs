@@ -1,8 +1,8 @@
 //! Puts holdings together as the rules see them: each table is read once, then grouped in memory.
 
 use raas_core::cid::{Commitment, DataCid};
-use raas_core::holding::{Attestation, Holding, Piece, PieceSlots, Slot};
-use raas_core::ids::{DealId, HoldingId, OwnerId, RequestId};
+use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Unserved};
+use raas_core::ids::{DealId, HoldingId, OwnerId, RequestAt, RequestId};
 use raas_core::order::Order;
 use raas_core::policy::{Duties, Policy};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::orders::{decode_order, order_columns};
-use super::schema::{DUTIES, POLICY, parse, small, uint};
+use super::schema::{DUTIES, POLICY, SOURCE, parse, small, uint};
+use super::{deployments, jobs};
 
 /// Which holdings.
 #[derive(Clone, Copy)]
@@ -51,7 +52,9 @@ type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 struct Draft {
     open_jobs: Vec<(Duties, Policy)>,
     stopped_jobs: Vec<Policy>,
-    requests: BTreeMap<RequestId, BTreeSet<DealId>>,
+    unserved: Vec<Unserved>,
+    unserved_jobs: Vec<Policy>,
+    requests: BTreeMap<RequestAt, (Option<Completes>, BTreeSet<DealId>)>,
     pieces: Vec<Piece>,
     placed: BTreeMap<Commitment, BTreeMap<u32, Vec<Order>>>,
     spares: BTreeMap<Commitment, Vec<Order>>,
@@ -99,7 +102,8 @@ async fn read_jobs(
     let query = scoped!(
         scope,
         "holding",
-        "SELECT holding, open, duties, policy, request FROM job WHERE ",
+        "SELECT holding, open, duties, policy, source, contract, request,
+         (SELECT d.completes FROM deployment d WHERE d.contract = job.contract) AS completes FROM job WHERE ",
         "ORDER BY id"
     );
     for row in rows(connection, query).await? {
@@ -109,9 +113,22 @@ async fn read_jobs(
             draft.stopped_jobs.push(policy);
             continue;
         }
-        draft.open_jobs.push((DUTIES.decode(row.try_get("duties")?)?, policy));
-        if let Some(request) = row.try_get::<Option<i64>, _>("request")? {
-            draft.requests.entry(RequestId(uint("request", request)?)).or_default();
+        let at = request_at(&row)?;
+        let completes = deployments::completes(row.try_get("completes")?)?;
+        if let Some(at) = at {
+            draft.requests.entry(at).or_insert((completes, BTreeSet::new()));
+        }
+        // The source is read only where it can matter.
+        let unserved = match at {
+            Some(_) => jobs::unserved(&SOURCE.decode(row.try_get("source")?)?, at, completes),
+            None => None,
+        };
+        match unserved {
+            Some(why) => {
+                draft.unserved.push(why);
+                draft.unserved_jobs.push(policy);
+            }
+            None => draft.open_jobs.push((DUTIES.decode(row.try_get("duties")?)?, policy)),
         }
     }
     Ok(())
@@ -195,14 +212,14 @@ async fn read_attested(
     let seen = scoped!(
         scope,
         "j.holding",
-        "SELECT j.holding, c.request, c.deal FROM job j
+        "SELECT j.holding, c.contract, c.request, c.deal FROM job j
          JOIN completion c ON c.contract = j.contract AND c.request = j.request WHERE ",
         ""
     );
     let sent = scoped!(
         scope,
         "j.holding",
-        "SELECT j.holding, t.request, t.deal FROM job j
+        "SELECT j.holding, t.contract, t.request, t.deal FROM job j
          JOIN tx t ON t.request = j.request AND t.contract = j.contract AND t.deal IS NOT NULL
          AND t.counts = 1 WHERE ",
         ""
@@ -210,8 +227,8 @@ async fn read_attested(
     for query in [seen, sent] {
         for row in rows(connection, query).await? {
             let Some(draft) = draft(drafts, &row)? else { continue };
-            let request = RequestId(uint("request", row.try_get("request")?)?);
-            if let Some(done) = draft.requests.get_mut(&request) {
+            let Some(at) = request_at(&row)? else { continue };
+            if let Some((_, done)) = draft.requests.get_mut(&at) {
                 done.insert(DealId(uint("deal", row.try_get("deal")?)?));
             }
         }
@@ -219,15 +236,25 @@ async fn read_attested(
     Ok(())
 }
 
+/// The request that a row names, if any.
+fn request_at(row: &SqliteRow) -> Result<Option<RequestAt>, Error> {
+    let contract: Option<String> = row.try_get("contract")?;
+    let request: Option<i64> = row.try_get("request")?;
+    let (Some(contract), Some(request)) = (contract, request) else { return Ok(None) };
+    let request = RequestId(uint("request", request)?);
+    Ok(Some(RequestAt { contract: parse("contract", &contract)?, request }))
+}
+
 impl Draft {
     /// `None` for a holding without any job, which the schema's only writer never makes.
     fn finish(self, id: HoldingId, owner: OwnerId, cid: DataCid) -> Option<Holding> {
-        let open = !self.open_jobs.is_empty();
+        let open = !self.open_jobs.is_empty() || !self.unserved.is_empty();
         let duties = self.open_jobs.iter().fold(Duties::default(), |all, (duties, _)| all.union(*duties));
-        let policies: Vec<Policy> = if open {
-            self.open_jobs.into_iter().map(|(_, policy)| policy).collect()
-        } else {
-            self.stopped_jobs
+        // What is not served counts only where there is nothing else to say.
+        let policies: Vec<Policy> = match (self.open_jobs.is_empty(), open) {
+            (false, _) => self.open_jobs.into_iter().map(|(_, policy)| policy).collect(),
+            (true, true) => self.unserved_jobs,
+            (true, false) => self.stopped_jobs,
         };
         let policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
         let (mut placed, mut spares) = (self.placed, self.spares);
@@ -243,9 +270,9 @@ impl Draft {
         let attestations = self
             .requests
             .into_iter()
-            .map(|(request, done)| Attestation { request, done: done.into_iter().collect() })
+            .map(|(at, (completes, done))| Attestation { at, completes, done: done.into_iter().collect() })
             .collect();
-        Some(Holding { id, owner, cid, duties, policy, pieces, attestations, open })
+        Some(Holding { id, owner, cid, duties, policy, pieces, attestations, unserved: self.unserved, open })
     }
 }
 

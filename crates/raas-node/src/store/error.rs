@@ -1,6 +1,6 @@
 //! Why the store refuses or fails.
 
-use raas_core::ids::{JobId, RequestId};
+use raas_core::ids::{ContractAddress, JobId, RequestId};
 use raas_core::ports::Lane;
 use raas_core::units::AttoFil;
 
@@ -58,7 +58,7 @@ pub enum Error {
     #[error("request {request} of contract {contract} differs from what was read before (job {job})")]
     RequestChanged {
         /// The contract.
-        contract: String,
+        contract: ContractAddress,
         /// The request.
         request: RequestId,
         /// The job it led to.

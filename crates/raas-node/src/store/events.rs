@@ -44,6 +44,11 @@ pub enum Happened {
         /// Which.
         job: JobId,
     },
+    /// A job's owner changed its policy on the contract.
+    JobChanged {
+        /// Which.
+        job: JobId,
+    },
     /// A contract request was found to be a job's own registration.
     RequestBound {
         /// Which job.

@@ -70,16 +70,20 @@ pub(super) async fn is_open(connection: &mut SqliteConnection, holding: HoldingI
     Ok(open > 0)
 }
 
-/// The strictest policy over the open jobs of `holding`; `None` when there is none.
+/// The strictest policy over the open jobs of `holding` that are served; `None` when there is none.
 pub(super) async fn policy(
     connection: &mut SqliteConnection,
     holding: HoldingId,
 ) -> Result<Option<Policy>, Error> {
-    let texts: Vec<String> =
-        sqlx::query_scalar("SELECT policy FROM job WHERE holding = $1 AND open = 1 ORDER BY id")
-            .bind(int("holding", holding.0)?)
-            .fetch_all(connection)
-            .await?;
+    let texts: Vec<String> = sqlx::query_scalar(
+        "SELECT policy FROM job j WHERE holding = $1 AND open = 1 AND policy_known = 1
+             AND NOT (json_extract(source, '$.d.source') = 'contract' AND EXISTS
+             (SELECT 1 FROM deployment d WHERE d.contract = j.contract AND d.completes = 'in_aggregate'))
+             ORDER BY id",
+    )
+    .bind(int("holding", holding.0)?)
+    .fetch_all(connection)
+    .await?;
     let policies = texts.iter().map(|text| POLICY.decode(text)).collect::<Result<Vec<Policy>, _>>()?;
     Ok(policies.into_iter().reduce(|a, b| a.strictest(&b)))
 }

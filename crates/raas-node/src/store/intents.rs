@@ -4,7 +4,7 @@
 //! money spent: whatever does not hold any more is refused, and the next plan decides again.
 
 use raas_core::cid::Commitment;
-use raas_core::ids::{DealId, HoldingId, OrderId, RequestId};
+use raas_core::ids::{DealId, HoldingId, OrderId, RequestAt};
 use raas_core::machine::order::{self, Event};
 use raas_core::order::{Cause, Order, OrderState, SlotRef};
 use raas_core::plan::{Action, Reason};
@@ -74,8 +74,8 @@ impl Commit {
                 Ok(done)
             }
             Action::Fill { slot, spare } => self.fill(connection, *slot, *spare).await,
-            Action::Attest { holding, request, order, deal } => {
-                self.attest(connection, *holding, *request, *order, *deal).await
+            Action::Attest { holding, at, order, deal } => {
+                self.attest(connection, *holding, *at, *order, *deal).await
             }
             Action::Evict { holding, piece, reason } => {
                 self.evict(connection, *holding, *piece, reason).await
@@ -195,35 +195,36 @@ impl Commit {
         &self,
         connection: &mut SqliteConnection,
         holding: HoldingId,
-        request: RequestId,
+        at: RequestAt,
         order: OrderId,
         deal: DealId,
     ) -> Result<Committed, Error> {
         let row = sqlx::query(concat!(
-            "SELECT j.contract, j.owner, ",
+            "SELECT j.owner, ",
             order_columns!(),
             " FROM job j JOIN orders o ON o.id = $3 AND o.deal = $4
-             WHERE j.holding = $1 AND j.request = $2 AND j.open = 1"
+             JOIN deployment d ON d.contract = j.contract AND d.completes = 'direct'
+             WHERE j.holding = $1 AND j.contract = $5 AND j.request = $2 AND j.open = 1"
         ))
         .bind(int("holding", holding.0)?)
-        .bind(int("request", request.0)?)
+        .bind(int("request", at.request.0)?)
         .bind(int("order", order.0)?)
         .bind(int("deal", deal.0)?)
+        .bind(at.contract.to_string())
         .fetch_optional(&mut *connection)
         .await?;
         let Some(row) = row else { return Ok(Committed::Refused(Refusal::Changed)) };
-        let contract: String = row.try_get("contract")?;
         let bought = decode_order(&row)?;
-        if txs::is_attested(connection, &contract, request, deal).await? {
+        if txs::is_attested(connection, at, deal).await? {
             return Ok(Committed::Refused(Refusal::Already));
         }
         let Order { provider, piece, size, .. } = bought;
-        let intent = TxIntent::Complete { request, deal, provider, piece, size };
+        let RequestAt { contract, request } = at;
+        let intent = TxIntent::Complete { contract: Some(contract), request, deal, provider, piece, size };
         let key = format!("complete:{contract}:{request}:{deal}");
         let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
         let purpose = txs::Purpose { owner: &owner, holding: Some(holding) };
         let tx = txs::plan(connection, &intent, &key, purpose, self.at_unix).await?;
-        txs::name_contract(connection, tx, &contract).await?;
         Ok(Committed::AttestPlanned(tx))
     }
 

@@ -1,8 +1,9 @@
 //! Jobs: what was registered. A job creates or joins the holding of its owner and CID.
 
 use raas_core::cid::DataCid;
-use raas_core::ids::{HoldingId, JobId, OwnerId, RequestId};
-use raas_core::policy::Duties;
+use raas_core::holding::{Completes, Unserved};
+use raas_core::ids::{HoldingId, JobId, OwnerId, RequestAt, RequestId};
+use raas_core::policy::{Duties, Policy};
 use raas_core::ports::TxIntent;
 use raas_core::units::Epoch;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{DUTIES, ON_CHAIN, POLICY, SOURCE, int, parse, uint};
 use super::types::{Job, JobSource, JobState, NewJob, Registered, StepKind, TxSubmit};
-use super::{holdings, pieces, steps, txs};
+use super::{deployments, holdings, pieces, steps, txs};
 
 /// [`TxSubmit`] as it is stored, to tell a repeated call from another one.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
@@ -36,7 +37,8 @@ macro_rules! job_sql {
     ($rest:literal) => {
         concat!(
             "SELECT j.id, j.holding, j.owner, h.cid, j.duties, j.policy, j.source, j.on_chain, j.open,
-             j.request, j.at, j.at_unix FROM job j JOIN holding h ON h.id = j.holding ",
+             j.contract, j.request, j.at, j.at_unix,
+             (SELECT d.completes FROM deployment d WHERE d.contract = j.contract) AS completes FROM job j JOIN holding h ON h.id = j.holding ",
             $rest
         )
     };
@@ -56,19 +58,9 @@ impl Store {
     /// Ends what `job` asks for; whether it was open. What its holding has already is still watched.
     pub async fn stop_job(&self, job: JobId) -> Result<bool, Error> {
         let mut tx = self.write().await?;
-        let holding: Option<i64> =
-            sqlx::query_scalar("UPDATE job SET open = 0 WHERE id = $1 AND open = 1 RETURNING holding")
-                .bind(int("job", job.0)?)
-                .fetch_optional(&mut *tx)
-                .await?;
-        let Some(holding) = holding else { return Ok(false) };
-        let holding = HoldingId(uint("holding", holding)?);
-        log(&mut tx, Some(holding), None, &Happened::JobStopped { job }).await?;
-        if !holdings::is_open(&mut tx, holding).await? {
-            steps::remove(&mut tx, &StepKind::Fetch { holding }).await?;
-        }
+        let stopped = stop(&mut tx, job).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(stopped)
     }
 
     /// One job.
@@ -118,6 +110,58 @@ impl Store {
     }
 }
 
+/// Stops `job` inside the caller's transaction; whether it was open.
+pub(super) async fn stop(connection: &mut SqliteConnection, job: JobId) -> Result<bool, Error> {
+    let holding: Option<i64> =
+        sqlx::query_scalar("UPDATE job SET open = 0 WHERE id = $1 AND open = 1 RETURNING holding")
+            .bind(int("job", job.0)?)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(holding) = holding else { return Ok(false) };
+    let holding = HoldingId(uint("holding", holding)?);
+    log(connection, Some(holding), None, &Happened::JobStopped { job }).await?;
+    if !holdings::is_open(connection, holding).await? {
+        steps::remove(connection, &StepKind::Fetch { holding }).await?;
+    }
+    Ok(true)
+}
+
+/// Replaces the policy of an open job inside the caller's transaction; whether it is another one now.
+pub(super) async fn change(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    policy: &Policy,
+) -> Result<bool, Error> {
+    let row = sqlx::query(job_sql!("WHERE j.id = $1 AND j.open = 1"))
+        .bind(int("job", job.0)?)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(old) = row.as_ref().map(decode).transpose()? else { return Ok(false) };
+    if old.policy == *policy {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE job SET policy = $2 WHERE id = $1")
+        .bind(int("job", job.0)?)
+        .bind(POLICY.encode(policy)?)
+        .execute(&mut *connection)
+        .await?;
+    log(connection, Some(old.holding), None, &Happened::JobChanged { job }).await?;
+    Ok(true)
+}
+
+/// The job of a contract's request.
+pub(super) async fn of_request(
+    connection: &mut SqliteConnection,
+    at: RequestAt,
+) -> Result<Option<JobId>, Error> {
+    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM job WHERE contract = $1 AND request = $2")
+        .bind(at.contract.to_string())
+        .bind(int("request", at.request.0)?)
+        .fetch_optional(connection)
+        .await?;
+    id.map(|id| uint("job", id).map(JobId)).transpose()
+}
+
 /// Registers `job` inside the caller's transaction.
 pub(super) async fn register(connection: &mut SqliteConnection, job: &NewJob) -> Result<Registered, Error> {
     if let Some(found) = seen_before(connection, job).await? {
@@ -127,7 +171,8 @@ pub(super) async fn register(connection: &mut SqliteConnection, job: &NewJob) ->
     let id = insert(connection, holding, job).await?;
     let registered = Happened::JobRegistered { job: id, cid: job.cid.clone() };
     log(connection, Some(holding), Some(job.at), &registered).await?;
-    if !pieces::link_known(connection, holding, &job.cid).await? {
+    let wants_bytes = !matches!(job.source, JobSource::Contract { policy_known: false, .. });
+    if !pieces::link_known(connection, holding, &job.cid).await? && wants_bytes {
         steps::plan(connection, &StepKind::Fetch { holding }, job.at_unix).await?;
     }
     if let Some(submit) = &job.on_chain {
@@ -141,16 +186,17 @@ pub(super) async fn register(connection: &mut SqliteConnection, job: &NewJob) ->
 }
 
 async fn insert(connection: &mut SqliteConnection, holding: HoldingId, job: &NewJob) -> Result<JobId, Error> {
-    let (contract, request) = match &job.source {
-        JobSource::Contract { contract, request, .. } => {
-            (Some(contract.as_str()), Some(int("request", request.0)?))
+    let (contract, request, policy_known) = match &job.source {
+        JobSource::Contract { contract, request, policy_known, .. } => {
+            (Some(contract.to_string()), Some(int("request", request.0)?), *policy_known)
         }
-        JobSource::Api | JobSource::Upload => (None, None),
+        JobSource::Api | JobSource::Upload => (None, None, true),
     };
     let on_chain = job.on_chain.as_ref().map(|submit| ON_CHAIN.encode(&OnChain::from(submit))).transpose()?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO job (holding, owner, duties, policy, source, on_chain, open, contract, request,
-         idempotency_key, at, at_unix) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11) RETURNING id",
+         idempotency_key, at, at_unix, policy_known)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12) RETURNING id",
     )
     .bind(int("holding", holding.0)?)
     .bind(&job.owner.0)
@@ -163,6 +209,7 @@ async fn insert(connection: &mut SqliteConnection, holding: HoldingId, job: &New
     .bind(job.idempotency_key.as_deref())
     .bind(job.at.0)
     .bind(job.at_unix)
+    .bind(policy_known)
     .fetch_one(connection)
     .await?;
     Ok(JobId(uint("job", id)?))
@@ -186,7 +233,7 @@ async fn seen_before(connection: &mut SqliteConnection, job: &NewJob) -> Result<
     }
     let JobSource::Contract { contract, request, .. } = &job.source else { return Ok(None) };
     let row = sqlx::query(job_sql!("WHERE j.contract = $1 AND j.request = $2"))
-        .bind(contract)
+        .bind(contract.to_string())
         .bind(int("request", request.0)?)
         .fetch_optional(connection)
         .await?;
@@ -194,10 +241,25 @@ async fn seen_before(connection: &mut SqliteConnection, job: &NewJob) -> Result<
     // The policy is not compared: it comes in part from the node's defaults, which may have changed since.
     let bound_by_us = !matches!(first.source, JobSource::Contract { .. });
     if first.cid != job.cid || !(bound_by_us || first.owner == job.owner) {
-        let (contract, request) = (contract.clone(), *request);
+        let (contract, request) = (*contract, *request);
         return Err(Error::RequestChanged { contract, request, job: first.id });
     }
     Ok(Some(Registered::AlreadyExists { job: first.id, holding: first.holding }))
+}
+
+/// Why nothing is done for a job, if so. A job of the API that was registered on a contract is served all the same.
+pub(super) fn unserved(
+    source: &JobSource,
+    request: Option<RequestAt>,
+    completes: Option<Completes>,
+) -> Option<Unserved> {
+    let JobSource::Contract { policy_known, .. } = source else { return None };
+    let at = request?;
+    match completes {
+        _ if !policy_known => Some(Unserved::PolicyUnknown { at }),
+        Some(Completes::InAggregate) => Some(Unserved::NeedsAggregate { at }),
+        Some(Completes::Direct) | None => None,
+    }
 }
 
 fn same_content(row: &SqliteRow, first: &Job, job: &NewJob) -> Result<bool, Error> {
@@ -213,6 +275,16 @@ fn decode(row: &SqliteRow) -> Result<Job, Error> {
     let open: bool = row.try_get("open")?;
     let request: Option<i64> = row.try_get("request")?;
     let duties: Duties = DUTIES.decode(row.try_get("duties")?)?;
+    let contract: Option<String> = row.try_get("contract")?;
+    let request = match (contract, request) {
+        (Some(contract), Some(request)) => Some(RequestAt {
+            contract: parse("contract", &contract)?,
+            request: RequestId(uint("request", request)?),
+        }),
+        _ => None,
+    };
+    let source: JobSource = SOURCE.decode(row.try_get("source")?)?;
+    let completes = deployments::completes(row.try_get("completes")?)?;
     Ok(Job {
         id: JobId(uint("job", row.try_get("id")?)?),
         holding: HoldingId(uint("holding", row.try_get("holding")?)?),
@@ -220,8 +292,9 @@ fn decode(row: &SqliteRow) -> Result<Job, Error> {
         cid: parse("CID", row.try_get("cid")?)?,
         duties,
         policy: POLICY.decode(row.try_get("policy")?)?,
-        source: SOURCE.decode(row.try_get("source")?)?,
-        request: request.map(|id| uint("request", id).map(RequestId)).transpose()?,
+        unserved: unserved(&source, request, completes).filter(|_| open),
+        source,
+        request,
         state: if open { JobState::Open } else { JobState::Stopped },
         at: Epoch(row.try_get("at")?),
         at_unix: row.try_get("at_unix")?,

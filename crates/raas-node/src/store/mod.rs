@@ -21,6 +21,7 @@ mod assemble;
 mod attempts;
 mod budget;
 mod cursor;
+mod deployments;
 mod error;
 mod events;
 mod holdings;
@@ -46,6 +47,7 @@ mod types;
 mod uploads;
 mod watch;
 
+pub use apply_window::RequestChange;
 pub use budget::Renewal;
 pub use error::Error;
 pub use events::{Happened, StoreEvent};

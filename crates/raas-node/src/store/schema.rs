@@ -20,6 +20,7 @@ pub(super) fn migrator() -> Migrator {
         migration(1, "first", include_str!("migrations/0001_first.sql")),
         migration(21, "watch", include_str!("migrations/0021_watch.sql")),
         migration(22, "spending", include_str!("migrations/0022_spending.sql")),
+        migration(23, "deployments", include_str!("migrations/0023_deployments.sql")),
     ])
 }
 

@@ -1,7 +1,7 @@
 //! Sightings: deals that the contract names for a CID, and what became of each.
 
 use raas_core::cid::DataCid;
-use raas_core::ids::{DealId, RequestId};
+use raas_core::ids::{DealId, RequestAt, RequestId};
 use sqlx::SqliteConnection;
 
 use super::error::Error;
@@ -9,7 +9,7 @@ use super::open::Store;
 use super::schema::{int, parse, uint};
 use super::types::{Sighting, SightingState};
 
-type Row = (String, Option<i64>, i64, String);
+type Row = (String, Option<String>, Option<i64>, i64, String);
 
 impl Store {
     /// Adds what is not known yet. A deal that is an order here is noted as adopted at once.
@@ -25,7 +25,7 @@ impl Store {
     /// All sightings in one state, by CID and deal.
     pub async fn sightings(&self, state: SightingState) -> Result<Vec<Sighting>, Error> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT cid, request, deal, state FROM sighting WHERE state = $1 ORDER BY cid, deal",
+            "SELECT cid, contract, request, deal, state FROM sighting WHERE state = $1 ORDER BY cid, deal",
         )
         .bind(name(state))
         .fetch_all(&mut *self.read().await?)
@@ -35,11 +35,12 @@ impl Store {
 
     /// All sightings of one CID, by deal.
     pub async fn sightings_of_cid(&self, cid: &DataCid) -> Result<Vec<Sighting>, Error> {
-        let rows: Vec<Row> =
-            sqlx::query_as("SELECT cid, request, deal, state FROM sighting WHERE cid = $1 ORDER BY deal")
-                .bind(cid.to_string())
-                .fetch_all(&mut *self.read().await?)
-                .await?;
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT cid, contract, request, deal, state FROM sighting WHERE cid = $1 ORDER BY deal",
+        )
+        .bind(cid.to_string())
+        .fetch_all(&mut *self.read().await?)
+        .await?;
         rows.into_iter().map(decode).collect()
     }
 }
@@ -49,13 +50,15 @@ impl Store {
 pub(super) async fn insert(connection: &mut SqliteConnection, sighting: &Sighting) -> Result<(), Error> {
     let Ok(deal) = int("deal", sighting.deal.0) else { return Ok(()) };
     sqlx::query(
-        "INSERT INTO sighting (cid, deal, request, state) VALUES ($1, $2, $3,
-         CASE WHEN EXISTS (SELECT 1 FROM orders WHERE deal = $2) THEN 'adopted' ELSE $4 END)
-         ON CONFLICT (cid, deal) DO UPDATE SET request = COALESCE(sighting.request, excluded.request)",
+        "INSERT INTO sighting (cid, deal, contract, request, state) VALUES ($1, $2, $3, $4,
+         CASE WHEN EXISTS (SELECT 1 FROM orders WHERE deal = $2) THEN 'adopted' ELSE $5 END)
+         ON CONFLICT (cid, deal) DO UPDATE SET contract = excluded.contract, request = excluded.request
+         WHERE sighting.request IS NULL",
     )
     .bind(sighting.cid.to_string())
     .bind(deal)
-    .bind(sighting.request.map(|request| int("request", request.0)).transpose()?)
+    .bind(sighting.of.map(|of| of.contract.to_string()))
+    .bind(sighting.of.map(|of| int("request", of.request.0)).transpose()?)
     .bind(name(sighting.state))
     .execute(connection)
     .await?;
@@ -85,10 +88,17 @@ const fn name(state: SightingState) -> &'static str {
     }
 }
 
-fn decode((cid, request, deal, state): Row) -> Result<Sighting, Error> {
+fn decode((cid, contract, request, deal, state): Row) -> Result<Sighting, Error> {
+    let of = match (contract, request) {
+        (Some(contract), Some(request)) => Some(RequestAt {
+            contract: parse("contract", &contract)?,
+            request: RequestId(uint("request", request)?),
+        }),
+        _ => None,
+    };
     Ok(Sighting {
         cid: parse("CID", &cid)?,
-        request: request.map(|id| uint("request", id).map(RequestId)).transpose()?,
+        of,
         deal: DealId(uint("deal", deal)?),
         state: match state.as_str() {
             "new" => SightingState::New,

@@ -1,7 +1,7 @@
 //! Transactions of the node's wallet: intents, nonces, signed forms. Signed bytes and nonce are stored before
 //! they are broadcast; every form of one transaction has its nonce, so at most one is mined.
 
-use raas_core::ids::{DealId, HoldingId, OwnerId, RequestId};
+use raas_core::ids::{DealId, HoldingId, OwnerId, RequestAt};
 use raas_core::machine::sender::State;
 use raas_core::ports::{Fees, Lane, SignedTx, TxIntent};
 use raas_core::units::Epoch;
@@ -202,20 +202,23 @@ pub(super) async fn plan(
     if let Some(id) = open {
         return Ok(TxId(uint("transaction", id)?));
     }
-    let (job, request, deal) = match intent {
+    let (job, contract, request, deal) = match intent {
         TxIntent::AddBalance { .. }
         | TxIntent::Transfer { .. }
         | TxIntent::Withdraw { .. }
         | TxIntent::Settle { .. }
-        | TxIntent::Cancel { .. } => (None, None, None),
-        TxIntent::Submit { job, .. } => (Some(int("job", job.0)?), None, None),
-        TxIntent::Complete { request, deal, .. } => {
-            (None, Some(int("request", request.0)?), Some(int("deal", deal.0)?))
-        }
+        | TxIntent::Cancel { .. } => (None, None, None, None),
+        TxIntent::Submit { job, .. } => (Some(int("job", job.0)?), None, None, None),
+        TxIntent::Complete { contract, request, deal, .. } => (
+            None,
+            contract.map(|contract| contract.to_string()),
+            Some(int("request", request.0)?),
+            Some(int("deal", deal.0)?),
+        ),
     };
     let id: i64 = sqlx::query_scalar(
-        "INSERT INTO tx (key, owner, holding, intent, lane, version, state, open, job, request, deal, counts)
-         VALUES ($1, $2, $3, $4, $5, 1, $6, 1, $7, $8, $9, 1) RETURNING id",
+        "INSERT INTO tx (key, owner, holding, intent, lane, version, state, open, job, request, deal, contract, counts)
+         VALUES ($1, $2, $3, $4, $5, 1, $6, 1, $7, $8, $9, $10, 1) RETURNING id",
     )
     .bind(key)
     .bind(&purpose.owner.0)
@@ -226,6 +229,7 @@ pub(super) async fn plan(
     .bind(job)
     .bind(request)
     .bind(deal)
+    .bind(contract)
     .fetch_one(&mut *connection)
     .await?;
     let tx = TxId(uint("transaction", id)?);
@@ -247,33 +251,18 @@ pub(super) async fn holding_of(
     holding.flatten().map(|id| uint("holding", id).map(HoldingId)).transpose()
 }
 
-/// Notes to which contract a completion goes.
-pub(super) async fn name_contract(
-    connection: &mut SqliteConnection,
-    tx: TxId,
-    contract: &str,
-) -> Result<(), Error> {
-    sqlx::query("UPDATE tx SET contract = $2 WHERE id = $1")
-        .bind(int("transaction", tx.0)?)
-        .bind(contract)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
 /// Whether the contract shows `deal` for `request` already, or a transaction that says so is on its way.
 pub(super) async fn is_attested(
     connection: &mut SqliteConnection,
-    contract: &str,
-    request: RequestId,
+    at: RequestAt,
     deal: DealId,
 ) -> Result<bool, Error> {
     let count: i64 = sqlx::query_scalar(
         "SELECT (SELECT COUNT(*) FROM completion WHERE contract = $1 AND request = $2 AND deal = $3)
          + (SELECT COUNT(*) FROM tx WHERE contract = $1 AND request = $2 AND deal = $3 AND counts = 1)",
     )
-    .bind(contract)
-    .bind(int("request", request.0)?)
+    .bind(at.contract.to_string())
+    .bind(int("request", at.request.0)?)
     .bind(int("deal", deal.0)?)
     .fetch_one(connection)
     .await?;

@@ -4,7 +4,10 @@ use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::{Ask, Breaker};
 use raas_core::gate::Hold;
 use raas_core::health::Health;
-use raas_core::ids::{DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestId, StepId};
+use raas_core::holding::Unserved;
+use raas_core::ids::{
+    ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId, StepId,
+};
 use raas_core::observation::{ProviderOnChain, ProviderView, Round};
 use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
 use raas_core::policy::{Duties, Policy};
@@ -25,15 +28,23 @@ pub enum JobSource {
     Upload,
     /// A request on the contract.
     Contract {
-        /// Contract address, 0x hex.
-        contract: String,
+        /// Which contract.
+        contract: ContractAddress,
         /// Its id there.
         request: RequestId,
         /// Transaction that submitted it, 0x hex.
         transaction: String,
-        /// Block of the event.
+        /// Block of the event, or at which the contract's view told of the request.
         block: Epoch,
+        /// False when its event is lost and its contract stores no policies: what it asks for is not known.
+        #[serde(default = "known")]
+        policy_known: bool,
     },
+}
+
+/// Before there were contracts without policies, every request's was known.
+const fn known() -> bool {
+    true
 }
 
 /// A job to be registered. All of it is validated.
@@ -100,8 +111,10 @@ pub struct Job {
     pub policy: Policy,
     /// From where.
     pub source: JobSource,
-    /// Its request on the contract, once known: by its own event, or by the transaction that submitted it.
-    pub request: Option<RequestId>,
+    /// Its request on a contract, once known: by its own event, or by the transaction that submitted it.
+    pub request: Option<RequestAt>,
+    /// Why nothing is done for it although it is open, if so.
+    pub unserved: Option<Unserved>,
     /// Whether it counts.
     pub state: JobState,
     /// Head when it was registered.
@@ -200,7 +213,7 @@ pub struct Sighting {
     /// The CID it was listed for.
     pub cid: DataCid,
     /// The request that completed it, when known.
-    pub request: Option<RequestId>,
+    pub of: Option<RequestAt>,
     /// The deal.
     pub deal: DealId,
     /// What became of it.

@@ -10,7 +10,7 @@ use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
 use raas_core::holding::Holding;
-use raas_core::ids::{DealId, OrderId};
+use raas_core::ids::{DealId, OrderId, RequestAt};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderOnChain, Round, SectorSeen};
 use raas_core::order::{Cause, OnChain, Order, OrderState};
@@ -71,10 +71,14 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
     Ok(true)
 }
 
-/// The contract's list of deals, read at once for a new holding and in a slow sweep for all; in between completions
+/// The contracts' lists of deals, read at once for a new holding and in a slow sweep for all; in between completions
 /// come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
-    let Some(contract) = engine.world.contract() else { return Ok(()) };
+    let contracts: Vec<&W::Contract> =
+        engine.settings.contracts.iter().filter_map(|at| engine.world.contract(at.address)).collect();
+    if contracts.is_empty() {
+        return Ok(());
+    }
     let mut unread = engine.store.unlisted(LISTS_PER_PASS).await?;
     if engine.is_first_pass_of(round) {
         let before = round.eth_block.before(LISTS_AGAIN);
@@ -82,18 +86,23 @@ async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), E
     }
     for holding in unread {
         let bytes = holding.cid.cid().to_bytes();
-        let Ok(deals) = contract.deals_of(&bytes, round.eth_block).await else { continue };
+        let mut deals = Vec::new();
+        let mut all = true;
+        for contract in &contracts {
+            match contract.deals_of(&bytes, round.eth_block).await {
+                Ok(listed) => deals.extend(listed),
+                // Not told is not none: the holding stays unlisted, and is asked for again.
+                Err(_) => all = false,
+            }
+        }
         let sightings: Vec<Sighting> = deals
             .into_iter()
-            .map(|(deal, _)| Sighting {
-                cid: holding.cid.clone(),
-                request: None,
-                deal,
-                state: SightingState::New,
-            })
+            .map(|(deal, _)| Sighting { cid: holding.cid.clone(), of: None, deal, state: SightingState::New })
             .collect();
         engine.store.add_sightings(&sightings).await?;
-        engine.store.set_listed(holding.id, round.eth_block).await?;
+        if all {
+            engine.store.set_listed(holding.id, round.eth_block).await?;
+        }
     }
     Ok(())
 }
@@ -109,7 +118,7 @@ async fn settle<W: World>(
         // Gone or denied: nothing to adopt, and nothing that a later round could not tell better.
         return matches!(seen, DealSeen::Gone).then_some((SightingState::Unverified, None));
     };
-    let holding = holding_of(&sighting.cid, sighting.request, holdings)?;
+    let holding = holding_of(&sighting.cid, sighting.of, holdings)?;
     if holding.pieces.is_empty() {
         return None;
     }
@@ -133,16 +142,10 @@ async fn settle<W: World>(
 }
 
 /// The holding of the request that completed the deal; without one, the only holding of the CID.
-fn holding_of<'a>(
-    cid: &DataCid,
-    request: Option<raas_core::ids::RequestId>,
-    holdings: &'a [Holding],
-) -> Option<&'a Holding> {
+fn holding_of<'a>(cid: &DataCid, of: Option<RequestAt>, holdings: &'a [Holding]) -> Option<&'a Holding> {
     let mut of_cid = holdings.iter().filter(|holding| holding.cid == *cid);
-    match request {
-        Some(request) => {
-            of_cid.find(|holding| holding.attestations.iter().any(|entry| entry.request == request))
-        }
+    match of {
+        Some(of) => of_cid.find(|holding| holding.attestations.iter().any(|entry| entry.at == of)),
         None => of_cid.next(),
     }
 }

@@ -2,21 +2,24 @@
 //! jobs in the transaction that moves the cursor.
 //!
 //! The cursor moves only over what a second witness vouches for. Where blocks are older than every endpoint keeps,
-//! our own contract's views make up for the logs; for another contract that is for the admin to settle.
+//! our own contract's views make up for the logs; the reference contract tells the CIDs, but not what was asked for. For
+//! another contract that is for the admin to settle.
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::settings::ContractAt;
-use crate::store::{Attempt, JobSource, NewJob};
+use crate::store::{Attempt, JobSource, NewJob, RequestChange};
 use crate::world::World;
+use raas_clients::evm::AbiKind;
 use raas_core::cid::DataCid;
-use raas_core::ids::RequestId;
+use raas_core::ids::{ContractAddress, OwnerId, RequestId};
 use raas_core::machine::cursor::{self, Doubt, Effect, Event, State};
 use raas_core::observation::{NotSeen, Round};
 use raas_core::policy::{Duties, Policy, REPLICAS_MAX, Replicas};
-use raas_core::ports::{Contract, ContractWindow, Now, RequestSeen, Witness};
+use raas_core::ports::{Asked, Contract, ContractWindow, Now, RequestSeen, Witness};
 use raas_core::units::{Epoch, Epochs};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Blocks asked for at once; below every endpoint's known limit.
 const WINDOW_BLOCKS: i64 = 2_000;
@@ -79,16 +82,37 @@ impl std::fmt::Display for Stuck {
 pub struct Followed {
     /// Whether a job or a completion was applied.
     pub changed: bool,
-    /// Why it went no further, if so.
-    pub stuck: Option<Stuck>,
+    /// Why it went no further, by contract, where it is so.
+    pub stuck: BTreeMap<ContractAddress, Stuck>,
+}
+
+/// Follows every contract; trouble with one does not hold up the others.
+pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Result<Followed, Error> {
+    let mut all = Followed::default();
+    for at in &engine.settings.contracts {
+        let one = Box::pin(follow_one(engine, at, round, now)).await?;
+        all.changed |= one.changed;
+        all.stuck.extend(one.stuck.map(|stuck| (at.address, stuck)));
+    }
+    Ok(all)
+}
+
+/// What following one contract did.
+#[derive(Default)]
+struct One {
+    changed: bool,
+    stuck: Option<Stuck>,
 }
 
 /// Reads windows until the finalized block, or until one cannot be believed.
-pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Result<Followed, Error> {
-    let mut followed = Followed::default();
-    let (Some(contract), Some(at)) = (engine.world.contract(), &engine.settings.contract) else {
-        return Ok(followed);
-    };
+async fn follow_one<W: World>(
+    engine: &Engine<W>,
+    at: &ContractAt,
+    round: &Round,
+    now: Now,
+) -> Result<One, Error> {
+    let mut followed = One::default();
+    let Some(contract) = engine.world.contract(at.address) else { return Ok(followed) };
     let mut state = cursor_of(engine, at).await?;
     // A window that was not believed is read again up to here.
     let mut until: Option<Epoch> = None;
@@ -117,7 +141,9 @@ pub async fn follow<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Re
         match believe(state, from, to, &window.inner)? {
             Ok((after, requests)) => {
                 note_unexplained(&window.inner);
-                let changed = !requests.is_empty() || !window.inner.completions.is_empty();
+                let changed = !requests.is_empty()
+                    || !window.inner.completions.is_empty()
+                    || !window.inner.standing.is_empty();
                 apply(engine, at, after, requests, &window.inner, now).await?;
                 followed.changed |= changed;
                 state = after;
@@ -147,7 +173,7 @@ async fn recover<W: World>(
     state: State,
     now: Now,
 ) -> Result<Result<Read, Stuck>, Error> {
-    let Some(contract) = engine.world.contract() else { return Err(no_contract()) };
+    let Some(contract) = engine.world.contract(at.address) else { return Err(no_contract()) };
     let (from, to) = (state.next_block, round.eth_block);
     let unread = |why: NotSeen| Stuck::Unread { from, to, why: format!("{why:?}") };
     let count = match contract.request_count(to).await {
@@ -175,6 +201,13 @@ async fn recover<W: World>(
             ContractWindow { requests, request_count: count, witness: Witness::State, ..Default::default() };
         return Ok(Ok(Read { inner, by_view: true }));
     }
+    if at.abi == AbiKind::Reference
+        && let Some(read) = cids_only(contract, at, state, to).await
+    {
+        tracing::warn!(%from, %to, requests = read.inner.requests.len(), "no endpoint keeps these logs; the contract tells CIDs, and no policies");
+        engine.store.forget_lists(to).await?;
+        return Ok(Ok(read));
+    }
     if let Some(skip) = at.skip_to.filter(|skip| *skip >= from && *skip < to) {
         tracing::warn!(%from, to = %skip, "blocks are left out by contract.skip_to_block");
         let after = State { next_block: Epoch(skip.0 + 1), ..state };
@@ -192,6 +225,33 @@ async fn recover<W: World>(
     Ok(Err(Stuck::Gap { from, to, why }))
 }
 
+/// What a reference contract still tells of requests whose logs are gone: their CIDs. Nothing when it cannot be asked,
+/// or refuses; nothing follows from that.
+async fn cids_only<C: Contract>(contract: &C, at: &ContractAt, state: State, to: Epoch) -> Option<Read> {
+    let cids = contract.cids_by_request(to).await.ok().flatten()?;
+    let count = u64::try_from(cids.len()).ok()?;
+    let known = usize::try_from(state.highest_request).ok()?;
+    let requests = (state.highest_request.saturating_add(1)..)
+        .zip(cids.into_iter().skip(known))
+        .map(|(id, cid)| RequestSeen {
+            request: RequestId(id),
+            cid,
+            owner: OwnerId::unknown_at(at.address),
+            asked: Asked::Unknown,
+            open: true,
+            transaction: String::new(),
+            block: to,
+        })
+        .collect();
+    let inner = ContractWindow {
+        requests,
+        request_count: Some(count),
+        witness: Witness::State,
+        ..Default::default()
+    };
+    Some(Read { inner, by_view: true })
+}
+
 fn no_contract() -> Error {
     Error::Unreadable { what: "contract", why: "it is not configured".to_owned() }
 }
@@ -204,7 +264,7 @@ fn note_unexplained(window: &ContractWindow) {
 }
 
 async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
-    match engine.store.cursor(&at.address).await? {
+    match engine.store.cursor(at.address).await? {
         Some(stored) => serde_json::from_value(stored)
             .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() }),
         None => Ok(State { next_block: at.from_block, highest_request: 0 }),
@@ -244,30 +304,65 @@ async fn apply<W: World>(
 ) -> Result<(), Error> {
     let mut jobs = Vec::new();
     for seen in requests {
+        if !seen.open {
+            record(engine, now, at, seen.request, "closed", "its owner closed it before it was seen").await?;
+            continue;
+        }
         match job_of(&seen, at, &engine.settings.default_policy, now) {
             Ok((job, notes)) => {
                 for note in notes {
-                    record(engine, now, &seen, "clamped", &note).await?;
+                    record(engine, now, at, seen.request, "clamped", &note).await?;
                 }
                 jobs.push(job);
             }
-            Err(why) => record(engine, now, &seen, "refused", &why).await?,
+            Err(why) => record(engine, now, at, seen.request, "refused", &why).await?,
         }
     }
+    let changes = changes(engine, at, window, now).await?;
     let cursor = serde_json::to_value(after)
         .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() })?;
     failpoint::around(
         "follow.apply",
-        engine.store.apply_window(&at.address, &cursor, &jobs, &window.completions),
+        engine.store.apply_changed_window(at.address, &cursor, &jobs, &window.completions, &changes),
     )
     .await?;
     Ok(())
 }
 
+/// What owners changed or closed, as it stands on the contract at the window's end.
+async fn changes<W: World>(
+    engine: &Engine<W>,
+    at: &ContractAt,
+    window: &ContractWindow,
+    now: Now,
+) -> Result<Vec<(RequestId, RequestChange)>, Error> {
+    let mut changes = Vec::with_capacity(window.standing.len());
+    for standing in &window.standing {
+        let request = standing.request;
+        // Over is over, whether it was closed or not.
+        if !standing.open || standing.ends_at.is_some_and(|end| end <= now.epoch) {
+            changes.push((request, RequestChange::Closed));
+            continue;
+        }
+        match policy_of(standing.raas, standing.ends_at, &engine.settings.default_policy, now) {
+            Ok((policy, notes)) => {
+                for note in notes {
+                    record(engine, now, at, request, "clamped", &note).await?;
+                }
+                changes.push((request, RequestChange::Policy(Box::new(policy))));
+            }
+            // What it wanted before still holds: an owner's slip must not end the care for the data.
+            Err(why) => record(engine, now, at, request, "change refused", &why).await?,
+        }
+    }
+    Ok(changes)
+}
+
 async fn record<W: World>(
     engine: &Engine<W>,
     now: Now,
-    seen: &RequestSeen,
+    at: &ContractAt,
+    request: RequestId,
     outcome: &str,
     detail: &str,
 ) -> Result<(), Error> {
@@ -275,7 +370,7 @@ async fn record<W: World>(
         holding: None,
         order: None,
         provider: None,
-        what: format!("request {}", seen.request),
+        what: format!("request {request} of {}", at.address),
         outcome: outcome.to_owned(),
         detail: detail.to_owned(),
         at: now.epoch,
@@ -294,9 +389,41 @@ fn job_of(
     now: Now,
 ) -> Result<(NewJob, Vec<String>), String> {
     let cid = DataCid::from_contract_bytes(&seen.cid).map_err(|error| error.to_string())?;
+    let wished = match seen.asked {
+        Asked::Policy(thresholds) => Some(thresholds),
+        Asked::Defaults | Asked::Unknown => None,
+    };
+    let (policy, notes) = policy_of(wished, None, defaults, now)?;
+    let job = NewJob {
+        owner: seen.owner.clone(),
+        cid,
+        duties: Duties::ALL,
+        policy,
+        source: JobSource::Contract {
+            contract: at.address,
+            request: seen.request,
+            transaction: seen.transaction.clone(),
+            block: seen.block,
+            policy_known: seen.asked != Asked::Unknown,
+        },
+        on_chain: None,
+        at: now.epoch,
+        at_unix: now.unix_seconds,
+        idempotency_key: None,
+    };
+    Ok((job, notes))
+}
+
+/// The policy of a request and what had to be brought into range.
+fn policy_of(
+    raas: Option<[u128; 3]>,
+    ends_at: Option<Epoch>,
+    defaults: &Policy,
+    now: Now,
+) -> Result<(Policy, Vec<String>), String> {
     let mut policy = defaults.clone();
     let mut notes = Vec::new();
-    if let Some([target, repair, renew]) = seen.raas {
+    if let Some([target, repair, renew]) = raas {
         let wished = u32::try_from(target).unwrap_or(u32::MAX);
         let target = wished.clamp(1, REPLICAS_MAX);
         if wished != target {
@@ -317,22 +444,7 @@ fn job_of(
             notes.push(format!("renew threshold {renew} became {longest}, less than half the duration"));
         }
     }
+    policy.ends_at = ends_at.or(policy.ends_at);
     let policy = policy.validated(now.epoch).map_err(|error| error.to_string())?;
-    let job = NewJob {
-        owner: seen.owner.clone(),
-        cid,
-        duties: Duties::ALL,
-        policy,
-        source: JobSource::Contract {
-            contract: at.address.clone(),
-            request: seen.request,
-            transaction: seen.transaction.clone(),
-            block: seen.block,
-        },
-        on_chain: None,
-        at: now.epoch,
-        at_unix: now.unix_seconds,
-        idempotency_key: None,
-    };
-    Ok((job, notes))
+    Ok((policy, notes))
 }

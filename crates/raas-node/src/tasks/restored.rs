@@ -79,7 +79,7 @@ async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Resto
         };
         if let Some(piece) = engine.store.piece(on_chain.piece).await? {
             let cid = piece.piece.root;
-            sightings.push(Sighting { cid, request: None, deal: *deal, state: SightingState::New });
+            sightings.push(Sighting { cid, of: None, deal: *deal, state: SightingState::New });
         }
     }
     engine.store.add_sightings(&sightings).await?;

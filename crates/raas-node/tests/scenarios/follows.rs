@@ -95,3 +95,19 @@ async fn a_second_request_shares_the_owners_deals_and_another_owners_has_its_own
     assert_ne!(three[2]["owner"], three[0]["owner"]);
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_its_owner_cancels_wants_nothing_more() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.upload_only(small(52)).await;
+    let user = Foreign::arrive(&scene, 11).await;
+    let contract = scene.contract();
+    user.submit(&contract, &cid, 2, 2_880, 86_400).await;
+    scene.until_proven(&cid, &piece, 2).await;
+    user.cancels(&scene, &contract, 1).await;
+    scene.advance(2_000).await;
+    scene.until_idle().await;
+    let [job] = <[Value; 1]>::try_from(jobs(&scene).await).expect("one job");
+    assert_eq!(job["state"], "stopped", "{job}");
+    scene.end().await;
+}

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod deployments;
 mod endpoints;
 mod follows;
 mod holds;

@@ -3,7 +3,7 @@
 use crate::script::{LAG, Script, ScriptWallet};
 use raas_core::fleet::{Ask, Rules};
 use raas_core::gate::Hold;
-use raas_core::ids::{DealId, ProviderId, RequestId, SectorNumber};
+use raas_core::ids::{ContractAddress, DealId, ProviderId, RequestId, SectorNumber};
 use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
 };
@@ -141,7 +141,7 @@ fn settings(spending: SpendingLimits) -> Settings {
             placement: Placement { allow: vec![], deny: vec![], price_max: AttoFil(1) },
             keep_local: KeepLocal::Always,
         },
-        contract: None,
+        contracts: Vec::new(),
         providers: vec![],
         public_url: "http://127.0.0.1:1".to_owned(),
         budget_total: AttoFil::fil(100),
@@ -167,7 +167,7 @@ impl World for Ports {
         &self.nothing
     }
 
-    fn contract(&self) -> Option<&Nothing> {
+    fn contract(&self, _at: ContractAddress) -> Option<&Nothing> {
         None
     }
 
@@ -261,6 +261,10 @@ impl Contract for Nothing {
     }
 
     async fn request_count(&self, _: Epoch) -> Result<Option<u64>, NotSeen> {
+        Err(UNSEEN)
+    }
+
+    async fn cids_by_request(&self, _: Epoch) -> Result<Option<Vec<Vec<u8>>>, NotSeen> {
         Err(UNSEEN)
     }
 

@@ -278,6 +278,10 @@ impl Contract for NoContract {
         match *self {}
     }
 
+    async fn cids_by_request(&self, _block: Epoch) -> Result<Option<Vec<Vec<u8>>>, NotSeen> {
+        match *self {}
+    }
+
     async fn deals_of(&self, _cid: &[u8], _block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
         match *self {}
     }

@@ -98,7 +98,7 @@ impl Run {
         *ports.deals.store.lock().expect("not poisoned") = Some(store.clone());
         let settings = Settings {
             default_policy: policy(target, KeepLocal::Always),
-            contract: None,
+            contracts: Vec::new(),
             providers,
             public_url: "http://127.0.0.1:1".to_owned(),
             budget_total: BUDGET,

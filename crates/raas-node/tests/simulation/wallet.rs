@@ -5,6 +5,7 @@ use crate::chain::{NoContract, SimChain, SimClock};
 use crate::deals::{SimBytes, SimDeals};
 use crate::shared::{Rpc, Shared};
 use raas_clients::key::Key;
+use raas_core::ids::ContractAddress;
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
     Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
@@ -202,7 +203,7 @@ impl raas_node::world::World for SimWorld {
         &self.chain
     }
 
-    fn contract(&self) -> Option<&NoContract> {
+    fn contract(&self, _at: ContractAddress) -> Option<&NoContract> {
         None
     }
 

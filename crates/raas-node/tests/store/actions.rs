@@ -1,7 +1,7 @@
 //! Intents: what is checked again when a plan is committed.
 
 use crate::support::{
-    CONTRACT, MUCH, active, commit, commitment, found, get, held, job, on_chain, order_action, ordered,
+    CONTRACT, MUCH, active, at, commit, commitment, found, get, held, job, on_chain, order_action, ordered,
     parts, piece, policy, proposal, put, report, request_job, signed, slot, store,
 };
 use raas_core::health::{Health, LossReason};
@@ -237,7 +237,7 @@ async fn attestable(store: &Store) -> (HoldingId, Action, OrderId) {
     let (_, holding) = parts(registered);
     let order = ordered(store, holding, 0, 1, 1_000).await;
     put(store, order, active(5)).await;
-    (holding, Action::Attest { holding, request: RequestId(4), order, deal: DealId(5) }, order)
+    (holding, Action::Attest { holding, at: at(4), order, deal: DealId(5) }, order)
 }
 
 async fn close(store: &Store, tx: &StoredTx, state: &str) {
@@ -279,9 +279,9 @@ async fn a_deal_is_attested_once_per_request_and_again_only_after_a_failure() {
 async fn only_the_deal_of_an_open_request_is_attested() {
     let store = store().await;
     let (holding, attest, order) = attestable(&store).await;
-    let other = Action::Attest { holding, request: RequestId(4), order, deal: DealId(6) };
+    let other = Action::Attest { holding, at: at(4), order, deal: DealId(6) };
     assert_eq!(commit(&store, other).await, CHANGED, "not the order's deal");
-    let stranger = Action::Attest { holding, request: RequestId(5), order, deal: DealId(5) };
+    let stranger = Action::Attest { holding, at: at(5), order, deal: DealId(5) };
     assert_eq!(commit(&store, stranger).await, CHANGED, "not the holding's request");
     let job = store.jobs_of_holding(holding).await.unwrap().remove(0).id;
     store.stop_job(job).await.unwrap();

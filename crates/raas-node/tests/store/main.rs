@@ -3,6 +3,7 @@
 
 mod actions;
 mod crash;
+mod deployments;
 mod disk;
 mod holdings;
 mod jobs;

@@ -11,6 +11,7 @@ use crate::support::{
 use raas_core::fleet::{Ask, Trip};
 use raas_core::gate::Hold;
 use raas_core::health::{Fault, Health, HealthRecord, LossReason, UnknownReason};
+use raas_core::holding::Completes;
 use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OwnerId, ProviderId, RequestId, SectorNumber};
 use raas_core::observation::{NotSeen, ProviderOnChain};
 use raas_core::order::{Cause, OnChain, OrderState};
@@ -128,13 +129,13 @@ async fn rounds(store: &Store, holding: HoldingId) {
     report.breaker.fleet = Some(Trip { since: Epoch(290), released_at: Some(Epoch(295)) });
     report.breaker.providers.insert(ProviderId::new(1_003), Trip { since: Epoch(1), released_at: None });
     store.apply_round(&report).await.unwrap();
-    let unverified =
-        Sighting { cid: cid(1), request: None, deal: DealId(901), state: SightingState::Unverified };
+    let unverified = Sighting { cid: cid(1), of: None, deal: DealId(901), state: SightingState::Unverified };
     store.add_sightings(&[unverified]).await.unwrap();
 }
 
 async fn wallet(store: &Store) {
     let intent = TxIntent::Complete {
+        contract: None,
         request: RequestId(4),
         deal: DealId(51),
         provider: ProviderId::new(1_003),
@@ -240,6 +241,8 @@ async fn the_first_version_is_read_as_it_was_written() {
     sqlx::raw_sql(include_str!("vectors/store_v1.sql")).execute(&pool).await.unwrap();
     pool.close().await;
     let old = Store::open(&path, "test").await.unwrap();
+    // As a node does when it starts.
+    old.set_deployments(&[(CONTRACT, Completes::Direct)]).await.unwrap();
     assert_eq!(old.store_id(), [7; 16]);
     assert_eq!(old.fence(), 2);
     let (old, fresh) = (everything(&old).await, everything(&fresh).await);

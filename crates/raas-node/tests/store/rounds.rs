@@ -58,7 +58,7 @@ async fn a_found_deal_becomes_a_spare_once() {
     let holding = held(&store, 1).await;
     let deals = [70, 71].map(|deal| Sighting {
         cid: cid(1),
-        request: None,
+        of: None,
         deal: DealId(deal),
         state: SightingState::New,
     });

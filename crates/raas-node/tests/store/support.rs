@@ -3,7 +3,11 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::Breaker;
 use raas_core::health::{Health, HealthRecord, Term};
-use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, OwnerId, ProviderId, RequestId};
+use raas_core::holding::Completes;
+use raas_core::ids::{
+    ActorId, ContractAddress, DealId, HoldingId, OperatorId, OrderId, OwnerId, ProviderId, RequestAt,
+    RequestId,
+};
 use raas_core::observation::Round;
 use raas_core::order::{Cause, OnChain, Order, OrderState, Signed, SlotRef};
 use raas_core::plan::{Action, Priority, Reason};
@@ -14,10 +18,19 @@ use raas_node::store::{
 };
 
 pub const MUCH: AttoFil = AttoFil::fil(1_000);
-pub const CONTRACT: &str = "0x00000000000000000000000000000000000c0de5";
+pub const CONTRACT: ContractAddress =
+    ContractAddress([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0c, 0x0d, 0xe5]);
 
+/// A store of a node that follows [`CONTRACT`].
 pub async fn store() -> Store {
-    Store::in_memory_with_id("test", [7; 16]).await.unwrap()
+    let store = Store::in_memory_with_id("test", [7; 16]).await.unwrap();
+    store.set_deployments(&[(CONTRACT, Completes::Direct)]).await.unwrap();
+    store
+}
+
+/// A request of [`CONTRACT`].
+pub fn at(request: u64) -> RequestAt {
+    RequestAt { contract: CONTRACT, request: RequestId(request) }
 }
 
 pub fn cid(number: u64) -> DataCid {
@@ -68,10 +81,11 @@ pub fn job(number: u64) -> NewJob {
 /// A job that came as `request` of the contract.
 pub fn request_job(number: u64, request: u64, transaction: &str) -> NewJob {
     let source = JobSource::Contract {
-        contract: CONTRACT.to_owned(),
+        contract: CONTRACT,
         request: RequestId(request),
         transaction: transaction.to_owned(),
         block: Epoch(90),
+        policy_known: true,
     };
     NewJob { owner: OwnerId("0xcaller".to_owned()), source, ..job(number) }
 }

@@ -1,10 +1,10 @@
 //! Windows of contract events: each counts once, and our own registrations make no second job.
 
-use crate::support::{CONTRACT, active, cid, held, job, ordered, parts, piece, put, request_job, store};
-use raas_core::ids::{DealId, OwnerId, RequestId};
+use crate::support::{CONTRACT, active, at, cid, held, job, ordered, parts, piece, put, request_job, store};
+use raas_core::ids::{ContractAddress, DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
-use raas_node::store::{Error, GasDay, NewJob, Registered, SightingState, Store, TxSubmit};
+use raas_node::store::{Error, GasDay, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit};
 use serde_json::json;
 
 fn completion(request: u64, deal: u64) -> CompletionSeen {
@@ -44,12 +44,12 @@ async fn a_window_is_applied_once_however_often_it_is_read() {
     }
     assert_eq!(parts(first[0]).1, parts(first[1]).1, "two requests of one CID share the holding");
     let attested = store.holding(parts(first[0]).1).await.unwrap().unwrap().attestations;
-    let attested: Vec<_> = attested.into_iter().map(|one| (one.request, one.done)).collect();
+    let attested: Vec<_> = attested.into_iter().map(|one| (one.at.request, one.done)).collect();
     assert_eq!(attested, [(RequestId(1), vec![DealId(50)]), (RequestId(2), vec![])]);
     let [sighting] = store.sightings(SightingState::New).await.unwrap().try_into().unwrap();
-    assert_eq!((sighting.cid, sighting.request, sighting.deal), (cid(1), Some(RequestId(1)), DealId(50)));
+    assert_eq!((sighting.cid, sighting.of, sighting.deal), (cid(1), Some(at(1)), DealId(50)));
     let stored = store.job(parts(first[2]).0).await.unwrap().unwrap();
-    assert_eq!((stored.request, stored.source), (Some(RequestId(3)), jobs[2].source.clone()));
+    assert_eq!((stored.request, stored.source), (Some(at(3)), jobs[2].source.clone()));
 }
 
 #[tokio::test]
@@ -63,11 +63,11 @@ async fn our_own_registration_binds_to_its_job_in_any_signed_form() {
     let done = store.apply_window(CONTRACT, &json!(1), &seen, &[]).await.unwrap();
     assert_eq!(done[0], Registered::AlreadyExists { job, holding });
     assert!(matches!(done[1], Registered::Created { .. }), "one submit, one request");
-    assert_eq!(store.job(job).await.unwrap().unwrap().request, Some(RequestId(9)));
+    assert_eq!(store.job(job).await.unwrap().unwrap().request, Some(at(9)));
     let again = store.apply_window(CONTRACT, &json!(1), &seen[..1], &[]).await.unwrap();
     assert_eq!(again, [Registered::AlreadyExists { job, holding }], "run twice");
     let attestations = store.holding(holding).await.unwrap().unwrap().attestations;
-    assert_eq!(attestations.iter().map(|one| one.request).collect::<Vec<_>>(), [RequestId(9)]);
+    assert_eq!(attestations.iter().map(|one| one.at.request).collect::<Vec<_>>(), [RequestId(9)]);
 }
 
 #[tokio::test]
@@ -99,4 +99,47 @@ async fn a_completion_with_our_own_deal_is_adopted_already() {
     let states: Vec<_> =
         store.sightings_of_cid(&cid(1)).await.unwrap().iter().map(|s| (s.deal, s.state)).collect();
     assert_eq!(states, [(DealId(50), SightingState::Adopted), (DealId(51), SightingState::New)]);
+}
+
+/// What an owner changes or closes on the contract reaches the job of the request, in the window's transaction, and
+/// a second time it changes nothing.
+#[tokio::test]
+async fn owners_change_and_close_their_requests() {
+    let store = store().await;
+    let done = store.apply_window(CONTRACT, &json!(1), &[request_job(1, 1, "0x1")], &[]).await.unwrap();
+    let (job, holding) = parts(done[0]);
+    let mut policy = store.job(job).await.unwrap().unwrap().policy;
+    policy.replicas.max += 1;
+    let change = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
+    for cursor in [2, 3] {
+        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &change).await.unwrap();
+        assert_eq!(store.job(job).await.unwrap().unwrap().policy, policy);
+    }
+    assert_eq!(store.holding(holding).await.unwrap().unwrap().policy.replicas.max, policy.replicas.max);
+    let other = [(RequestId(77), RequestChange::Closed)];
+    store
+        .apply_changed_window(
+            ContractAddress([1; 20]),
+            &json!(1),
+            &[],
+            &[],
+            &[(RequestId(1), RequestChange::Closed)],
+        )
+        .await
+        .unwrap();
+    store.apply_changed_window(CONTRACT, &json!(4), &[], &[], &other).await.unwrap();
+    assert!(
+        store.holding(holding).await.unwrap().unwrap().open,
+        "neither another contract nor another request"
+    );
+    let close = [(RequestId(1), RequestChange::Closed)];
+    for cursor in [5, 6] {
+        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &close).await.unwrap();
+        assert!(!store.holding(holding).await.unwrap().unwrap().open);
+    }
+    // What is closed is not changed any more.
+    policy.replicas.max += 1;
+    let late = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
+    store.apply_changed_window(CONTRACT, &json!(7), &[], &[], &late).await.unwrap();
+    assert_ne!(store.job(job).await.unwrap().unwrap().policy, policy);
 }

@@ -26,13 +26,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// Commands that run a node in this process, and so are wiring; every other command is a client.
+/// Commands that run a node in this process, or speak to a chain themselves, and so are wiring; every other command is
+/// a client.
 const WIRING: &[&str] = &[
     "up.rs",
     "serve.rs",
     "devnet.rs",
     "demo.rs",
     "demo/",
+    "contract/",
     "doctor.rs",
     "failure.rs",
     "run.rs",

@@ -73,6 +73,7 @@ const BANS: &[Ban] = &[
             ("crates/raas-node/src/node/driver.rs", "the poll behind the wake-ups"),
             ("crates/raas-node/src/node/establish.rs", "the pause before endpoints are asked again at start"),
             ("crates/raas-node/src/node/bootstrap.rs", "a receipt is polled before the loop runs"),
+            ("crates/raas-node/src/cli/contract/session.rs", "a receipt is polled where no node runs"),
         ],
     },
     Ban {

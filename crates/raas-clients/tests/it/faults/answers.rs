@@ -127,7 +127,7 @@ async fn fault_27_an_endpoint_of_another_network_is_asked_nothing_and_sent_nothi
         raas_clients::wallet::WalletConfig {
             chain_id: identity.chain_id,
             genesis: None,
-            contract: None,
+            contracts: Vec::new(),
             max_gas_cost: AttoFil::fil(1),
         },
     );

@@ -57,9 +57,12 @@ pub async fn store_job<W: World>(
     idempotency_key: Option<String>,
 ) -> Result<Registered, ApiError> {
     let now = app.engine.world().clock().now().await;
-    let has_contract = app.engine.world().contract().is_some();
+    let has_contract = app.engine.settings().registers_at().is_some();
     if registration.on_chain == Some(true) && !has_contract {
-        return Err(ApiError::field("onChain", "this node follows no contract; leave it out or say false"));
+        return Err(ApiError::field(
+            "onChain",
+            "this node follows no contract that could show it; leave it out or say false",
+        ));
     }
     let on_chain = has_contract && registration.on_chain.unwrap_or(on_chain_by_default);
     let policy = &registration.policy;

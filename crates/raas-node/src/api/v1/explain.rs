@@ -70,16 +70,21 @@ pub async fn why<W: World>(
         .sightings_of_cid(&cid)
         .await?
         .iter()
-        .map(
-            |sighting| json!({ "deal": sighting.deal, "request": sighting.request, "state": sighting.state }),
-        )
+        .map(|sighting| {
+            json!({
+                "deal": sighting.deal,
+                "contract": sighting.of.map(|of| of.contract),
+                "request": sighting.of.map(|of| of.request),
+                "state": sighting.state,
+            })
+        })
         .collect();
     Ok(Json(json!({
         "network": app.network,
         "cid": cid,
         "round": status.round,
         "hold": status.hold,
-        "contract_waits": status.follow.as_ref().map(ToString::to_string),
+        "contract_waits": status.contract_waits(),
         "alarms": super::wallet::with_ours(&app, &app.alarms()).await?,
         "seen_on_contract": sightings,
         "holdings": parts,

@@ -53,7 +53,7 @@ impl Stage {
         let node = node::start(&config, &options).await.map_err(up::refused)?;
         let (admin, data, rpc) = (node.admin_url(), node.data_url(), devnet.rpc_url());
         let contract =
-            node.app.engine.settings().contract.as_ref().map(|at| at.address.clone()).unwrap_or_default();
+            node.app.engine.settings().contracts.first().map(|at| at.address.to_string()).unwrap_or_default();
         Ok(Self {
             client: Client::new(&admin, Some(&data))?,
             stepper: Stepper::new(reqwest::Client::builder().no_proxy().build()?, &admin, &rpc),

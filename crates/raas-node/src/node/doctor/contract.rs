@@ -1,28 +1,50 @@
 //! The contract: that it is there, what it can tell, and whether its events can still be read.
 
 use super::{Findings, Patient};
-use raas_clients::evm::DealStatus;
+use crate::settings::ContractAt;
+use raas_clients::evm::{AbiKind, DealStatus};
 use raas_core::observation::{NotSeen, Round};
 use raas_core::ports::{Contract, Witness};
 use raas_core::units::Epoch;
 
 const AREA: &str = "contract";
 
-/// Looks at the configured contract.
-pub(super) async fn contract(patient: &Patient<'_>, round: &Round, findings: &mut Findings) {
-    let Some(address) = &patient.config.contract.address else {
-        if patient.devnet {
-            findings.ok(AREA, "", "none is named: the node deploys one on a devnet");
-        } else {
-            findings.ok(AREA, "", "none is named: jobs come by the API alone");
+/// Looks at the configured contracts.
+pub(super) async fn contracts(patient: &Patient<'_>, round: &Round, findings: &mut Findings) {
+    let config = patient.config;
+    let (own, further) = match (config.own_contract(), config.deployments()) {
+        (Ok(own), Ok(further)) => (own, further),
+        (Err(error), _) | (_, Err(error)) => {
+            findings.problem(AREA, "", error.to_string(), "mend the configuration");
+            return;
         }
-        return;
     };
-    let Ok(parsed) = address.parse() else {
-        findings.problem(AREA, address, "is no address", "0x and 40 hex digits are needed");
-        return;
-    };
-    let contract = DealStatus::new(patient.pool.clone(), parsed);
+    match own {
+        Some(own) => {
+            contract(patient, &own, round, findings).await;
+            if config.contract.from_block.is_none() && !patient.devnet {
+                let fix = "set contract.from_block to the block of its deployment";
+                findings.warning(
+                    AREA,
+                    &own.address.to_string(),
+                    "its events are looked for from block 0",
+                    fix,
+                );
+            }
+        }
+        None if patient.devnet => {
+            findings.ok(AREA, "", "none is named: the node deploys one on a devnet");
+        }
+        None => findings.ok(AREA, "", "none is named to register jobs of the API at"),
+    }
+    for at in further {
+        contract(patient, &at, round, findings).await;
+    }
+}
+
+async fn contract(patient: &Patient<'_>, at: &ContractAt, round: &Round, findings: &mut Findings) {
+    let address = &at.address.to_string();
+    let contract = DealStatus::new(patient.pool.clone(), at.address.0.into());
     match contract.code_hash().await {
         Ok(Some(hash)) => findings.ok(AREA, address, format!("has code, keccak-256 {hash}")),
         Ok(None) => {
@@ -58,16 +80,12 @@ pub(super) async fn contract(patient: &Patient<'_>, round: &Round, findings: &mu
             return;
         }
     };
-    if patient.config.contract.from_block.is_none() && !patient.devnet {
-        let fix = "set contract.from_block to the block of its deployment";
-        findings.warning(AREA, address, "its events are looked for from block 0", fix);
-    }
-    events(patient, &contract, round, address, counts, findings).await;
+    events(at, &contract, round, address, counts, findings).await;
 }
 
 /// Whether its newest events can be read and vouched for, and those from where a new node would begin.
 async fn events(
-    patient: &Patient<'_>,
+    at: &ContractAt,
     contract: &DealStatus,
     round: &Round,
     address: &str,
@@ -95,7 +113,7 @@ async fn events(
             findings.problem(AREA, address, format!("its newest events could not be read: {why:?}"), fix);
         }
     }
-    let first = Epoch(patient.config.contract.from_block.unwrap_or(0).max(0));
+    let first = at.from_block;
     if first.0 >= from.0 {
         return;
     }
@@ -106,6 +124,12 @@ async fn events(
                 "no endpoint keeps block {first}; a new node takes older requests from the contract's views"
             );
             findings.ok(AREA, address, found);
+        } else if at.abi == AbiKind::Reference {
+            let fix = "name an endpoint that keeps the whole history";
+            let found = format!(
+                "no endpoint keeps block {first}: of older requests a new node learns the CIDs, and not what they ask for"
+            );
+            findings.warning(AREA, address, found, fix);
         } else {
             let fix = "name an endpoint that keeps the whole history, or set contract.skip_to_block";
             let found =

@@ -140,7 +140,7 @@ pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
     let settings = WalletConfig {
         chain_id: identity.chain_id,
         genesis: Some(identity.genesis_cid.clone()),
-        contract: None,
+        contracts: Vec::new(),
         max_gas_cost: AttoFil::fil(1),
     };
     let wallet = KeyWallet::new(signer, patient.pool.clone(), settings);

@@ -108,7 +108,7 @@ pub async fn examine(config: &Config, devnet_port: u16) -> Result<Vec<Finding>, 
         patient.pool.expect_network(identity);
         let now = machine::clock(&patient, identity, &mut findings).await;
         if let Some(round) = chain::round(&patient, now, &mut findings).await {
-            contract::contract(&patient, &round, &mut findings).await;
+            contract::contracts(&patient, &round, &mut findings).await;
             machine::wallet(&patient, &mut findings).await;
             machine::providers(&patient, &round, &mut findings).await;
         }

@@ -6,7 +6,7 @@ use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address as EthAddress, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, sol};
 use axum::Router;
-use raas_clients::evm::created_address;
+use raas_clients::evm::{Artifact, DealStatusAbi, DeploySettings, created_address};
 use raas_clients::filecoin::LotusChain;
 use raas_clients::guard::Reach;
 use raas_clients::key::Key;
@@ -21,7 +21,7 @@ use raas_core::ports::{
 };
 use raas_core::units::{AttoFil, Epochs, PaddedSize};
 use raas_devnet::codec::CommP;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 /// The chain id of every scene's devnet.
@@ -68,7 +68,7 @@ impl Foreign {
         let endpoint = EndpointConfig::new(scene.devnet.rpc_url().parse().expect("a URL"));
         let pool = Pool::new(&[endpoint], Limits::default(), 1).expect("a pool");
         let max_gas_cost = AttoFil::fil(1);
-        let config = WalletConfig { chain_id: CHAIN_ID, genesis: None, contract: None, max_gas_cost };
+        let config = WalletConfig { chain_id: CHAIN_ID, genesis: None, contracts: Vec::new(), max_gas_cost };
         let wallet = KeyWallet::new(key.clone(), pool.clone(), config);
         let eth = format!("{:#x}", wallet.eth_address());
         for address in [wallet.native_address().to_string(), eth] {
@@ -95,11 +95,19 @@ impl Foreign {
     /// Deploys the contract whose bytecode is checked in; this account is its admin.
     pub async fn deploy(&self, scene: &Scene) -> (EthAddress, i64) {
         let block = scene.now().await;
+        let artifact = Artifact::shipped().expect("the artifact");
+        let library = self.create(scene, artifact.library()).await;
+        let settings = DeploySettings::of(self.wallet.eth_address());
+        (self.create(scene, artifact.contract(library, &settings)).await, block)
+    }
+
+    /// Creates a contract of any code.
+    pub async fn create(&self, scene: &Scene, code: Bytes) -> EthAddress {
         let nonce = self.wallet.chain_nonce(Lane::Evm).await.expect("a nonce");
-        let signed = done(self.wallet.deploy(bytecode(), nonce).await);
+        let signed = done(self.wallet.deploy(code, nonce).await);
         self.broadcast(Lane::Evm, &signed).await;
         scene.advance(2).await;
-        (created_address(self.wallet.eth_address(), nonce), block)
+        created_address(self.wallet.eth_address(), nonce)
     }
 
     /// Gives `account` the role that may complete requests of `contract`, as its admin.
@@ -110,6 +118,14 @@ impl Foreign {
         self.broadcast(Lane::Evm, &tx).await;
         scene.advance(2).await;
         assert!(scene.eth_call_at(&contract.to_string(), &Roles::hasRoleCall { role, account }).await);
+    }
+
+    /// Closes a request of theirs.
+    pub async fn cancels(&self, scene: &Scene, contract: &str, request: u64) {
+        let data = DealStatusAbi::cancelRequestCall { id: U256::from(request) }.abi_encode();
+        let tx = self.transaction(scene, contract.parse().expect("an address"), data.into()).await;
+        self.broadcast(Lane::Evm, &tx).await;
+        scene.advance(2).await;
     }
 
     async fn transaction(&self, scene: &Scene, to: EthAddress, input: Bytes) -> SignedTx {
@@ -189,6 +205,7 @@ impl Foreign {
     /// `complete` of `request` with a deal of their own.
     pub async fn completes(&self, contract: &str, request: u64, made: &Made) {
         let intent = TxIntent::Complete {
+            contract: None,
             request: RequestId(request),
             deal: made.deal,
             provider: made.provider,
@@ -219,11 +236,4 @@ async fn serve(bytes: Vec<u8>) -> String {
     let router = Router::new().fallback(move || std::future::ready(bytes.0.clone()));
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}/car")
-}
-
-fn bytecode() -> Bytes {
-    let artifact: Value =
-        serde_json::from_str(include_str!("../../../../../contracts/artifacts/DealStatus.json"))
-            .expect("JSON");
-    artifact["bytecode"].as_str().expect("bytecode").parse().expect("hex")
 }

@@ -77,7 +77,7 @@ impl Scene {
 
     /// The contract the node follows, 0x hex.
     pub fn contract(&self) -> String {
-        self.node().app.engine.settings().contract.as_ref().expect("a contract").address.clone()
+        self.node().app.engine.settings().contracts.first().expect("a contract").address.to_string()
     }
 
     /// The devnet's true epoch.
