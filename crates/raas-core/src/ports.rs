@@ -296,7 +296,25 @@ pub trait Contract: Send + Sync {
         cid: &[u8],
         block: Epoch,
     ) -> impl Future<Output = Result<Vec<(DealId, ProviderId)>, NotSeen>> + Send;
+
+    /// The same of several CIDs, one answer each, in the same order; at most [`LISTS_AT_ONCE`].
+    fn deals_of_each(
+        &self,
+        cids: &[Vec<u8>],
+        block: Epoch,
+    ) -> impl Future<Output = Vec<Result<Vec<(DealId, ProviderId)>, NotSeen>>> + Send {
+        async move {
+            let mut lists = Vec::with_capacity(cids.len());
+            for cid in cids {
+                lists.push(self.deals_of(cid, block).await);
+            }
+            lists
+        }
+    }
 }
+
+/// CIDs of one [`Contract::deals_of_each`]: what our own contract answers in one call.
+pub const LISTS_AT_ONCE: usize = 50;
 
 /// What a provider answered to a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! [`DealStatus`]: the contract behind the port.
 
-use super::abi::{Deal, DealStatusAbi as Abi};
+use super::abi::{Deal, DealStatusAbi as Abi, MarketDeal};
 use super::kind::AbiKind;
 use super::logs::{self, request_id};
 use super::quantity::hex_number;
+use super::transaction::MARKET_ACTOR;
 use super::views;
 use super::window::{Scope, certified};
 use super::witness::sender_by_receipts;
@@ -226,6 +227,38 @@ impl Contract for DealStatus {
         let call = Abi::getAllDealsCall { _cid: Bytes::copy_from_slice(cid) };
         Ok(pairs(self.view(call, At::Block(block)).await?))
     }
+
+    async fn deals_of_each(
+        &self,
+        cids: &[Vec<u8>],
+        block: Epoch,
+    ) -> Vec<Result<Vec<(DealId, ProviderId)>, NotSeen>> {
+        let call = Abi::dealsOfCall { cids: cids.iter().map(|cid| Bytes::copy_from_slice(cid)).collect() };
+        match self.view(call, At::Block(block)).await {
+            Ok(lists) if lists.len() == cids.len() => {
+                return lists.into_iter().map(|list| Ok(of_market(list))).collect();
+            }
+            Ok(lists) => {
+                let why = format!("{} lists for {} CIDs", lists.len(), cids.len());
+                let error = CallError::malformed(why);
+                return vec![Err(error.into()); cids.len()];
+            }
+            // Another generation, or one of the CIDs is refused: each for itself.
+            Err(error) if is_unknown_to(&error) => {}
+            Err(error) => return vec![Err(error.into()); cids.len()],
+        }
+        let mut lists = Vec::with_capacity(cids.len());
+        for cid in cids {
+            lists.push(self.deals_of(cid, block).await);
+        }
+        lists
+    }
+}
+
+/// The deals of f05 in a list; those of other market actors are no market deals.
+fn of_market(deals: Vec<MarketDeal>) -> Vec<(DealId, ProviderId)> {
+    let market = deals.into_iter().filter(|deal| deal.marketActorId == MARKET_ACTOR);
+    market.map(|deal| (DealId(deal.dealId), ProviderId::new(deal.providerId))).collect()
 }
 
 /// Whether a contract does not know the function, or refuses it: a revert, with words or, as code 3, without.

@@ -10,7 +10,7 @@ use raas_core::ports::{Quote, SignedTx, TxIntent};
 use raas_core::units::AttoFil;
 
 /// The actor id of the storage market.
-const MARKET_ACTOR: u64 = 5;
+pub(super) const MARKET_ACTOR: u64 = 5;
 
 /// Why an intent is no call of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

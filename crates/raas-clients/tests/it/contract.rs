@@ -1,6 +1,6 @@
 //! The checked-in DealStatus on the devnet.
 
-use crate::server::gateway;
+use crate::server::{Say, gateway, proxy};
 use crate::support::{Net, PROVIDER, done, pool};
 use alloy_primitives::U256;
 use alloy_sol_types::SolCall;
@@ -10,6 +10,8 @@ use raas_core::ids::{DealId, JobId, OwnerId, RequestId};
 use raas_core::ports::{Asked, Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
 use raas_core::units::{Epoch, PaddedSize};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn requests_and_completions_are_read_as_they_were_made() {
@@ -61,6 +63,23 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     assert_eq!((completion.request, completion.deal), (RequestId(1), deal));
 
     assert_eq!(contract.deals_of(&cid, to).await, Ok(vec![(deal, PROVIDER)]));
+    // Many lists are one call.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let counting = proxy(
+        net.devnet.rpc_url(),
+        Arc::new(move |call: &Value| {
+            counted.fetch_add(usize::from(call["method"] == "eth_call"), Ordering::SeqCst);
+            Say::Pass
+        }),
+    )
+    .await;
+    let counting = EndpointConfig::new(counting.parse().expect("a URL"));
+    let behind = DealStatus::new(pool(&[counting], 1), contract.address());
+    let cids = [vec![7; 36], cid.clone(), vec![8; 36]];
+    let told = vec![(deal, PROVIDER)];
+    assert_eq!(behind.deals_of_each(&cids, to).await, [Ok(vec![]), Ok(told.clone()), Ok(vec![])]);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert_eq!(contract.active_deals(&cid).await, Ok(vec![(deal, PROVIDER)]));
     assert_eq!(contract.expiring_deals(&cid, 10).await, Ok(vec![]));
     assert_eq!(contract.expiring_deals(&cid, 600_000).await, Ok(vec![(deal, PROVIDER)]));
@@ -142,6 +161,8 @@ async fn a_reference_deployment_is_read_without_trust() {
         "each request's CID, in order, also without its event"
     );
     assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
+    let each = contract.deals_of_each(&[vec![1; 3], vec![2; 3]], to).await;
+    assert_eq!(each, [Ok(vec![]), Ok(vec![])], "which has no such view: each for itself");
     // Ours is told from it.
     let ours = net.deploy().await;
     assert_eq!(ours.kind().await, Ok(AbiKind::Raas));

@@ -1,8 +1,8 @@
 //! Contracts: revm over the world, with the actor-call precompiles, and the `eth_*` methods.
 //!
 //! [`Fevm`] owns balance, nonce, code and storage of everything at an eth address, the mempool of Ethereum
-//! transactions and what became of them. It is pure: [`Fevm::push`] and [`Fevm::execute_tipset`] are its only
-//! mutations besides money given from outside, and the world calls them. Built-in actors are read through
+//! transactions and what became of them. It is pure: [`Fevm::push`], [`Fevm::execute_tipset`] and what
+//! built-in actors tell contracts are its only mutations besides money given from outside, and the world calls them. Built-in actors are read through
 //! [`ActorCalls`], never changed.
 //!
 //! Invariants: every value is kept over epochs, so a call at a past block sees that block; a transaction is executed
@@ -20,6 +20,7 @@ mod receipt;
 mod run;
 mod simulate;
 mod state;
+mod tell;
 mod tipset;
 mod transaction;
 mod view;
@@ -34,5 +35,6 @@ pub use receipt::{Executed, TipsetEffects};
 pub use run::Exit;
 pub use simulate::{Failure, Trial};
 pub use state::{Account, Fevm};
+pub(crate) use tell::{NativeMessage, Telling};
 pub use tipset::Tipset;
 pub use transaction::{DecodeError, Kind, Transaction};

@@ -3,7 +3,11 @@
 //! Owner of balance, nonce, code and storage of `f410` actors. Every value is a [`Timeline`], so that a read at
 //! any past block sees that block's state; nothing is ever overwritten in the past.
 
-use super::{pool::Pool, receipt::Executed, transaction::Transaction};
+use super::{
+    pool::Pool,
+    receipt::Executed,
+    transaction::{Kind, Transaction},
+};
 use crate::world::{StateAt, Timeline};
 use alloy_primitives::{Address, B256, U256};
 use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::Account as Change};
@@ -156,13 +160,15 @@ impl Fevm {
             record.account.revert(epoch)
         });
         let left = self.blocks.split_off(&(epoch + 1));
-        let transactions = |block: Vec<Executed>| block.into_iter().map(|executed| executed.transaction);
-        let left: BTreeMap<i64, Vec<Transaction>> =
-            left.into_iter().map(|(height, block)| (height, transactions(block).collect())).collect();
-        for transaction in left.values().flatten() {
-            self.places.remove(&transaction.hash);
+        for executed in left.values().flatten() {
+            self.places.remove(&executed.transaction.hash);
         }
-        left
+        // A native message comes back by whoever sent it, not by the mempool of transactions.
+        let transactions = |block: Vec<Executed>| {
+            let all = block.into_iter().map(|executed| executed.transaction);
+            all.filter(|transaction| transaction.kind != Kind::Native).collect()
+        };
+        left.into_iter().map(|(height, block)| (height, transactions(block))).collect()
     }
 
     /// Takes everything out of the mempool, in the order in which it came.

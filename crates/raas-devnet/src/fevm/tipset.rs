@@ -41,8 +41,9 @@ impl Fevm {
     /// actors are read through `actors`, which must show the state in which these transactions run.
     pub fn execute_tipset(&mut self, tipset: Tipset<'_>, actors: &impl ActorCalls) -> TipsetEffects {
         let mut effects = TipsetEffects::default();
-        let mut block: Vec<Executed> = Vec::new();
-        let mut first_log = 0;
+        // A built-in actor may have told a contract something in this tipset already.
+        let mut block: Vec<Executed> = self.blocks.remove(&tipset.height).unwrap_or_default();
+        let mut first_log = block.iter().map(|executed| executed.logs.len()).sum();
         let room = gas::BLOCK_LIMIT.saturating_mul(tipset.chain.block_count(tipset.height));
         for transaction in self.pool.take(room) {
             if !self.can_run(&transaction) {
@@ -114,7 +115,7 @@ impl Fevm {
         }
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         height: i64,
         changes: &EvmState,

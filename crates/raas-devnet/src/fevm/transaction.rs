@@ -8,7 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 /// The largest message a block takes, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A transaction whose signature has been checked. Created only by [`Transaction::decode`].
+/// A transaction whose signature has been checked. Created only by [`Transaction::decode`]; or
+/// the form in which a native message is shown, which has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
     /// keccak of the signed encoding: what clients call the transaction by.
@@ -35,7 +36,7 @@ pub struct Transaction {
     pub signature: Signature,
 }
 
-/// The two encodings.
+/// The two encodings, and what is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// EIP-1559.
@@ -45,6 +46,8 @@ pub enum Kind {
         /// Whether the signature binds the chain.
         bound_to_chain: bool,
     },
+    /// A native message that called contracts; shown as type 2.
+    Native,
 }
 
 /// Why bytes are no transaction for this chain.
@@ -82,6 +85,23 @@ pub enum DecodeError {
 }
 
 impl Transaction {
+    /// A native message as a transaction: no calldata, no gas, no signature.
+    pub(super) fn native(hash: B256, from: Address, to: Address) -> Self {
+        Self {
+            hash,
+            from,
+            to: TxKind::Call(to),
+            nonce: 0,
+            value: U256::ZERO,
+            input: Bytes::new(),
+            gas_limit: 0,
+            fee_cap: 0,
+            premium: 0,
+            kind: Kind::Native,
+            signature: Signature::new(U256::ZERO, U256::ZERO, false),
+        }
+    }
+
     /// Decodes `raw` and recovers its signer.
     pub fn decode(raw: &[u8], chain_id: u64) -> Result<Self, DecodeError> {
         if raw.len() > MAX_BYTES {

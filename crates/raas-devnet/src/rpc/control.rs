@@ -129,7 +129,9 @@ pub(super) fn apply(server: &Server, command: Command) -> Result<Value, RpcError
             json!({ "base": done.base, "reverted": done.reverted, "head": done.head })
         }
         Outcome::Snapshot(number) => json!(number),
-        Outcome::Onboarded { sector, claims } => json!({ "sector": sector, "claims": claims }),
+        Outcome::Onboarded { sector, claims, notified } => {
+            json!({ "sector": sector, "claims": claims, "notified": notified })
+        }
         Outcome::Providers(providers) => {
             providers.iter().map(|provider| super::encode::id_address(provider.0)).collect()
         }

@@ -177,6 +177,8 @@ pub enum Outcome {
         sector: SectorNumber,
         /// Numbers of the claims, piece by piece; none for pieces that are not verified.
         claims: Vec<Option<u64>>,
+        /// What the contracts answered that were notified, in the order in which they were named.
+        notified: Vec<super::Notified>,
     },
     /// The miners that were added.
     Providers(Vec<ProviderId>),

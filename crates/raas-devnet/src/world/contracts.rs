@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     codec::Address,
-    fevm::{ActorCalls, Executed, Tipset},
+    fevm::{ActorCalls, Executed, Kind, Tipset},
     ledger::Fact,
 };
-use alloy_primitives::U256;
+use alloy_primitives::{Log, U256};
 use raas_core::{ids::ActorId, units::AttoFil};
 
 /// The built-in actors of a world in one state.
@@ -68,15 +68,12 @@ impl World {
         let tipset = Tipset { chain: &self.chain, height: epoch, miner };
         let effects = fevm.execute_tipset(tipset, &self.actors_at(StateAt::after(epoch)));
         self.fevm = fevm;
-        for address in effects.addresses {
-            self.actors.ensure(&Address::from_eth(address.into()), epoch);
-        }
-        for (actor, amount) in effects.credits {
-            self.give(epoch, actor, atto(amount));
-        }
-        self.give(epoch, BURNT, atto(effects.burned));
-        self.give(epoch, miner, atto(effects.tips));
-        let facts: Vec<Fact> = self.fevm.executed(epoch).iter().flat_map(facts_of).collect();
+        let (burned, tips) = (effects.burned, effects.tips);
+        self.settle_effects(epoch, effects);
+        self.give(epoch, BURNT, atto(burned));
+        self.give(epoch, miner, atto(tips));
+        let sent = |executed: &&Executed| executed.transaction.kind != Kind::Native;
+        let facts: Vec<Fact> = self.fevm.executed(epoch).iter().filter(sent).flat_map(facts_of).collect();
         for fact in facts {
             self.ledger.record(epoch, fact);
         }
@@ -100,7 +97,7 @@ impl World {
     }
 }
 
-fn atto(amount: U256) -> AttoFil {
+pub(super) fn atto(amount: U256) -> AttoFil {
     AttoFil(u128::try_from(amount).unwrap_or(u128::MAX))
 }
 
@@ -116,10 +113,15 @@ fn facts_of(executed: &Executed) -> Vec<Fact> {
         selector: hex::encode(selector),
         success: executed.exit.is_ok(),
     };
-    let logs = executed.logs.iter().map(|log| Fact::Log {
+    std::iter::once(ran).chain(facts_of_logs(executed)).collect()
+}
+
+/// What contracts said in it.
+pub(super) fn facts_of_logs(executed: &Executed) -> Vec<Fact> {
+    let fact = |log: &Log| Fact::Log {
         contract: log.address.to_checksum(None),
         topics: log.data.topics().iter().map(ToString::to_string).collect(),
         data: hex::encode(&log.data.data),
-    });
-    std::iter::once(ran).chain(logs).collect()
+    };
+    executed.logs.iter().map(fact).collect()
 }

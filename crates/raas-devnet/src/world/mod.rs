@@ -25,6 +25,7 @@ mod deals;
 mod market;
 mod messages;
 mod miner;
+mod notify;
 mod onboard;
 mod orders;
 mod power;
@@ -51,6 +52,7 @@ pub use miner::{
     CHALLENGE_WINDOW, DEADLINES, FAULT_DECLARATION_CUTOFF, FAULT_MAX_AGE, Miner, PROVING_PERIOD, Sector,
     SectorCounts, SectorPhase,
 };
+pub use notify::{Notified, Notify};
 pub use onboard::{DirectPiece, OnboardOrder};
 pub use providers::collateral_bounds;
 pub use publish::{MAX_DURATION, MAX_LABEL, MIN_DURATION, Skipped};

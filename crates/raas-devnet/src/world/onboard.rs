@@ -3,6 +3,7 @@
 use super::{
     actor_events::EventBuilder,
     command::{CommandError, Outcome},
+    notify::{Delivery, Notify, Told},
     registry::Claim,
     sectors::{MIN_SECTOR_LIFE, PROVE_COMMIT},
     state::{World, read_address},
@@ -32,6 +33,9 @@ pub struct DirectPiece {
     /// The client whose DataCap pays, as an address; none for a piece that is not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// Contracts that the miner actor tells of it (FIP-0109).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
 }
 
 /// What `devnet_onboard` asks for.
@@ -55,6 +59,7 @@ struct Piece {
     cid: Cid,
     size: u64,
     client: Option<ActorId>,
+    notify: Vec<Delivery>,
 }
 
 impl World {
@@ -103,7 +108,14 @@ impl World {
             })
             .collect();
         self.emit(epoch, provider.0, message, event);
-        Ok(Outcome::Onboarded { sector: number, claims })
+        let told: Vec<Told<'_>> = pieces
+            .iter()
+            .map(|piece| Told { cid: piece.cid, size: piece.size, notify: &piece.notify })
+            .collect();
+        let ends = self.miners.get(&provider).and_then(|miner| miner.sector(number, StateAt::NEWEST));
+        let ends = ends.map_or(epoch + duration, |(sector, _)| sector.expiration);
+        let notified = self.notify(epoch, provider, message, (number, ends), &told);
+        Ok(Outcome::Onboarded { sector: number, claims, notified })
     }
 
     fn claim(
@@ -150,7 +162,8 @@ impl World {
                     Some(self.actors.ensure(&read_address(text).ok_or_else(bad)?, epoch).ok_or_else(bad)?)
                 }
             };
-            pieces.push(Piece { cid, size: piece.size, client });
+            let notify = piece.notify.iter().map(Notify::parse).collect::<Result<_, _>>()?;
+            pieces.push(Piece { cid, size: piece.size, client, notify });
         }
         Ok(pieces)
     }

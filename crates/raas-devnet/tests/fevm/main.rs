@@ -8,4 +8,5 @@ mod mempool;
 mod network;
 mod precompiles;
 mod scenario;
+mod sectors;
 mod world;

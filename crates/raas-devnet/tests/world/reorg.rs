@@ -332,7 +332,7 @@ fn direct_onboarding_leaves_claims_and_events_and_both_are_reverted() {
         "pieces": [{ "cid": raas_devnet::world::bulk_piece(7).to_string(), "size": 1 << 30, "client": network.client.address().to_string() }],
     });
     let order: OnboardOrder = serde_json::from_value(piece).unwrap();
-    let Outcome::Onboarded { sector, claims } = network.apply(Command::Onboard(order)) else {
+    let Outcome::Onboarded { sector, claims, .. } = network.apply(Command::Onboard(order)) else {
         panic!("nothing")
     };
     assert_eq!(claims, [Some(1)]);

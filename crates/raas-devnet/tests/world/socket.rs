@@ -187,7 +187,7 @@ async fn actor_events_come_from_the_past_and_live_and_are_taken_back() {
     let endpoint = Endpoint::new(Config::default()).await;
     let start = endpoint.ask("devnet_advance", json!([20])).await.as_i64().unwrap();
     let first = endpoint.ask("devnet_onboard", json!(["f01000"])).await;
-    assert_eq!(first, json!({ "sector": 0, "claims": [] }));
+    assert_eq!(first, json!({ "sector": 0, "claims": [], "notified": [] }));
     endpoint.ask("devnet_advance", json!([3])).await;
     let mut socket = Socket::open(&endpoint, "").await;
     let filter = json!([{ "fromHeight": start, "addresses": ["f01000"] }]);

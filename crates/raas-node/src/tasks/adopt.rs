@@ -14,7 +14,7 @@ use raas_core::ids::{DealId, OrderId, RequestAt};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderOnChain, Round, SectorSeen};
 use raas_core::order::{Cause, OnChain, Order, OrderState};
-use raas_core::ports::{Chain, Contract};
+use raas_core::ports::{Chain, Contract, LISTS_AT_ONCE};
 use raas_core::units::Epochs;
 
 /// Lists of new holdings read in one pass.
@@ -84,23 +84,28 @@ async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), E
         let before = round.eth_block.before(LISTS_AGAIN);
         unread.extend(engine.store.listed_before(before, LISTS_PER_ROUND).await?);
     }
-    for holding in unread {
-        let bytes = holding.cid.cid().to_bytes();
-        let mut deals = Vec::new();
-        let mut all = true;
+    for page in unread.chunks(LISTS_AT_ONCE) {
+        let cids: Vec<Vec<u8>> = page.iter().map(|holding| holding.cid.cid().to_bytes()).collect();
+        // Not told is not none: a holding that a contract does not answer for stays unlisted, and is asked for again.
+        let mut told = vec![true; page.len()];
+        let mut sightings = Vec::new();
         for contract in &contracts {
-            match contract.deals_of(&bytes, round.eth_block).await {
-                Ok(listed) => deals.extend(listed),
-                // Not told is not none: the holding stays unlisted, and is asked for again.
-                Err(_) => all = false,
+            let lists = contract.deals_of_each(&cids, round.eth_block).await;
+            for ((holding, told), list) in page.iter().zip(&mut told).zip(lists) {
+                let Ok(deals) = list else {
+                    *told = false;
+                    continue;
+                };
+                sightings.extend(deals.into_iter().map(|(deal, _)| Sighting {
+                    cid: holding.cid.clone(),
+                    of: None,
+                    deal,
+                    state: SightingState::New,
+                }));
             }
         }
-        let sightings: Vec<Sighting> = deals
-            .into_iter()
-            .map(|(deal, _)| Sighting { cid: holding.cid.clone(), of: None, deal, state: SightingState::New })
-            .collect();
         engine.store.add_sightings(&sightings).await?;
-        if all {
+        for (holding, _) in page.iter().zip(told).filter(|(_, told)| *told) {
             engine.store.set_listed(holding.id, round.eth_block).await?;
         }
     }

@@ -41,7 +41,7 @@ fn render(context: Context<'_>, transaction: &Transaction, mut fields: Value) ->
         "s": hex::quantity(signature.s()),
     });
     let by_kind = match transaction.kind {
-        Kind::DynamicFee => json!({
+        Kind::DynamicFee | Kind::Native => json!({
             "type": "0x2",
             "accessList": [],
             "maxFeePerGas": hex::quantity(transaction.fee_cap),
@@ -83,7 +83,7 @@ fn receipt(context: Context<'_>, height: i64, index: usize, executed: &Executed)
         "effectiveGasPrice": hex::quantity(executed.charge.effective_price(executed.gas_used)),
         "logsBloom": hex::bytes(blocks::bloom(std::slice::from_ref(executed)).as_slice()),
         "logs": logs::of_transaction(context, height, index, executed),
-        "type": match transaction.kind { Kind::DynamicFee => "0x2", Kind::Legacy { .. } => "0x0" },
+        "type": match transaction.kind { Kind::DynamicFee | Kind::Native => "0x2", Kind::Legacy { .. } => "0x0" },
     })
 }
 
