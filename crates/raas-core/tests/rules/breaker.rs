@@ -34,6 +34,12 @@ fn the_edges_of_a_trip() {
         ("fleet: 19 slots are no storm", &[(1_000, 19, 10, 10), (1_010, 19, 9, 9)], vec![], false),
         ("fleet: 20 of small providers are", &[(1_000, 19, 10, 10), (1_010, 19, 10, 10)], vec![], true),
         ("fleet: one operator is no storm", &[(1_000, 19, 10, 10), (1_001, 19, 10, 10)], vec![], false),
+        (
+            "fleet: operators without suspects do not count",
+            &[(1_000, 19, 10, 10), (1_001, 19, 10, 10), (1_010, 19, 0, 0)],
+            vec![],
+            false,
+        ),
     ];
     for (name, rows, providers, fleet) in table {
         let after = next(&Breaker::default(), &census(rows), Epoch(NOW));

@@ -140,7 +140,8 @@ fn a_replica_is_what_the_last_look_at_its_provider_says() {
     assert_eq!(at(ProviderView::default(), NOW + 20), proven, "its own look is evidence");
     assert_eq!(at(view(NOW + 5, NOW + 5), NOW + 20), proven, "an older look says nothing new");
     let stale = unknown(NotSeen::NotAsked);
-    assert_eq!(at(ProviderView::default(), NOW + 10 + 4_321).health, stale);
+    let doubted = at(ProviderView::default(), NOW + 10 + 4_321);
+    assert_eq!((doubted.health, doubted.at), (stale, Epoch(NOW + 10 + 4_321)));
     assert_eq!(
         at(view(NOW + 5_000, NOW + 100), NOW + 5_000).health,
         stale,
@@ -167,6 +168,22 @@ fn a_dead_sector_alone_is_one_witness_and_the_end_is_for_the_market_to_say() {
     assert_eq!(dead.health, Health::Unknown(UnknownReason::OneWitness));
     assert_eq!(proven.with_sector(TERM, SectorSeen::Dead, TERM.end), proven);
     assert_eq!(proven.with_sector(TERM, FAULTY, Epoch(NOW + 9)), proven, "an older round");
+    assert_eq!(proven.with_sector(TERM, FAULTY, Epoch(NOW + 10)).health, Health::Suspect, "the same round");
+}
+
+#[test]
+fn records_say_the_same_whenever_it_was_seen() {
+    let active = || present(Some(NOW - 5));
+    let start = HealthRecord::pending(Epoch(NOW));
+    let proven = watched(start, &[(NOW + 10, active(), SectorSeen::Live)]);
+    let later = watched(proven, &[(NOW + 20, active(), SectorSeen::Live)]);
+    assert!(proven.says_as(&later) && later.says_as(&proven));
+    let suspect = watched(start, &[(NOW + 10, active(), FAULTY)]);
+    assert!(suspect.says_as(&watched(suspect, &[(NOW + 20, active(), FAULTY)])), "the same fault");
+    let other = watched(start, &[(NOW + 20, active(), FAULTY)]);
+    assert!(!suspect.says_as(&other), "another fault");
+    assert!(!suspect.says_as(&proven), "another state");
+    assert!(!suspect.says_as(&watched(proven, &[(NOW + 10, active(), FAULTY)])), "one was proven before");
 }
 
 #[test]
