@@ -96,7 +96,7 @@ pub enum CidError {
     #[error("the CID has {0} bytes; at most 256 are accepted")]
     TooLong(usize),
     /// Not decodable.
-    #[error("not a CID: {0}")]
+    #[error("not a CID ({0}); give one such as bafybei… or Qm…")]
     Invalid(String),
     /// A piece CID whose multihash or size is out of range.
     #[error("a malformed piece CID: {0}")]

@@ -6,6 +6,7 @@
 use crate::gate::FINALITY_LAG_ALARM;
 use crate::units::Epoch;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How an endpoint stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,29 @@ pub enum Alarm {
         /// By how many epochs.
         epochs: i64,
     },
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneVoice { endpoints: 1 } => {
+                f.write_str("one endpoint is believed by itself; name more and set chain.agree to 2")
+            }
+            Self::OneVoice { endpoints } => {
+                write!(f, "any one of {endpoints} endpoints is believed by itself; set chain.agree to 2")
+            }
+            Self::Failing { endpoint, why } => write!(f, "endpoint {endpoint} does not answer: {why}"),
+            Self::OtherNetwork { endpoint, found } => {
+                write!(f, "endpoint {endpoint} serves another network ({found}) and is not used; take it out")
+            }
+            Self::HeadOff { endpoint, head, expected } => {
+                write!(f, "endpoint {endpoint} is at {head}, not at {expected}, and has no voice")
+            }
+            Self::FinalityLags { endpoint, epochs } => {
+                write!(f, "at endpoint {endpoint} finality lags the head by {epochs} epochs")
+            }
+        }
+    }
 }
 
 impl Alarm {

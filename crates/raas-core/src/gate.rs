@@ -5,6 +5,7 @@
 
 use crate::units::Epoch;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A head older than this by the clock closes the gate.
 pub const HEAD_AGE_MAX: i64 = 5;
@@ -83,6 +84,70 @@ pub enum Hold {
         /// Nothing signed before can be published any more once this is finalized.
         until: Epoch,
     },
+    /// The last pass ended in an error of the node's own; the next one tries again.
+    PassFailed {
+        /// Whether the disk had no room for what was to be stored.
+        disk_full: bool,
+    },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoEndpoint => f.write_str("no chain endpoint answers"),
+            Self::OtherNetwork => f.write_str("the endpoints that answer serve another network"),
+            Self::HeadOld { head, expected } => {
+                write!(f, "the newest head is {head}, the clock is at {expected}")
+            }
+            Self::HeadAhead { head, expected } => {
+                write!(f, "the head {head} is ahead of the clock's epoch {expected}")
+            }
+            Self::ChainStalled { head, expected } => {
+                write!(
+                    f,
+                    "the chain stands still at {head}, the clock is at {expected}; several endpoints say so"
+                )
+            }
+            Self::FinalityStalled { finalized, head } => {
+                write!(
+                    f,
+                    "nothing becomes final: the head is {head}, the newest finalized tipset {finalized}"
+                )
+            }
+            Self::Upgrade { epoch } => {
+                write!(f, "the network upgrades at {epoch}, where calls are refused; the next tipset will do")
+            }
+            Self::Disagreement { agreed, wanted } => {
+                write!(f, "{agreed} endpoints agree on a finalized tipset, {wanted} must")
+            }
+            Self::Behind { finalized, seen } => {
+                write!(
+                    f,
+                    "the endpoints' finalized tipset {finalized} is behind {seen}, which was seen final"
+                )
+            }
+            Self::Rewritten { height } => {
+                write!(
+                    f,
+                    "the tipset at {height} was final and is not on the chain any more: all stands until an admin looks"
+                )
+            }
+            Self::Contradiction => f.write_str("an endpoint denies what was seen finalized before"),
+            Self::Restored { until } => {
+                write!(
+                    f,
+                    "the store was put back from a backup; it only looks until epoch {until} is final, since what \
+                     was signed meanwhile can be published until then"
+                )
+            }
+            Self::PassFailed { disk_full: true } => f.write_str(
+                "the disk of the data directory is full; the node goes on by itself once there is room",
+            ),
+            Self::PassFailed { disk_full: false } => {
+                f.write_str("the last pass over the tasks failed, as the node's log says; it is tried again")
+            }
+        }
+    }
 }
 
 /// Why a head at `head` cannot be that of a healthy node when the clock says `expected`. `None` means it can.

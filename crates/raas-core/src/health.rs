@@ -1,5 +1,6 @@
 //! Health of one replica, and how a round changes it (rules 1, 4 and 5 of the decision rules).
 
+use crate::activation;
 use crate::observation::{DealSeen, NotSeen, OnChainDeal, ProviderView, Round, SectorSeen};
 use crate::units::{Epoch, Epochs};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,15 @@ pub enum LossReason {
     NeverActivated,
 }
 
+impl std::fmt::Display for LossReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Terminated => "terminated",
+            Self::NeverActivated => "never activated",
+        })
+    }
+}
+
 /// Why nothing can be said about a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,6 +34,16 @@ pub enum UnknownReason {
     OneWitness,
     /// The market never allocated an id that was seen finalized: the endpoint is lying or on another chain.
     NeverAllocated,
+}
+
+impl std::fmt::Display for UnknownReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotSeen(why) => why.fmt(f),
+            Self::OneWitness => f.write_str("the market says gone, but its sector is not seen dead"),
+            Self::NeverAllocated => f.write_str("the market denies a deal that was seen finalized"),
+        }
+    }
 }
 
 /// What is known of a replica after a round.
@@ -203,7 +223,7 @@ impl Fault {
     }
 }
 
-/// Rules 1 and 5 for one replica.
+/// Rule 1 for one replica: what was not seen is unknown, and a loss needs two witnesses.
 fn judge(term: Term, deal: &DealSeen, sector: SectorSeen, height: Epoch) -> Health {
     match deal {
         DealSeen::Present(deal) => judge_present(term, deal, sector, height),
@@ -223,7 +243,7 @@ fn judge_present(term: Term, deal: &OnChainDeal, sector: SectorSeen, height: Epo
         return Health::Ended;
     }
     if deal.activated.is_none() {
-        return if height > term.start { Health::Lost(LossReason::NeverActivated) } else { Health::Pending };
+        return activation::inactive(term, height);
     }
     match sector {
         SectorSeen::Live => Health::Proven,

@@ -4,6 +4,7 @@
 //! seeds and observations are arguments, so that the same input gives the same plan, everywhere and always.
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod admit;
 pub mod amount;
 pub mod breaker;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod select;
+mod signature;
 pub mod spend;
 pub mod sweep;
 pub mod units;

@@ -41,6 +41,18 @@ pub enum NotSeen {
     NotAsked,
 }
 
+impl std::fmt::Display for NotSeen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::RpcFailed => "no endpoint gave an answer that counts",
+            Self::NotOffered => "no endpoint offers the method",
+            Self::MissingState => "no endpoint has the state of that tipset",
+            Self::Contradiction => "the answers contradict each other, or what was seen before",
+            Self::NotAsked => "it was not asked yet",
+        })
+    }
+}
+
 /// A published deal's proposal and state, as `StateMarketStorageDeal` has them. Client and provider are ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnChainDeal {

@@ -95,27 +95,6 @@ impl OrderState {
         matches!(self, Self::Lost { reason: LossReason::Terminated, .. } | Self::Ended(_))
     }
 
-    /// Whether a signature is out that can still be published: its escrow must stay reserved.
-    #[must_use]
-    pub const fn reserves_escrow(&self) -> bool {
-        matches!(
-            self,
-            Self::Planned
-                | Self::Signed(_)
-                | Self::Delivered(_)
-                | Self::Accepted(_)
-                | Self::RejectedWatched(_)
-                | Self::Hedged(_)
-        )
-    }
-
-    /// Whether the place has moved on while a signature can still be published: what is published late comes
-    /// back if the place is still free for it, else it is a spare.
-    #[must_use]
-    pub const fn is_watched(&self) -> bool {
-        matches!(self, Self::RejectedWatched(_) | Self::Hedged(_))
-    }
-
     /// The deal on chain, when there is or was one.
     #[must_use]
     pub const fn on_chain(&self) -> Option<&OnChain> {
@@ -124,19 +103,6 @@ impl OrderState {
             | Self::Active(on_chain)
             | Self::Ended(on_chain)
             | Self::Lost { on_chain, .. } => Some(on_chain),
-            _ => None,
-        }
-    }
-
-    /// The signed proposal that waits for the chain.
-    #[must_use]
-    pub const fn signed(&self) -> Option<&Signed> {
-        match self {
-            Self::Signed(signed)
-            | Self::Delivered(signed)
-            | Self::Accepted(signed)
-            | Self::RejectedWatched(signed)
-            | Self::Hedged(signed) => Some(signed),
             _ => None,
         }
     }

@@ -254,13 +254,29 @@ impl<W: World> Engine<W> {
         Ok(tasks::money::make(self, round).await?.or(status.outlook))
     }
 
-    /// Every task once: observe, follow, plan, execute.
+    /// Every task once: observe, follow, plan, execute. A pass that fails is a hold until one does not.
     pub async fn tick(&self) -> Result<Progress, Error> {
+        let ticked = self.pass().await;
+        if let Err(error) = &ticked {
+            self.note_failed(error);
+        }
+        ticked
+    }
+
+    fn note_failed(&self, error: &Error) {
+        let disk_full = matches!(error, Error::Store(error) if error.is_disk_full());
+        if let Ok(mut status) = self.status.write() {
+            status.hold = Some(Hold::PassFailed { disk_full });
+        }
+    }
+
+    async fn pass(&self) -> Result<Progress, Error> {
         let mut pass = self.pass.lock().await;
         // What a failed pass leaves in memory may be ahead of the store: it is dropped and loaded again.
         let mut watching = match pass.take() {
             Some(watching) => watching,
             None => {
+                self.store.give_back_steps().await?;
                 let index = FleetIndex::load(&self.store).await?;
                 self.note_views(index.views());
                 Watching { index, memory: Memory::default() }
@@ -315,6 +331,7 @@ impl<W: World> Engine<W> {
                 return self.next_wake().await;
             }
         }
+        self.note_failed(&Error::Restless);
         Err(Error::Restless)
     }
 

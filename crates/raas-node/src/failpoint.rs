@@ -1,8 +1,9 @@
 //! Named points before and after every await on an effect, at which a test can kill the process.
 //!
-//! `RAAS_FAILPOINT=deliver.propose:after` ends the process with SIGABRT the first time that point is passed
-//! on the named side, `deliver.propose:after:3` the third time. Without the variable a point costs one load. [`ALL`] lists every name; a test reads the
-//! sources and fails when a name is used that is not listed, or listed and not used.
+//! `RAAS_FAILPOINT=deliver.propose:after` kills the process (SIGKILL) the first time that point is passed on the named
+//! side, `deliver.propose:after:3` the third time. Without the variable a point costs one load. [`ALL`] lists every
+//! name; a test reads the sources and fails when a name is used that is not listed, or listed and not used, and when an
+//! effect is awaited outside of [`around`].
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -10,13 +11,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every effect's name, in the order of the loop.
 pub const ALL: &[&str] = &[
+    "devnet.fund",
+    "devnet.deploy",
     "follow.window",
     "follow.apply",
     "observe.apply",
     "plan.commit",
     "deliver.fetch",
+    "deliver.local",
     "deliver.escrow",
     "deliver.sign",
+    "deliver.store",
     "deliver.propose",
     "deliver.settle",
     "send.quote",
@@ -24,6 +29,8 @@ pub const ALL: &[&str] = &[
     "send.store",
     "send.broadcast",
     "send.settle",
+    "probe.verify",
+    "probe.record",
     "evict.delete",
     "evict.record",
     "fetch.bytes",
@@ -31,6 +38,8 @@ pub const ALL: &[&str] = &[
     "register.store",
     "upload.record",
     "serve.fetch",
+    "serve.record",
+    "pay.store",
     "step.finish",
 ];
 
@@ -60,6 +69,8 @@ fn hit(name: &str, after: bool) {
         && armed.after == after
         && armed.passages.fetch_sub(1, Ordering::Relaxed) == 1
     {
+        #[cfg(unix)]
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::process::abort();
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod data;

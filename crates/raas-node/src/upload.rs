@@ -1,7 +1,8 @@
 //! From a stream of chunks to a kept piece, on a blocking thread and in flat memory.
 
 use crate::blocks::{PieceStore, Staged, core_size};
-use crate::store::NewPiece;
+use crate::causes::chain;
+use crate::store::{NewPiece, is_storage_full};
 use axum::body::Bytes;
 use raas_core::cid::DataCid;
 use raas_piece::car::Limits;
@@ -155,7 +156,7 @@ fn failure(error: PackError) -> PackFailure {
         PackError::Car(raas_piece::car::CopyError::OtherRoot { expected }) => {
             PackFailure::BadCar(format!("it does not contain the root {expected}"))
         }
-        PackError::Car(error) => PackFailure::BadCar(error.to_string()),
+        PackError::Car(error) => PackFailure::BadCar(chain(&error)),
         other => PackFailure::Local(other.into()),
     }
 }
@@ -168,9 +169,7 @@ fn local(error: io::Error) -> PackFailure {
 fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        {
+        if error.downcast_ref::<io::Error>().is_some_and(is_storage_full) {
             return true;
         }
         cause = error.source();

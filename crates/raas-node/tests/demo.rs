@@ -18,6 +18,8 @@ struct Demo {
     lines: Vec<Value>,
     http: reqwest::Client,
     rpc: String,
+    /// Of the ledger, as the devnet told it when the last line came.
+    ledger_hash: Value,
 }
 
 impl Demo {
@@ -42,7 +44,9 @@ impl Demo {
         }
         let rpc = lines[0]["rpc"].as_str().expect("the first line names the endpoint").to_owned();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { child, lines, http, rpc }
+        let mut demo = Self { child, lines, http, rpc, ledger_hash: Value::Null };
+        demo.ledger_hash = demo.rpc("devnet_ledgerHash", json!([])).await;
+        demo
     }
 
     /// The only line of a step.
@@ -221,6 +225,10 @@ async fn every_line_of_the_demo_is_true() {
     let stored = demo.line("stored");
     let (cid, piece) = (binary_cid(&stored["cid"]), stored["pieceCid"].clone());
     assert_eq!(stored["bytes"], FILE_BYTES);
+    assert_eq!(stored["sha256"], hash);
+    let job = demo.get(&format!("{}/v1/jobs/{}", text(&started["admin"]), stored["job"])).await;
+    let job: Value = serde_json::from_slice(&job).expect("JSON");
+    assert_eq!(job["job"]["cid"], stored["cid"]);
 
     let proven = demo.line("proven");
     let key = demo.check_round(&proven["round"]).await;
@@ -228,6 +236,8 @@ async fn every_line_of_the_demo_is_true() {
     for copy in list(&proven["copies"]) {
         demo.check_copy(&key, copy, &piece, true, false).await;
         ledger.check(copy);
+        let deal = demo.rpc("Filecoin.StateMarketStorageDeal", json!([copy["dealId"], key])).await;
+        assert_eq!(deal["Proposal"]["PieceSize"], stored["pieceSize"]);
     }
     let first = deals(&proven["copies"]);
     assert_eq!(demo.check_contract(demo.line("attested"), &cid).await, first);
@@ -235,6 +245,11 @@ async fn every_line_of_the_demo_is_true() {
     let (waits, overlap) = (demo.line("waits"), demo.line("overlap"));
     assert!(overlap["round"]["head"].as_i64() >= waits["opens"].as_i64());
     assert!(overlap["round"]["head"].as_i64() < waits["end"].as_i64());
+    let ends = list(&proven["copies"]).iter().filter_map(|copy| copy["endEpoch"].as_i64());
+    assert_eq!(waits["end"].as_i64(), ends.min());
+    let after_first =
+        ledger.of("proposed", |_| true).into_iter().skip(3).filter_map(|fact| fact["epoch"].as_i64());
+    assert!(after_first.min() >= waits["opens"].as_i64(), "nothing was bought before the window");
     let key = demo.check_round(&overlap["round"]).await;
     assert_eq!(deals(&overlap["old"]), first);
     for copy in list(&overlap["old"]) {
@@ -271,6 +286,9 @@ async fn every_line_of_the_demo_is_true() {
         fact["provider"] == number(&fault["copy"]["provider"]) && fact["sector"] == fault["copy"]["sector"]
     });
     assert!((fault["since"].as_i64().expect("F") - faulted).abs() <= 1, "{fault} {faulted}");
+
+    let patience = job["job"]["policy"]["repair_after"].as_i64().expect("a patience");
+    assert_eq!(fault["until"].as_i64().expect("a height"), fault["since"].as_i64().expect("F") + patience);
 
     let terminated = demo.line("terminated");
     let key = demo.check_round(&terminated["round"]).await;
@@ -311,15 +329,43 @@ async fn every_line_of_the_demo_is_true() {
     assert_eq!(retrieved["sha256"], hash);
     let url = format!("{}/piece/{}", text(&retrieved["sourceUrl"]), text(&retrieved["pieceCid"]));
     let stored_there = demo.get(&url).await;
+    assert_eq!(demo.line("deleted")["carBytes"].as_u64(), Some(stored_there.len() as u64));
+    assert_eq!(demo.line("deleted")["pieceCid"], piece);
     for block in contents.chunks(1 << 20) {
         assert!(holds(&stored_there, block), "the provider's piece holds the file's blocks");
     }
     let served = demo.get(&format!("{}/ipfs/{}", text(&started["data"]), text(&stored["cid"]))).await;
     assert_eq!(served, contents);
 
+    let done = demo.line("done");
+    assert_eq!((&done["verified"], &done["ledgerHash"]), (&json!(true), &demo.ledger_hash));
+
     interrupt(&demo.child);
     let status = demo.child.wait().await.expect("its end");
     assert!(status.success(), "Ctrl-C ends it in order: {status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_shown_as_well_and_exit_says_that_all_was_verified() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in [("a.txt", contents()), ("below/b.bin", contents()[..70_000].to_vec())] {
+        let path = folder.path().join("subject").join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_raas"))
+        .args(["--json", "demo", "--exit"])
+        .arg(folder.path().join("subject"))
+        .output()
+        .await
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let line = |step: &str| lines.iter().find(|line| line["step"] == step).expect(step);
+    assert_eq!(line("retrieved")["sha256"], line("started")["sha256"]);
+    assert_eq!(line("retrieved")["cid"], line("stored")["cid"]);
+    assert_eq!(lines.last().expect("a line")["step"], "done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

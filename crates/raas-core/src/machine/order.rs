@@ -296,7 +296,7 @@ fn observe(state: &OrderState, deal: &DealSeen, sector: SectorSeen, round: &Roun
 /// A signature that nobody used by its start epoch is worth nothing any more.
 fn finalize(state: &OrderState, height: Epoch) -> (OrderState, Vec<Effect>) {
     match state.signed() {
-        Some(signed) if height > signed.term.start => {
+        Some(signed) if signed.is_over(height) => {
             (OrderState::Expired, vec![Effect::Release, Effect::Replan])
         }
         _ => (state.clone(), Vec::new()),

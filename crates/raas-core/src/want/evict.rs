@@ -1,4 +1,4 @@
-//! When the local copy may go: never while it is the last verified source.
+//! Rule 9 for the local copy: it never goes while it is the last verified source.
 //!
 //! Enough copies proven at this finalized round and none out of sight, bytes read back from a provider once,
 //! no order that still needs the bytes, and none wanted now. At least one proven copy is always needed, whatever the policy says.

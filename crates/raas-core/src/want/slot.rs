@@ -2,7 +2,7 @@
 
 use super::fill::Fill;
 use super::view::{Out, View};
-use super::{fill, renew, repair, replicate};
+use super::{fill, keep, renew, repair, replicate};
 use crate::health::Health;
 use crate::holding::{Slot, health};
 use crate::order::Order;
@@ -23,7 +23,7 @@ pub(super) fn decide(
         return;
     }
     let beyond_target = index >= view.holding.policy.replicas.target;
-    match slot.and_then(|slot| keeper(view, slot).map(|at| (slot, at))) {
+    match slot.and_then(|slot| keep::keeper(view, slot).map(|at| (slot, at))) {
         Some(_) if beyond_target => out.waits.push(view.wait(Some(index), WaitFor::NotAsked, Wake::OnRound)),
         Some((slot, at)) => held(view, index, slot, at, fills, out),
         None if beyond_target => {}
@@ -32,19 +32,6 @@ pub(super) fn decide(
             None => replicate::replicate(view, index, slot, free, out),
         },
     }
-}
-
-/// The generation that keeps the place: the newest active one. Only when that is suspect and an older one is
-/// not, as far as anybody can see, and not yet due for renewal, does the older one keep it.
-fn keeper(view: &View<'_>, slot: &Slot) -> Option<usize> {
-    let newest = slot.generations.iter().rposition(|order| order.state.is_active())?;
-    let is_suspect = |order: &Order| health(order) == Some(Health::Suspect);
-    if !slot.generations.get(newest).is_some_and(is_suspect) {
-        return Some(newest);
-    }
-    let stands =
-        |order: &Order| order.state.is_active() && !is_suspect(order) && !renew::is_open(view, order);
-    Some(slot.generations.iter().rposition(stands).unwrap_or(newest))
 }
 
 /// An order is on its way: nothing else is ordered, but an unsigned repair that is not needed any more is

@@ -4,6 +4,7 @@
 #[path = "../model/mod.rs"]
 mod model;
 
+mod activation;
 mod admit;
 mod attest;
 mod breaker;
@@ -13,6 +14,7 @@ mod fill;
 mod forecast;
 mod gate;
 mod health;
+mod keep;
 mod lane;
 mod order;
 mod properties;
@@ -22,5 +24,6 @@ mod replicate;
 mod scenario;
 mod select;
 mod sender;
+mod signature;
 mod spend;
 mod upload;

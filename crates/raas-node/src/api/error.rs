@@ -1,5 +1,6 @@
 //! The one place where errors become HTTP. Internal text never leaves; it is logged here, once.
 
+use crate::store;
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -45,7 +46,16 @@ where
     E: Into<anyhow::Error>,
 {
     fn from(error: E) -> Self {
-        Self::Internal(error.into())
+        let error = error.into();
+        let is_full = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<store::Error>().is_some_and(store::Error::is_disk_full)
+        };
+        if error.chain().any(is_full) {
+            let why = "the disk of the node's data directory is full and nothing of this was stored; \
+                       free some space and send it again";
+            return Self::Unavailable(why.to_owned());
+        }
+        Self::Internal(error)
     }
 }
 

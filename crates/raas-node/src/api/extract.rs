@@ -71,6 +71,7 @@ fn wrong(said: &str) -> ApiError {
             ApiError::field(name, format!("unknown parameter; known are {}", known.replace('`', "")))
         }
         (Some(name), _) if said.starts_with("duplicate field") => ApiError::field(name, "is there twice"),
+        (Some("true"), Some((name, _))) => ApiError::field(name, "give true or false"),
         (_, Some((name, why))) => ApiError::field(name, format!("{why}; give one whole number")),
         _ => ApiError::Bad(format!("the query cannot be read: {said}")),
     }

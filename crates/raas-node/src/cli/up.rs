@@ -2,9 +2,10 @@
 
 use super::args::Up;
 use super::beside::Beside;
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::output;
 use super::signals::Signals;
+use crate::causes::chain;
 use crate::config::{Config, ConfigError, Network, Overrides, load};
 use crate::node::{self, Handle, Options, StartError};
 use serde_json::json;

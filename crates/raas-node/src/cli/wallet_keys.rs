@@ -32,7 +32,7 @@ pub async fn keys(command: &Wallet, json: bool) -> Option<Result<(), Failure>> {
 
 /// Wrong files and passphrases are wrong usage.
 fn refused(error: KeyFileError) -> Failure {
-    Failure::Usage(super::failure::chain(&error))
+    Failure::Usage(crate::causes::chain(&error))
 }
 
 fn new(to: &Path, passphrase_file: Option<&Path>, json: bool) -> Result<(), Failure> {

@@ -150,63 +150,12 @@ fn cause(cause: &Value) -> String {
 
 /// Why the node only observes.
 pub fn hold(hold: &Value) -> String {
-    read::<Hold>(hold, |hold| match hold {
-        Hold::NoEndpoint => "no chain endpoint answers".to_owned(),
-        Hold::HeadOld { head, expected } => {
-            format!("the endpoint's head {head} is older than the clock's epoch {expected}")
-        }
-        Hold::HeadAhead { head, expected } => {
-            format!("the endpoint's head {head} is ahead of the clock's epoch {expected}")
-        }
-        Hold::OtherNetwork => "the endpoints that answer serve another network".to_owned(),
-        Hold::ChainStalled { head, expected } => {
-            format!("the chain stands still at {head}, the clock is at {expected}; several endpoints say so")
-        }
-        Hold::FinalityStalled { finalized, head } => {
-            format!("nothing becomes final: the head is {head}, the newest finalized tipset {finalized}")
-        }
-        Hold::Upgrade { epoch } => {
-            format!("the network upgrades at {epoch}, where calls are refused; the next tipset will do")
-        }
-        Hold::Behind { finalized, seen } => {
-            format!("the endpoints' finalized tipset {finalized} is behind {seen}, which was seen final")
-        }
-        Hold::Rewritten { height } => format!(
-            "the tipset at {height} was final and is not on the chain any more: all stands until an admin looks"
-        ),
-        Hold::Disagreement { agreed, wanted } => {
-            format!("{agreed} endpoints agree on a finalized tipset, {wanted} must")
-        }
-        Hold::Contradiction => "an endpoint denies what was seen finalized before".to_owned(),
-        Hold::Restored { until } => {
-            format!(
-                "the store was put back from a backup; it only looks until epoch {until} is final, since what was \
-                 signed meanwhile can be published until then"
-            )
-        }
-    })
+    read::<Hold>(hold, |hold| hold.to_string())
 }
 
 /// What an admin should know.
 pub fn alarm(alarm: &Value) -> String {
-    read::<Alarm>(alarm, |alarm| match alarm {
-        Alarm::OneVoice { endpoints: 1 } => {
-            "one endpoint is believed by itself; name more and set chain.agree to 2".to_owned()
-        }
-        Alarm::OneVoice { endpoints } => {
-            format!("any one of {endpoints} endpoints is believed by itself; set chain.agree to 2")
-        }
-        Alarm::Failing { endpoint, why } => format!("endpoint {endpoint} does not answer: {why}"),
-        Alarm::OtherNetwork { endpoint, found } => {
-            format!("endpoint {endpoint} serves another network ({found}) and is not used; take it out")
-        }
-        Alarm::HeadOff { endpoint, head, expected } => {
-            format!("endpoint {endpoint} is at {head}, not at {expected}, and has no voice")
-        }
-        Alarm::FinalityLags { endpoint, epochs } => {
-            format!("at endpoint {endpoint} finality lags the head by {epochs} epochs")
-        }
-    })
+    read::<Alarm>(alarm, |alarm| alarm.to_string())
 }
 
 /// What happens now and why.
@@ -238,7 +187,7 @@ pub fn action(action: &Value) -> String {
 fn reason(reason: &Reason) -> String {
     match reason {
         Reason::SlotEmpty => "the slot has no copy".to_owned(),
-        Reason::Lost { of, reason } => format!("the copy of order {of} is lost ({reason:?})"),
+        Reason::Lost { of, reason } => format!("the copy of order {of} is lost ({reason})"),
         Reason::Suspect { of, since, repair_after } => {
             format!("the copy of order {of} is faulty since epoch {since}, for {repair_after} epochs or more")
         }
@@ -270,13 +219,10 @@ pub fn wait(wait: &Value) -> String {
 
 fn waiting_for(waiting: &WaitFor) -> String {
     match waiting {
-        WaitFor::Gate(hold) => {
-            let hold = serde_json::to_value(hold).unwrap_or_default();
-            format!("nothing is started: {}", self::hold(&hold))
-        }
+        WaitFor::Gate(hold) => format!("nothing is started: {hold}"),
         WaitFor::Bytes => "the bytes are not here yet".to_owned(),
         WaitFor::Unknown { order, reason } => {
-            format!("the copy of order {order} could not be seen ({reason:?}), so nothing is done about it")
+            format!("the copy of order {order} could not be seen ({reason}), so nothing is done about it")
         }
         WaitFor::OrderUnderWay { order, provider } => format!("order {order} is on its way at {provider}"),
         WaitFor::Patience { order, since, until } => {
@@ -327,7 +273,7 @@ fn waiting_for(waiting: &WaitFor) -> String {
             )
         }
         WaitFor::PolicyEnded { ends_at } => format!("the policy ended at epoch {ends_at}"),
-        WaitFor::NotSeen { provider, reason } => format!("{provider} could not be read ({reason:?})"),
+        WaitFor::NotSeen { provider, reason } => format!("{provider} could not be read ({reason})"),
     }
 }
 

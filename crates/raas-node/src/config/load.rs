@@ -19,9 +19,20 @@ pub struct Overrides {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A layer cannot be read, or has a key or value that is not known.
-    #[error("configuration: {0}")]
-    Unreadable(#[from] config::ConfigError),
+    /// No such file.
+    #[error("configuration: {} is no file; name a TOML file", .0.display())]
+    NoFile(PathBuf),
+    /// The file cannot be read, or has a key or value that is not known.
+    #[error("configuration in {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        source: config::ConfigError,
+    },
+    /// The same of the environment's variables.
+    #[error("configuration in the environment (RAAS__…): {0}")]
+    Environment(#[from] config::ConfigError),
     /// A value is out of range.
     #[error("configuration: {key}: {why}")]
     Invalid {
@@ -45,7 +56,16 @@ impl ConfigError {
 pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigError> {
     let mut layers = config::Config::builder();
     if let Some(file) = file {
-        layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        if !file.is_file() {
+            return Err(ConfigError::NoFile(file.to_owned()));
+        }
+        let layer = config::File::from(file).format(config::FileFormat::Toml);
+        // By itself first: what is wrong then is wrong in the file.
+        let alone = config::Config::builder().add_source(layer.clone()).build();
+        alone
+            .and_then(config::Config::try_deserialize::<Config>)
+            .map_err(|source| ConfigError::File { path: file.to_owned(), source })?;
+        layers = layers.add_source(layer);
     }
     layers = layers.add_source(
         config::Environment::with_prefix("RAAS")
@@ -87,7 +107,18 @@ mod tests {
         for text in ["netwrok = 'devnet'", "[chain]\nendpionts = []", "[listen]\nadmin_port = 3"] {
             let error = from_text(text).expect_err(text).to_string();
             let word = text.split(['=', '\n']).find(|part| !part.starts_with('[')).map(str::trim);
-            assert!(error.contains(word.unwrap_or_default()), "{error}");
+            assert!(error.contains(word.unwrap_or_default()) && error.contains("raas.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_and_a_missing_file_are_told_in_the_files_words() {
+        let error = from_text("chain = 3").expect_err("no table").to_string();
+        assert!(error.contains("chain") && error.contains("a table of settings"), "{error}");
+        let folder = tempfile::tempdir().expect("a folder");
+        for wrong in [folder.path().to_owned(), folder.path().join("missing.toml")] {
+            let error = load(Some(&wrong), &Overrides::default()).expect_err("no file").to_string();
+            assert!(error.contains("is no file"), "{error}");
         }
     }
 
@@ -134,6 +165,8 @@ mod tests {
             ("[wallet]\nsigner_socket = 's'\nkey_file = 'k'", "wallet.signer_socket"),
             ("[deals]\nproviders = ['x']", "deals.providers"),
             ("[listen]\nadmin = '0.0.0.0:1337'", "listen.admin"),
+            ("[listen]\npublic_url = 'nonsense'", "listen.public_url"),
+            ("[listen]\npublic_url = 'ftp://a.example'", "listen.public_url"),
             ("[contract]\naddress = '0x12'", "contract.address"),
             ("[contract]\nabi = 'old'", "contract.abi"),
             (

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of sections", default)]
 pub struct Config {
     /// `devnet`, `calibration`, `mainnet` or an endpoint's URL. There is no default: a node that guessed
     /// could spend real money.
@@ -58,7 +58,7 @@ impl Default for Config {
 
 /// Chain endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct ChainSection {
     /// `/rpc/v1` endpoints: URLs, or tables where one needs more than that. Empty: the network's public ones.
     pub endpoints: Vec<EndpointSetting>,
@@ -90,7 +90,7 @@ pub enum EndpointSetting {
 
 /// One endpoint that needs more than a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct EndpointSection {
     /// `http`, `https`, `ws` or `wss`.
     pub url: String,
@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for EndpointSetting {
 
 /// The node's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct WalletSection {
     /// File with the key, readable by its owner only: encrypted (Web3 version 3, as `raas wallet new` makes it), or
     /// 64 hex digits. On a devnet it is made when it is missing; elsewhere it must exist.
@@ -193,7 +193,7 @@ impl Default for WalletSection {
 
 /// The DealStatus contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct ContractSection {
     /// 0x address. On a devnet the node deploys one when this is empty.
     pub address: Option<String>,
@@ -208,7 +208,7 @@ pub struct ContractSection {
 
 /// What the node listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct ListenSection {
     /// API and specification routes. Loopback only, since it has no keys yet.
     pub admin: SocketAddr,
@@ -230,7 +230,7 @@ impl Default for ListenSection {
 
 /// What a job gets where it says nothing. Epochs are 30 s, 2,880 a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct PolicySection {
     /// Fewer proven copies than this is urgent.
     pub replicas_min: u32,
@@ -267,7 +267,7 @@ impl Default for PolicySection {
 
 /// How deals are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct DealsSection {
     /// Miner actors that may be used, as `f01000`. Empty on a devnet: all of its providers.
     pub providers: Vec<String>,
@@ -292,7 +292,7 @@ impl Default for DealsSection {
 
 /// What may be spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct BudgetSection {
     /// Most the node may ever commit to deals, attoFIL.
     pub total_attofil: String,
@@ -324,7 +324,7 @@ impl Default for BudgetSection {
 
 /// Where payloads are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct SourcesSection {
     /// Trustless gateways, base URLs, tried in order.
     pub gateways: Vec<String>,

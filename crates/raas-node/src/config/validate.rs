@@ -46,6 +46,9 @@ impl Config {
             let why = "the API has no keys yet and binds to loopback only, such as 127.0.0.1:1337";
             return Err(ConfigError::invalid("listen.admin", why));
         }
+        if let Some(url) = &self.listen.public_url {
+            check_url("listen.public_url", url, &["http", "https"])?;
+        }
         self.contract_abi()?;
         self.own_contract()?;
         self.deployments()?;

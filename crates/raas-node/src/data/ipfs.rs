@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::world::World;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use raas_core::cid::{Commitment, DataCid};
@@ -20,7 +20,7 @@ use raas_core::ids::ProviderId;
 use raas_core::ports::{Bytes, Clock};
 use raas_piece::block::Blocks;
 use raas_piece::car::{CarExport, Scope};
-use raas_piece::unixfs::{FileReader, UnixNode, list, resolve};
+use raas_piece::unixfs::{FileReader, ReadError, UnixNode, list, resolve};
 use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
@@ -48,9 +48,10 @@ pub async fn root<W: World>(
     Path(cid): Path<String>,
     Query(wanted): Query<Wanted>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    answer(&app, &cid, "", &read(&wanted, &headers)?, &method).await
+    with_path(answer(&app, &cid, "", &read(&wanted, &headers)?, &method).await?, &uri)
 }
 
 /// `/ipfs/{cid}/{path}`.
@@ -59,6 +60,7 @@ pub async fn path<W: World>(
     Path((cid, path)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let request = read(&wanted, &headers)?;
@@ -66,7 +68,14 @@ pub async fn path<W: World>(
         let why = "a raw block is asked for by its own CID, without a path";
         return Err(ApiError::field("format", why));
     }
-    answer(&app, &cid, &path, &request, &method).await
+    with_path(answer(&app, &cid, &path, &request, &method).await?, &uri)
+}
+
+/// With the path as it was asked for, escapes and all.
+fn with_path(mut response: Response, uri: &Uri) -> Result<Response, ApiError> {
+    let path = HeaderValue::from_str(uri.path().trim_end_matches('/'))?;
+    response.headers_mut().insert(HeaderName::from_static("x-ipfs-path"), path);
+    Ok(response)
 }
 
 fn read(wanted: &Wanted, headers: &HeaderMap) -> Result<Request, ApiError> {
@@ -136,7 +145,7 @@ async fn fetch_back<W: World>(
         let provider = source.provider.provider;
         let fetched = failpoint::around("serve.fetch", engine.world().bytes().fetch(&source)).await;
         if note(engine, &round, now, holding, provider, "fetch", &fetched).await? {
-            engine.store().set_retrieved(piece, round.height).await?;
+            failpoint::around("serve.record", engine.store().set_retrieved(piece, round.height)).await?;
             return Ok(provider);
         }
         tried.push(format!("{provider}: {}", words(&fetched)));
@@ -160,7 +169,6 @@ fn respond(
         .map_err(|error| ApiError::NotFound(format!("/ipfs/{root}/{path}: {error}")))?;
     let etag = format!("\"{}.{}\"", resolved.cid, tag(request.form));
     let response = Response::builder()
-        .header("x-ipfs-path", format!("/ipfs/{root}/{path}").trim_end_matches('/'))
         .header(header::CACHE_CONTROL, "public, max-age=29030400, immutable")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::VARY, "accept")
@@ -186,7 +194,7 @@ fn respond(
             let export = CarExport::new(blocks, resolved.cid, resolved.via, scope);
             stream(response, head, export.map(|chunk| chunk.map_err(io::Error::other)))
         }
-        Form::Plain => match UnixNode::load(&blocks, &resolved.cid)? {
+        Form::Plain => match UnixNode::load(&blocks, &resolved.cid).map_err(unreadable)? {
             UnixNode::Directory(_) | UnixNode::Shard { .. } => {
                 let entries = list(&blocks, &resolved.cid, ENTRIES_MAX)?;
                 let names: Vec<_> = entries
@@ -195,10 +203,18 @@ fn respond(
                     .collect();
                 let body =
                     serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
-                let response = response.header(header::CONTENT_TYPE, "application/json");
+                let response = response
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .header(header::CONTENT_LENGTH, body.len());
                 Ok(response.body(if head { Body::empty() } else { Body::from(body) })?)
             }
-            _ => {
+            UnixNode::Symlink(target) => {
+                let response = response
+                    .header(header::CONTENT_TYPE, "inode/symlink")
+                    .header(header::CONTENT_LENGTH, target.len());
+                Ok(response.body(if head { Body::empty() } else { Body::from(target) })?)
+            }
+            UnixNode::Bytes(_) | UnixNode::File { .. } => {
                 let file = FileReader::open(blocks, resolved.cid)?;
                 let range = request.range(file.file_bytes(), &etag);
                 let response = response
@@ -207,6 +223,16 @@ fn respond(
                 plain(response, head, file, range)
             }
         },
+    }
+}
+
+/// What is no UnixFS is still served as blocks.
+fn unreadable(error: ReadError) -> ApiError {
+    match error {
+        ReadError::Codec { .. } | ReadError::Node { .. } | ReadError::Data { .. } => {
+            ApiError::field("format", format!("{error}; ask with ?format=raw or ?format=car"))
+        }
+        other => other.into(),
     }
 }
 
@@ -267,7 +293,9 @@ fn stream(
     chunks: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static,
 ) -> Result<Response, ApiError> {
     if head {
-        return Ok(response.body(Body::empty())?);
+        // An empty body that does not say so: its length would be told as that of the answer.
+        let nothing = tokio_stream::empty::<io::Result<Vec<u8>>>();
+        return Ok(response.body(Body::from_stream(nothing))?);
     }
     let (sender, receiver) = mpsc::channel(BLOCKS_BUFFERED);
     tokio::task::spawn_blocking(move || {

@@ -32,7 +32,7 @@ pub async fn ensure_local<W: World>(
         let provider = source.provider.provider;
         let fetched = failpoint::around("deliver.fetch", engine.world.bytes().fetch(&source)).await;
         if note(engine, round, now, Some(stored.holding), provider, "fetch", &fetched).await? {
-            engine.store.set_local(piece, true).await?;
+            failpoint::around("deliver.local", engine.store.set_local(piece, true)).await?;
             engine.store.set_retrieved(piece, round.height).await?;
             return Ok(None);
         }
@@ -131,9 +131,9 @@ pub async fn probe<W: World>(
 ) -> Result<StepOutcome, Error> {
     for source in sources(engine, round, piece).await? {
         let provider = source.provider.provider;
-        let fetched = engine.world.bytes().verify(&source).await;
+        let fetched = failpoint::around("probe.verify", engine.world.bytes().verify(&source)).await;
         if note(engine, round, now, Some(holding), provider, "verify", &fetched).await? {
-            engine.store.set_retrieved(piece, round.height).await?;
+            failpoint::around("probe.record", engine.store.set_retrieved(piece, round.height)).await?;
             return Ok(StepOutcome::Done);
         }
     }

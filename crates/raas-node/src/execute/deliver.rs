@@ -7,7 +7,7 @@ use super::escrow::{Escrow, Purse};
 use super::{again, bytes, next_epoch};
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{Attempt, StepOutcome, StoredOrder, StoredProposal};
+use crate::store::{self, Attempt, StepOutcome, StoredOrder, StoredProposal};
 use crate::world::World;
 use raas_core::health::Term;
 use raas_core::ids::OrderId;
@@ -23,6 +23,8 @@ use sha2::{Digest, Sha256};
 const UNREACHED_MAX: u32 = 5;
 /// A provider needs this long before the start epoch; closer to it nothing is handed over any more.
 const HANDOVER_MARGIN: Epochs = Epochs::days(1);
+/// So many deals of one piece with one provider can be signed at one head.
+const ALIKE_MAX: i64 = 64;
 
 /// One step forward for `order`.
 pub async fn deliver<W: World>(
@@ -83,7 +85,7 @@ async fn prepare<W: World>(
     let attempt = 1;
     let identity = identity(engine, order.id, attempt);
     let secret = hex::encode(identity.1);
-    let terms = DealTerms {
+    let mut terms = DealTerms {
         uuid: identity.0,
         piece: order.piece,
         size: order.size,
@@ -98,22 +100,39 @@ async fn prepare<W: World>(
         url: format!("{}/piece/{}", engine.settings.public_url.trim_end_matches('/'), order.piece),
         headers: vec![("Authorization".to_owned(), format!("Bearer {secret}"))],
     };
-    let deal = match engine.world.wallet().sign_deal(&terms).await {
-        Ok(deal) => deal,
-        Err(why) => return Ok(Err(StepOutcome::Parked { why })),
-    };
-    let proposal = StoredProposal {
-        signed: Signed { attempt, proposal_cid: deal.proposal_cid, term },
-        uuid: terms.uuid,
-        bytes: deal.bytes,
-        secret,
-        next_deal,
-    };
-    failpoint::around("deliver.sign", engine.store.sign_order(order.id, stored.version, &proposal)).await?;
-    match engine.store.order(order.id).await? {
-        Some(signed) if signed.order.state.signed().is_some() => Ok(Ok(signed)),
-        _ => Ok(Err(StepOutcome::Done)),
+    // The market takes one proposal once. Two holdings of one piece may want the same deal of the same provider at the
+    // same head: the second one starts and ends an epoch later.
+    for _ in 0..ALIKE_MAX {
+        let signing = engine.world.wallet().sign_deal(&terms);
+        let deal = match failpoint::around("deliver.sign", signing).await {
+            Ok(deal) => deal,
+            Err(why) => return Ok(Err(StepOutcome::Parked { why })),
+        };
+        let term = Term { start: terms.start, end: terms.end };
+        let proposal = StoredProposal {
+            signed: Signed { attempt, proposal_cid: deal.proposal_cid, term },
+            uuid: terms.uuid,
+            bytes: deal.bytes,
+            secret: secret.clone(),
+            next_deal,
+        };
+        let storing = engine.store.sign_order(order.id, stored.version, &proposal);
+        match failpoint::around("deliver.store", storing).await {
+            Err(store::Error::ProposalReused(_)) => {
+                terms.start.0 += 1;
+                terms.end.0 += 1;
+            }
+            stored => {
+                stored?;
+                return Ok(match engine.store.order(order.id).await? {
+                    Some(signed) if signed.order.state.signed().is_some() => Ok(signed),
+                    _ => Err(StepOutcome::Done),
+                });
+            }
+        }
     }
+    let why = format!("{ALIKE_MAX} deals like it were signed at this epoch");
+    Ok(Err(next_epoch(now, why)))
 }
 
 /// Start and end epochs, counted from the head at signing by the holding's present policy.

@@ -34,11 +34,12 @@ pub async fn work<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Resu
         .try_for_each_concurrent(engine.settings.concurrency, |step| async move {
             let outcome = match run(engine, round, now, purse, &step).await {
                 Ok(outcome) => outcome,
-                // Without the store nothing can be given back; the next start claims the step again.
-                Err(error @ Error::Store(_)) => return Err(error),
+                // Without the store nothing can be given back; the next pass does.
+                Err(Error::Store(error)) if error.is_of_the_whole() => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(step = ?step.kind, %error, "a step failed");
-                    again(now, Class::Terminal, step.attempts, &step.id.0.to_be_bytes(), error.to_string())
+                    let why = crate::causes::chain(&error);
+                    tracing::error!(step = ?step.kind, why, "a step failed");
+                    again(now, Class::Terminal, step.attempts, &step.id.0.to_be_bytes(), why)
                 }
             };
             failpoint::around("step.finish", engine.store.finish_step(step.id, &outcome)).await?;

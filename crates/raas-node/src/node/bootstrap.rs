@@ -2,6 +2,7 @@
 //!
 //! On a network with value none of this happens; there all of it comes from the configuration.
 
+use crate::failpoint;
 use crate::settings::ContractAt;
 use crate::store::{self, Store};
 use alloy_primitives::Bytes;
@@ -81,7 +82,8 @@ pub async fn fund(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<(), 
     for (lane, address) in accounts {
         let has = wallet.balance(lane).await.unwrap_or(AttoFil::ZERO);
         if has < FUND_BELOW {
-            control(pool, "devnet_fund", vec![json!(address), json!(FUND.to_string())]).await?;
+            let fund = control(pool, "devnet_fund", vec![json!(address), json!(FUND.to_string())]);
+            failpoint::around("devnet.fund", fund).await?;
         }
     }
     step(pool).await?;
@@ -143,7 +145,7 @@ async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes) -> Result<(), Boot
         Effect::Done(signed) => signed,
         Effect::Failed(why) | Effect::Uncertain(why) => return Err(BootstrapError::Deploy(why)),
     };
-    match wallet.broadcast(Lane::Evm, &signed).await {
+    match failpoint::around("devnet.deploy", wallet.broadcast(Lane::Evm, &signed)).await {
         Broadcast::Taken | Broadcast::AlreadyKnown => {}
         other => return Err(BootstrapError::Deploy(format!("{other:?}"))),
     }

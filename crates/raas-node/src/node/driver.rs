@@ -1,7 +1,7 @@
 //! The driver: brings the loop to rest whenever something happened, and looks at the head now and then.
 
-use super::chain_of;
 use crate::api::App;
+use crate::causes::chain;
 use crate::engine;
 use crate::store;
 use crate::world::World;
@@ -29,7 +29,7 @@ pub async fn drive<W: World>(
                 return Err(fenced);
             }
             // The next pass is the retry; a poll apart, so that a lasting defect does not spin.
-            Err(error) => tracing::error!(error = %chain_of(&error), "a pass over the tasks failed"),
+            Err(error) => tracing::error!(error = %chain(&error), "a pass over the tasks failed"),
         }
         told.tell(&app);
         tokio::select! {
@@ -56,8 +56,8 @@ impl Told {
         let kind = |hold: &Option<Hold>| hold.as_ref().map(std::mem::discriminant);
         if kind(&status.hold) != kind(&self.hold) {
             match &status.hold {
-                Some(hold) => tracing::warn!(?hold, "nothing is started: the node only observes"),
-                None => tracing::warn!("the chain is seen again: the node goes on"),
+                Some(hold) => tracing::warn!("nothing is started: {hold}"),
+                None => tracing::warn!("the node goes on"),
             }
         }
         self.hold = status.hold;
@@ -73,7 +73,7 @@ impl Told {
             std::mem::discriminant(a) == std::mem::discriminant(b) && a.endpoint() == b.endpoint()
         };
         for alarm in now.iter().filter(|alarm| !self.alarms.iter().any(|known| same(known, alarm))) {
-            tracing::warn!(?alarm, "an endpoint needs a look");
+            tracing::warn!("{alarm}");
         }
         self.alarms = now;
     }

@@ -16,15 +16,3 @@ mod waiting;
 pub use key::{KeyFileError, read as read_key};
 pub use real::RealWorld;
 pub use start::{Handle, Options, StartError, start};
-
-/// An error with all its causes in one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

@@ -138,6 +138,31 @@ pub enum Error {
     Database(#[from] sqlx::Error),
 }
 
+impl Error {
+    /// Whether the disk has no room for what was to be stored.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        /// `SQLITE_FULL`.
+        const FULL: &str = "13";
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == FULL),
+            Self::Mark(error) => is_storage_full(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the store as a whole cannot be worked with, rather than one thing in it.
+    pub(crate) const fn is_of_the_whole(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::Mark(_) | Self::Database(_))
+    }
+}
+
+/// Whether a write failed for want of room, on the disk or in a quota.
+pub(crate) fn is_storage_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
 /// Whether `error` comes from a UNIQUE constraint.
 pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())

@@ -50,6 +50,7 @@ mod watch;
 pub use apply_window::RequestChange;
 pub use budget::Renewal;
 pub use error::Error;
+pub(crate) use error::is_storage_full;
 pub use events::{Happened, StoreEvent};
 pub use import::Import;
 pub use incidents::{Incident, Trouble, TroubleKind};

@@ -160,7 +160,16 @@ impl Store {
 
     /// Begins a write: the lock is taken and the fence is checked under it, so it holds until the commit.
     pub(super) async fn write(&self) -> Result<Tx, Error> {
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        let mut tx = match self.inner.writer.begin_with(BEGIN).await {
+            // On a full disk SQLite ends a transaction by itself, and the driver goes on counting it as open: that
+            // connection is of no more use.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.inner.writer.acquire().await?.close().await?;
+                self.inner.writer.begin_with(BEGIN).await?
+            }
+            begun => begun?,
+        };
         lease::check(&mut tx, self.inner.fence).await?;
         Ok(tx)
     }

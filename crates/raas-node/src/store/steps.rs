@@ -54,6 +54,17 @@ impl Store {
         Ok(claimed)
     }
 
+    /// Gives back what this start claimed and did not finish, since its pass failed: no step runs now.
+    pub async fn give_back_steps(&self) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE step SET claimed = NULL WHERE claimed = $1")
+            .bind(self.fence())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Records how a claimed step ended. A step that was woken while it ran is due again at once, whatever the
     /// outcome. A step that is gone by now needs nothing.
     pub async fn finish_step(&self, step: StepId, outcome: &StepOutcome) -> Result<(), Error> {

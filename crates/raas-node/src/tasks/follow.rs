@@ -133,7 +133,7 @@ async fn follow_one<W: World>(
                 }
             },
             Err(why) => {
-                followed.stuck = Some(Stuck::Unread { from, to, why: format!("{why:?}") });
+                followed.stuck = Some(Stuck::Unread { from, to, why: why.to_string() });
                 return Ok(followed);
             }
         };
@@ -175,7 +175,7 @@ async fn recover<W: World>(
 ) -> Result<Result<Read, Stuck>, Error> {
     let Some(contract) = engine.world.contract(at.address) else { return Err(no_contract()) };
     let (from, to) = (state.next_block, round.eth_block);
-    let unread = |why: NotSeen| Stuck::Unread { from, to, why: format!("{why:?}") };
+    let unread = |why: NotSeen| Stuck::Unread { from, to, why: why.to_string() };
     let count = match contract.request_count(to).await {
         Ok(count) => count,
         Err(why) => return Ok(Err(unread(why))),

@@ -1,6 +1,6 @@
 //! One life: a devnet and a node, each its own process, and a client that never gives up.
 //!
-//! The node dies by SIGABRT where it is armed to, or by SIGKILL at a moment of the client's choosing; whoever notices
+//! The node kills itself where it is armed to, or is killed at a moment of the client's choosing; whoever notices
 //! starts it again on the same directory and ports, unarmed, and repeats its question.
 
 use super::ledger::Ledger;
@@ -27,7 +27,6 @@ const ASKS_MAX: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Ports that are neither well known nor given out for outgoing connections, so that a node finds its own again.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
-const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 
 /// What the client asks of the node.
@@ -37,13 +36,21 @@ pub struct Ask {
     of_data: bool,
     path: String,
     key: Option<String>,
+    pays: bool,
     body: Vec<u8>,
 }
 
 impl Ask {
     /// GET at the admin listener.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, of_data: false, path: path.into(), key: None, body: Vec::new() }
+        Self {
+            method: Method::GET,
+            of_data: false,
+            path: path.into(),
+            key: None,
+            pays: false,
+            body: Vec::new(),
+        }
     }
 
     /// GET at the data listener.
@@ -59,6 +66,11 @@ impl Ask {
     /// POST of JSON under an idempotency key.
     pub fn keyed(path: impl Into<String>, key: &str, body: &Value) -> Self {
         Self { key: Some(key.to_owned()), ..Self::post(path, body.to_string().into_bytes()) }
+    }
+
+    /// The same by somebody who can read the node's files, and so may move its money.
+    pub fn paying(path: impl Into<String>, key: &str, body: &Value) -> Self {
+        Self { pays: true, ..Self::keyed(path, key, body) }
     }
 }
 
@@ -109,8 +121,10 @@ pub struct Life {
     /// The ledger at the last step, and the epochs of the next one.
     happened: Value,
     round: i64,
+    /// Whether the node was killed from outside, and is not buried yet.
+    shot: bool,
     /// Deaths at a failpoint.
-    pub aborted: u32,
+    pub fell: u32,
     /// Deaths from outside.
     pub killed: u32,
 }
@@ -145,7 +159,8 @@ impl Life {
             moment: None,
             happened: Value::Null,
             round: *ROUND_EPOCHS.start(),
-            aborted: 0,
+            shot: false,
+            fell: 0,
             killed: 0,
         }
     }
@@ -244,6 +259,7 @@ impl Life {
         for _ in 0..trips {
             self.now().await;
         }
+        self.shot = true;
         self.node.as_mut().expect("a node").start_kill().expect("a kill");
     }
 
@@ -252,9 +268,10 @@ impl Life {
         let mut node = self.node.take().expect("a node");
         let ended = tokio::time::timeout(PATIENCE, node.wait()).await;
         let Ok(ended) = ended else { panic!("the node does not answer and does not end\n{}", self.log()) };
+        let from_outside = std::mem::take(&mut self.shot);
         match ended.expect("its end").signal() {
-            Some(SIGABRT) => self.aborted += 1,
-            Some(SIGKILL) => self.killed += 1,
+            Some(SIGKILL) if from_outside => self.killed += 1,
+            Some(SIGKILL) => self.fell += 1,
             other => panic!("the node ended by itself ({other:?})\n{}", self.log()),
         }
     }
@@ -318,6 +335,10 @@ impl Life {
         let mut request = self.to_node.request(ask.method.clone(), url).body(ask.body.clone());
         if let Some(key) = &ask.key {
             request = request.header("idempotency-key", key).header("content-type", "application/json");
+        }
+        if ask.pays {
+            let token = std::fs::read_to_string(self.node_folder("wallet.token")).expect("a token");
+            request = request.bearer_auth(token.trim());
         }
         request
     }

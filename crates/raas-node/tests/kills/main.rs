@@ -15,12 +15,15 @@ use std::future::Future;
 
 /// Passed by every life that stores a file.
 const BY_STORING: &[&str] = &[
+    "devnet.fund",
+    "devnet.deploy",
     "follow.window",
     "follow.apply",
     "observe.apply",
     "plan.commit",
     "deliver.escrow",
     "deliver.sign",
+    "deliver.store",
     "deliver.propose",
     "deliver.settle",
     "register.store",
@@ -30,7 +33,18 @@ const BY_STORING: &[&str] = &[
 /// Passed by every transaction that such a life sends.
 const BY_SENDING: &[&str] = &["send.quote", "send.prepare", "send.store", "send.broadcast", "send.settle"];
 /// Passed by a life that gives its own copy away and needs it again.
-const BY_MOVING: &[&str] = &["evict.delete", "evict.record", "deliver.fetch", "serve.fetch"];
+const BY_MOVING: &[&str] = &[
+    "probe.verify",
+    "probe.record",
+    "evict.delete",
+    "evict.record",
+    "deliver.fetch",
+    "deliver.local",
+    "serve.fetch",
+    "serve.record",
+];
+/// Passed by an admin who pays.
+const BY_PAYING: &[&str] = &["pay.store"];
 /// Passed by a life whose bytes come from a gateway.
 const BY_IMPORT: &[&str] = &["fetch.bytes", "fetch.record"];
 /// Moments of the kills from outside.
@@ -95,12 +109,12 @@ async fn storing(point: String, keyed: bool) {
         if keyed { upload_and_register(&mut life, bytes).await } else { upload(&mut life, bytes).await };
     until_attested(&mut life).await;
     judge(&mut life, verdict).await;
-    assert_eq!(life.aborted, 1, "{point} is passed");
+    assert_eq!(life.fell, 1, "{point} is passed");
 }
 
 #[test]
 fn every_effect_has_its_life() {
-    let lives: Vec<&str> = [BY_STORING, BY_SENDING, BY_MOVING, BY_IMPORT].concat();
+    let lives: Vec<&str> = [BY_STORING, BY_SENDING, BY_MOVING, BY_IMPORT, BY_PAYING].concat();
     let all: BTreeSet<&str> = raas_node::failpoint::ALL.iter().copied().collect();
     assert_eq!(lives.iter().copied().collect::<BTreeSet<_>>(), all);
     assert_eq!(lives.len(), all.len());
@@ -148,7 +162,7 @@ async fn forsaken(point: String) {
     let mut life = Life::begin().await.armed(&point);
     life.start().await;
     let sent = life.ask_once(&Ask::post("/api/uploadFile", contents(&point))).await;
-    assert!(sent.is_none() && life.aborted == 1, "{point} is passed");
+    assert!(sent.is_none() && life.fell == 1, "{point} is passed");
     assert_eq!(life.piece_files(), Vec::<String>::new(), "{point}");
     assert_eq!(life.jobs().await, Vec::<Value>::new(), "{point}");
     // A second client with the same bytes is served as ever.
@@ -191,7 +205,7 @@ async fn moving(point: String) {
     })
     .await;
     judge(&mut life, Verdict { lost: 1, ..verdict }).await;
-    assert_eq!(life.aborted, 1, "{point} is passed");
+    assert_eq!(life.fell, 1, "{point} is passed");
 }
 
 async fn until_given_away(life: &mut Life) {
@@ -219,7 +233,7 @@ async fn importing(point: String) {
     register(&mut life, &packed.root.to_string()).await;
     until_attested(&mut life).await;
     judge(&mut life, Verdict::PLAIN).await;
-    assert_eq!(life.aborted, 1, "{point} is passed");
+    assert_eq!(life.fell, 1, "{point} is passed");
 }
 
 /// A trustless gateway that has one thing.
@@ -234,6 +248,24 @@ async fn gateway(car: Vec<u8>) -> String {
 #[tokio::test]
 async fn killed_while_bytes_come_from_a_gateway() {
     each(sides(BY_IMPORT).map(|point| (point.clone(), importing(point)))).await;
+}
+
+/// An admin moves one FIL into the escrow, and asks again under the same key when no answer comes: it moves once.
+async fn paying(point: String) {
+    const FIL: u128 = 1_000_000_000_000_000_000;
+    let mut life = Life::begin().await.armed(&point);
+    life.start().await;
+    let payment = json!({ "do": "market_add", "amount": "1 FIL" });
+    life.ask(&Ask::paying("/v1/wallet/transactions", &point, &payment)).await.0.expect(200);
+    life.until("the escrow has it", async |life| life.ledger().await.added() > 0).await;
+    life.settle().await;
+    assert_eq!(life.ledger().await.added(), FIL);
+    assert_eq!(life.fell, 1, "{point} is passed");
+}
+
+#[tokio::test]
+async fn killed_while_an_admin_pays() {
+    each(sides(BY_PAYING).map(|point| (point.clone(), paying(point)))).await;
 }
 
 /// Every seed gives the same moment again; when the life is over before, it comes at the end.

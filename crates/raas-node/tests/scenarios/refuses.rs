@@ -331,3 +331,24 @@ fn an_unknown_or_wrong_configuration_key_is_named() {
         assert!(error.contains(named), "{text}: {error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_go_as_a_registration_says_is_told_at_once() {
+    let scene = Setting::new().start().await;
+    scene.quiesce().await;
+    let warned = async |field: &str, value: Value| {
+        let mut job = json!({ "cid": CID });
+        job[field] = value;
+        let answer = scene.post("/v1/jobs", &job).await.expect(201);
+        let warnings = answer["warnings"].as_array().expect("warnings").clone();
+        warnings.iter().map(|text| text.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("replicas", json!(3)).await, Vec::<String>::new());
+    for (field, value, word) in
+        [("replicas", json!(60), "operators"), ("repairAfter", json!(500_000), "repairAfter")]
+    {
+        let warnings = warned(field, value).await;
+        assert!(warnings.iter().any(|text| text.contains(word)), "{field}: {warnings:?}");
+    }
+    scene.end().await;
+}

@@ -1,7 +1,12 @@
 //! The bytes come back whatever happened to the node's own copy, and never wrong ones.
 
 use crate::harness::{Scene, Setting, small};
+use raas_piece::pack::{PackOptions, pack_path};
+use reqwest::{Method, Response};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// Files of complete pieces on the node's disk.
 fn pieces(scene: &Scene) -> Vec<std::path::PathBuf> {
@@ -82,6 +87,67 @@ async fn bytes_that_nobody_serves_are_an_error_and_not_something_else() {
     let (status, body) = scene.ipfs(&cid).await;
     assert_eq!(status, 503, "{}", String::from_utf8_lossy(&body));
     assert!(pieces(&scene).is_empty(), "nothing wrong was kept");
+    scene.end().await;
+}
+
+/// A directory with a file and a link to it, as a CAR.
+fn linked_files(folder: &Path) -> Vec<u8> {
+    let root = folder.join("linked");
+    std::fs::create_dir(&root).expect("a folder");
+    std::fs::write(root.join("a file.txt"), "hello").expect("a file");
+    std::os::unix::fs::symlink("a file.txt", root.join("link")).expect("a link");
+    let (_, mut car) = pack_path(&root, tempfile::tempfile().expect("a file"), &PackOptions::default())
+        .expect("a CAR of a directory");
+    let mut bytes = Vec::new();
+    car.seek(SeekFrom::Start(0)).expect("a start");
+    car.read_to_end(&mut bytes).expect("the CAR");
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_answers_head_as_get_and_serves_links_blocks_and_directories() {
+    let scene = Setting::new().start().await;
+    let stored =
+        scene.post_bytes("/api/uploadFile?deal=false&format=car", linked_files(scene.scratch())).await;
+    let root = stored.text("cid");
+    let header = |response: &Response, name: &str| {
+        response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
+    };
+    let cases = [
+        (root.clone(), "application/json"),
+        (format!("{root}/"), "application/json"),
+        (format!("{root}/a%20file.txt"), "text/plain; charset=utf-8"),
+        (format!("{root}/link"), "inode/symlink"),
+        (format!("{root}?format=raw"), "application/vnd.ipld.raw"),
+        (format!("{root}?format=car"), "application/vnd.ipld.car; version=1; order=dfs; dups=n"),
+    ];
+    for (what, kind) in cases {
+        let got = scene.gateway(Method::GET, &what).await;
+        let asked = scene.gateway(Method::HEAD, &what).await;
+        assert_eq!((got.status().as_u16(), asked.status().as_u16()), (200, 200), "{what}");
+        for name in ["content-type", "etag", "x-ipfs-path", "raas-source", "content-disposition"] {
+            assert_eq!(header(&got, name), header(&asked, name), "{what}: {name}");
+        }
+        assert_eq!(header(&got, "content-type").as_deref(), Some(kind), "{what}");
+        let path = what.split('?').next().unwrap_or_default().trim_end_matches('/');
+        assert_eq!(header(&got, "x-ipfs-path"), Some(format!("/ipfs/{path}")));
+        let body = got.bytes().await.expect("a body");
+        // A CAR's length is not known before it is made.
+        let length = header(&asked, "content-length");
+        let told = (!what.ends_with("format=car")).then(|| body.len().to_string());
+        assert_eq!(length, told, "{what}");
+        match kind {
+            "inode/symlink" => assert_eq!(&body[..], b"a file.txt"),
+            "application/vnd.ipld.raw" => {
+                let cid: cid::Cid = root.parse().expect("a CID");
+                assert_eq!(cid.hash().digest(), &Sha256::digest(&body)[..]);
+            }
+            _ => {}
+        }
+    }
+    for (what, status) in [(format!("{root}/nothing"), 404), (format!("{root}/a%20file.txt/x"), 404)] {
+        assert_eq!(scene.gateway(Method::GET, &what).await.status().as_u16(), status, "{what}");
+    }
     scene.end().await;
 }
 

@@ -147,3 +147,32 @@ async fn the_specifications_calls_in_a_row_leave_three_deals_not_nine() {
     assert_eq!(status["currentActiveDeals"].as_array().map(Vec::len), Some(3));
     scene.end().await;
 }
+
+/// A payload and its piece are two CIDs and so two holdings, of one piece: both want the same deals at the same head,
+/// which the market takes once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_holdings_of_one_piece_have_three_copies_each() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.upload_only(small(2)).await;
+    for cid in [&cid, &piece] {
+        let job = json!({ "cid": cid, "jobType": "all", "replicationTarget": "3" });
+        scene.post("/api/register_job", &job).await.expect(201);
+    }
+    scene.until_proven(&cid, &piece, 6).await;
+    scene.until_idle().await;
+    let deals = scene.ledger().await.deals(&piece);
+    assert_eq!(deals.len(), 6, "{deals:?}");
+    for cid in [&cid, &piece] {
+        let mine = scene.active_deals(cid).await;
+        let operators: BTreeSet<u64> = mine.iter().map(|(id, _)| deals[id].operator).collect();
+        assert_eq!((mine.len(), operators.len()), (3, 3), "{cid}: {mine:?}");
+    }
+    // Both lose a copy at once, and both repairs fall on one round.
+    let provider = deals.values().next().expect("a deal").provider;
+    let lost = deals.values().filter(|deal| deal.provider == provider).count();
+    scene.rpc("devnet_terminate", json!([format!("f0{provider}"), null])).await;
+    scene.until_proven(&cid, &piece, 6).await;
+    scene.until_idle().await;
+    assert_eq!(scene.ledger().await.deals(&piece).len(), 6 + lost);
+    scene.end().await;
+}

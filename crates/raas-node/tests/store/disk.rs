@@ -4,6 +4,8 @@ use crate::support::{cid, held, job, ordered, parts, policy};
 use raas_core::ids::OwnerId;
 use raas_core::units::Epoch;
 use raas_node::store::{Error, NewJob, StepKind, StepOutcome, Store};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::path::Path;
 use std::task::Poll;
 
@@ -58,6 +60,37 @@ async fn a_claim_of_a_dead_process_is_handed_out_again_and_counted() {
     let again = StepOutcome::Again { at_unix: 2_000, why: "later".to_owned(), failed: false };
     last.finish_step(step.id, &again).await.unwrap();
     assert_eq!(last.claim_due(2_000, 9).await.unwrap()[0].crashes, 0, "an end was reached");
+}
+
+/// A pass that fails leaves claims behind; they are no crashes.
+#[tokio::test]
+async fn what_a_failed_pass_claimed_is_given_back() {
+    let store = Store::in_memory("test").await.unwrap();
+    let holding = held(&store, 1).await;
+    ordered(&store, holding, 0, 1, 1_000).await;
+    let [claimed] = store.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+    assert!(store.claim_due(1_000, 9).await.unwrap().is_empty());
+    store.give_back_steps().await.unwrap();
+    let [again] = store.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+    assert_eq!((again.id, again.crashes, again.attempts), (claimed.id, 0, 0));
+}
+
+/// As on a full disk: SQLite has ended the transaction before the caller could.
+#[tokio::test]
+async fn a_transaction_that_the_database_ended_does_not_stop_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("raas.db");
+    let store = open(&path).await;
+    let mut beside = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON job BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+    sqlx::query(full).execute(&mut beside).await.unwrap();
+    for _ in 0..3 {
+        let error = store.register_job(&job(1)).await.unwrap_err();
+        assert!(matches!(&error, Error::Database(cause) if cause.to_string().contains("full")), "{error:?}");
+    }
+    sqlx::query("DROP TRIGGER full").execute(&mut beside).await.unwrap();
+    store.register_job(&job(1)).await.unwrap();
+    assert_eq!(store.jobs(None, None, None, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ const NODE: &str = "crates/raas-node/src/";
 
 /// A module and the modules of the node that it may name. `api`'s types are what the client commands read and write.
 const MAY_NAME: &[(&str, &[&str])] = &[
+    ("causes", &[]),
     ("failpoint", &[]),
     ("settings", &[]),
     ("world", &[]),
@@ -62,6 +63,8 @@ fn modules_of_the_node_use_each_other_in_one_direction() {
         let joined = joined(&lines);
         for (at, used) in named(&joined, "crate::") {
             let ok = used == module
+                // Words for errors, which everybody has.
+                || used == "causes"
                 || allowed.contains(&used.as_str())
                 || (wiring && WIRED.contains(&used.as_str()));
             if !ok {
@@ -91,6 +94,61 @@ fn nobody_climbs_to_the_crate_root_by_super() {
             }
         }
     }
+    nothing(&wrong);
+}
+
+/// Effects of the ports and of the store that a test must be able to be killed before and after.
+const EFFECTS: &[&str] = &[
+    "propose(",
+    "broadcast(",
+    "sign_deal(",
+    ".sign(",
+    ".evict(",
+    ".import(",
+    ".fetch(",
+    ".verify(",
+    "commit_intents(",
+    "apply_round(",
+    "apply_window(",
+    "register_job(",
+    "record_piece(",
+    "sign_order(",
+    "set_order(",
+    "finish_step(",
+    "plan_tx_once(",
+];
+/// Where that is done by somebody who is not the loop.
+const NO_LOOP: &[&str] = &["cli", "store", "blocks", "failpoint", "world"];
+
+/// A statement that awaits an effect does so between the two sides of a failpoint; one that only makes the future may
+/// stand by itself.
+#[test]
+fn every_effect_is_awaited_at_a_failpoint() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for file in product() {
+        let Some((module, _)) = module_of(&file) else { continue };
+        if NO_LOOP.contains(&module) {
+            continue;
+        }
+        let lines = code(&file);
+        let text = joined(&lines);
+        let mut begin = 0;
+        for (end, _) in text.match_indices([';', '{', '}']) {
+            let statement = &text[begin..end];
+            begin = end + 1;
+            let Some(effect) = EFFECTS.iter().find(|effect| statement.contains(**effect)) else { continue };
+            if statement.contains("fn ") {
+                continue;
+            }
+            seen += 1;
+            if statement.contains(".await") && !statement.contains("failpoint::around(") {
+                let line = lines[text[..end].matches('\n').count()].0;
+                wrong.push(format!("{file}:{line}: {effect} is awaited outside of failpoint::around"));
+            }
+        }
+    }
+    assert!(seen >= EFFECTS.len(), "{seen} effects were found");
     nothing(&wrong);
 }
 

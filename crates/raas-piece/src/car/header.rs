@@ -35,8 +35,9 @@ impl Header {
     /// # Errors
     /// [`CarError::Header`] when malformed, [`CarError::Version`] for anything but 1.
     pub fn decode(raw: Vec<u8>) -> Result<Self, CarError> {
-        let fields: Fields =
-            serde_ipld_dagcbor::from_slice(&raw).map_err(|e| CarError::Header(e.to_string()))?;
+        let fields: Fields = serde_ipld_dagcbor::from_slice(&raw)
+            // The decoder's own words name its types.
+            .map_err(|_| CarError::Header("it is no DAG-CBOR map of roots and version".to_owned()))?;
         if fields.version != 1 {
             return Err(CarError::Version(fields.version));
         }

@@ -10,9 +10,12 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use raas_core::fleet::Rules;
 use raas_core::ids::OwnerId;
 use raas_core::ports::Clock;
+use raas_core::units::Epochs;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The contract takes no larger target; a job that wants more copies is registered there with this many.
@@ -45,7 +48,7 @@ async fn register_as<W: World>(
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
     let registered = store_job(app, &registration, JobSource::Api, on_chain_by_default, key).await?;
-    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered))))
+    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered).await?)))
 }
 
 /// Stores a validated registration and wakes the loop.
@@ -95,34 +98,58 @@ pub async fn store_job<W: World>(
     Ok(registered)
 }
 
-fn answer<W: World>(app: &App<W>, registration: &Registration, registered: Registered) -> Value {
+async fn answer<W: World>(
+    app: &App<W>,
+    registration: &Registration,
+    registered: Registered,
+) -> Result<Value, ApiError> {
     let (job, holding, message) = match registered {
         Registered::Created { job, holding } => (job, holding, "Job registered successfully."),
         Registered::AlreadyExists { job, holding } => (job, holding, "Job was registered before."),
     };
-    let rules = &app.engine.settings().rules;
-    let lead = rules
-        .lead_p95
-        .plus(registration.policy.start_delay.plus(rules.finality_lag).times(rules.renewal_tries));
-    let warnings: Vec<String> = (registration.policy.renew_before < lead && registration.duties.renew)
-        .then(|| {
-            format!(
-                "renewBefore of {} epochs is shorter than the {lead} epochs that a renewal with {} tries can take; \
-                 renewal starts {lead} epochs before the end",
-                registration.policy.renew_before, rules.renewal_tries
-            )
-        })
-        .into_iter()
-        .collect();
-    json!({
+    let known = app.engine.store().providers().await?;
+    let operators: BTreeSet<_> = known.iter().map(|provider| provider.on_chain.operator).collect();
+    Ok(json!({
         "message": message,
         "network": app.network,
         "job": job,
         "holding": holding,
         "cid": registration.cid,
         "policy": registration.policy,
-        "warnings": warnings,
-    })
+        "warnings": warnings(registration, &app.engine.settings().rules, operators.len()),
+    }))
+}
+
+/// What of a registration cannot go as it says, and what will be done instead.
+fn warnings(registration: &Registration, rules: &Rules, operators: usize) -> Vec<String> {
+    /// A sector that is faulty for so long is terminated by the network.
+    const FAULT_MAX: Epochs = Epochs::days(42);
+    let Registration { policy, duties, .. } = registration;
+    let mut warnings = Vec::new();
+    let tries = rules.renewal_tries;
+    let lead = rules.lead_p95.plus(policy.start_delay.plus(rules.finality_lag).times(tries));
+    if duties.renew && policy.renew_before < lead {
+        warnings.push(format!(
+            "renewBefore of {} epochs is shorter than the {lead} epochs that a renewal with {tries} tries can take; \
+             renewal starts {lead} epochs before the end",
+            policy.renew_before
+        ));
+    }
+    if duties.repair && policy.repair_after > FAULT_MAX {
+        warnings.push(format!(
+            "repairAfter of {} epochs is longer than the {FAULT_MAX} epochs after which the network terminates a \
+             faulty sector; the copy is replaced then",
+            policy.repair_after
+        ));
+    }
+    let target = policy.replicas.target;
+    if duties.replicate && operators > 0 && target as usize > operators {
+        warnings.push(format!(
+            "{target} copies on distinct operators are asked for, and this node knows {operators} operators; the rest \
+             waits for more providers"
+        ));
+    }
+    warnings
 }
 
 /// Largest registration in bytes; a few hundred are normal.

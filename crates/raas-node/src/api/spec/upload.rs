@@ -110,15 +110,28 @@ pub async fn upload<W: World>(
     let mut parts = Multipart::from_request(request, &())
         .await
         .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
-    let mut fields = query;
+    let answer = form(&app, &mut parts, query).await;
+    if answer.is_err() {
+        let rest = async { while let Ok(Some(_)) = parts.next_field().await {} };
+        let _ = tokio::time::timeout(LINGER, rest).await;
+    }
+    answer
+}
+
+/// Takes a form with a part named file.
+async fn form<W: World>(
+    app: &App<W>,
+    parts: &mut Multipart,
+    mut fields: Fields,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     while let Some(part) = parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))? {
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" {
             let kind = part.content_type().unwrap_or_default().to_owned();
             let wishes = Wishes::read(&fields, &kind)?;
             let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
-            let record = begin(&app).await?;
-            let received = receive(&app, &wishes, chunks).await;
+            let record = begin(app).await?;
+            let received = receive(app, &wishes, chunks).await;
             // A parameter behind the bytes came too late to be heeded, and ignoring it could cost money.
             let received = match (received, parts.next_field().await) {
                 (Ok((piece, _)), Ok(Some(late))) => {
@@ -132,7 +145,7 @@ pub async fn upload<W: World>(
                 (Ok(_), Err(error)) => Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text()))),
                 (received, _) => received,
             };
-            return finish(&app, wishes, record, received).await;
+            return finish(app, wishes, record, received).await;
         }
         // Known and short, before any of it is kept in memory.
         Wishes::known(&name)?;

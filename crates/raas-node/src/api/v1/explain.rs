@@ -101,7 +101,9 @@ async fn holdings<W: World>(app: &App<W>, cid: &DataCid) -> Result<Vec<Holding>,
         found.extend(app.engine.store().holding(id).await?);
     }
     if found.is_empty() {
-        return Err(ApiError::NotFound(format!("nobody registered {cid}; POST /v1/jobs registers it")));
+        return Err(ApiError::NotFound(format!(
+            "nobody registered {cid}; `raas job register` or POST /v1/jobs does"
+        )));
     }
     Ok(found)
 }

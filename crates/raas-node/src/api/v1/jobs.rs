@@ -87,5 +87,5 @@ fn number(text: &str) -> Result<u64, ApiError> {
 }
 
 fn missing(id: u64) -> ApiError {
-    ApiError::NotFound(format!("there is no job {id}; GET /v1/jobs lists them"))
+    ApiError::NotFound(format!("there is no job {id}; `raas job list` or GET /v1/jobs lists them"))
 }

@@ -6,6 +6,7 @@
 use super::wallet::{Escrow, amount as shown};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::failpoint;
 use crate::store;
 use crate::world::World;
 use axum::Json;
@@ -96,7 +97,7 @@ pub async fn pay<W: World>(
     }
     if !payment.dry_run {
         let key = key(&headers)?;
-        let planned = app.engine.store().plan_tx_once(&intent, &key).await;
+        let planned = failpoint::around("pay.store", app.engine.store().plan_tx_once(&intent, &key)).await;
         let (tx, new) = planned.map_err(|error| match error {
             store::Error::IntentChanged { .. } => ApiError::Conflict(error.to_string()),
             other => other.into(),

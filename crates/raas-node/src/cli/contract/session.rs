@@ -129,7 +129,7 @@ impl Session {
     /// Shows the chain, the account and `what`, and asks; `--yes` answers.
     pub async fn agree(&self, what: &[String]) -> Result<(), Failure> {
         let balance = self.wallet.balance(Lane::Evm).await.map_err(|why| {
-            Failure::failed(format!("the balance of {} is not known: {why:?}", self.wallet.eth_address()))
+            Failure::failed(format!("the balance of {} is not known: {why}", self.wallet.eth_address()))
         })?;
         output::say(&format!("chain    {}", self.connection.shown));
         output::say(&format!("account  {} with {balance} attoFIL", self.wallet.eth_address()));
@@ -165,7 +165,7 @@ impl Session {
 
     async fn nonce(&self) -> Result<u64, Failure> {
         let nonce = self.wallet.chain_nonce(Lane::Evm).await;
-        nonce.map_err(|why| Failure::failed(format!("the account's nonce could not be read: {why:?}")))
+        nonce.map_err(|why| Failure::failed(format!("the account's nonce could not be read: {why}")))
     }
 
     async fn send(&self, signed: Effect<SignedTx>) -> Result<Executed, Failure> {

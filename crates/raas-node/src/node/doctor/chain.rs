@@ -133,61 +133,45 @@ pub(super) async fn round(patient: &Patient<'_>, now: Now, findings: &mut Findin
             Some(round)
         }
         (hold, pinned) => {
-            let (found, fix) = told(hold.unwrap_or(Hold::NoEndpoint));
-            findings.problem(CHAIN, "finalized tipset", found, fix);
+            let hold = hold.unwrap_or(Hold::NoEndpoint);
+            findings.problem(CHAIN, "finalized tipset", hold.to_string(), remedy(&hold));
             // What can be looked at all the same is looked at.
             pinned.ok().map(|pin| pin.round)
         }
     }
 }
 
-/// A hold in words, and what ends it.
-fn told(hold: Hold) -> (String, &'static str) {
+/// What ends a hold.
+const fn remedy(hold: &Hold) -> &'static str {
     match hold {
-        Hold::NoEndpoint => {
-            ("no endpoint answers".to_owned(), "mend one of the endpoints above, or name another")
+        Hold::NoEndpoint => "mend one of the endpoints above, or name another",
+        Hold::OtherNetwork => "name endpoints of this network",
+        Hold::HeadOld { .. } => {
+            "wait until the endpoint is in sync, name another one, or set this machine's clock right"
         }
-        Hold::OtherNetwork => {
-            ("the endpoints serve another network".to_owned(), "name endpoints of this network")
+        Hold::HeadAhead { .. } => {
+            "set this machine's clock right (a time service such as chrony keeps it so)"
         }
-        Hold::HeadOld { head, expected } => (
-            format!("the newest head is {head}, the clock is at {expected}"),
-            "wait until the endpoint is in sync, name another one, or set this machine's clock right",
-        ),
-        Hold::HeadAhead { head, expected } => (
-            format!("the head {head} is ahead of the clock's epoch {expected}"),
-            "set this machine's clock right (a time service such as chrony keeps it so)",
-        ),
-        Hold::ChainStalled { head, expected } => (
-            format!("all endpoints stand at {head}, the clock is at {expected}"),
-            "if this machine's clock is right the chain itself stands still: wait, the node goes on by itself",
-        ),
-        Hold::FinalityStalled { finalized, head } => (
-            format!("finalized is {finalized}, the head {head}"),
-            "wait, or name an endpoint whose finality moves; nothing is spent until then",
-        ),
-        Hold::Upgrade { epoch } => (
-            format!("the network upgrades at {epoch}"),
-            "wait an epoch; see that the endpoints run the new version",
-        ),
-        Hold::Disagreement { agreed, wanted } => (
-            format!("{agreed} endpoints name the same finalized tipset, {wanted} must"),
-            "see above which endpoint is off, mend it or name another, or lower chain.agree",
-        ),
-        Hold::Behind { finalized, seen } => {
-            (format!("finalized {finalized} is behind {seen}"), "wait until the endpoints are in sync")
+        Hold::ChainStalled { .. } => {
+            "if this machine's clock is right the chain itself stands still: wait, the node goes on by itself"
         }
-        Hold::Rewritten { height } => (
-            format!("the tipset that was final at {height} is gone"),
-            "find out whether the network was rewound or an endpoint lies; take a lying one out",
-        ),
-        Hold::Contradiction => {
-            ("an endpoint denies what was seen finalized".to_owned(), "take that endpoint out")
+        Hold::FinalityStalled { .. } => {
+            "wait, or name an endpoint whose finality moves; nothing is spent until then"
         }
-        Hold::Restored { until } => (
-            format!("the store is an older copy: the node only looks until {until} is final"),
-            "wait: nothing is ordered or paid until then; `raas wallet release restored` ends it at the risk of buying twice",
-        ),
+        Hold::Upgrade { .. } => "wait an epoch; see that the endpoints run the new version",
+        Hold::Disagreement { .. } => {
+            "see above which endpoint is off, mend it or name another, or lower chain.agree"
+        }
+        Hold::Behind { .. } => "wait until the endpoints are in sync",
+        Hold::Rewritten { .. } => {
+            "find out whether the network was rewound or an endpoint lies; take a lying one out"
+        }
+        Hold::Contradiction => "take that endpoint out",
+        Hold::Restored { .. } => {
+            "wait: nothing is ordered or paid until then; `raas wallet release restored` ends it at the risk of buying twice"
+        }
+        Hold::PassFailed { disk_full: true } => "free some space on the disk of data_dir",
+        Hold::PassFailed { disk_full: false } => "read the node's log",
     }
 }
 

@@ -54,7 +54,7 @@ async fn contract(patient: &Patient<'_>, at: &ContractAt, round: &Round, finding
         }
         Err(why) => {
             let fix = "an endpoint must answer eth_getCode";
-            findings.problem(AREA, address, format!("its code could not be read: {why:?}"), fix);
+            findings.problem(AREA, address, format!("its code could not be read: {why}"), fix);
             return;
         }
     }
@@ -71,12 +71,7 @@ async fn contract(patient: &Patient<'_>, at: &ContractAt, round: &Round, finding
             false
         }
         Err(why) => {
-            findings.problem(
-                AREA,
-                address,
-                format!("could not be asked: {why:?}"),
-                "mend the endpoints above",
-            );
+            findings.problem(AREA, address, format!("could not be asked: {why}"), "mend the endpoints above");
             return;
         }
     };
@@ -110,7 +105,7 @@ async fn events(
         Err(why) => {
             let fix =
                 "see the endpoints above; eth_getLogs must be offered and two must not contradict each other";
-            findings.problem(AREA, address, format!("its newest events could not be read: {why:?}"), fix);
+            findings.problem(AREA, address, format!("its newest events could not be read: {why}"), fix);
         }
     }
     let first = at.from_block;

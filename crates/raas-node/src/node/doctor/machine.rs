@@ -132,7 +132,7 @@ pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
         Err(error) => {
             let fix = "a key file of mode 600 is needed, as `raas wallet new` makes it, with its passphrase in \
                        wallet.passphrase_file";
-            findings.problem(AREA, &name, crate::node::chain_of(&error), fix);
+            findings.problem(AREA, &name, crate::causes::chain(&error), fix);
             return;
         }
     };
@@ -160,7 +160,7 @@ pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
             Ok(balance) => findings.ok(AREA, &address, format!("{purpose} and has {balance} attoFIL")),
             Err(why) => {
                 let fix = "mend the endpoints above";
-                findings.problem(AREA, &address, format!("its balance could not be read: {why:?}"), fix);
+                findings.problem(AREA, &address, format!("its balance could not be read: {why}"), fix);
             }
         }
     }
@@ -200,7 +200,7 @@ pub(super) async fn providers(patient: &Patient<'_>, round: &Round, findings: &m
             }
             Err(why) => {
                 let fix = "see that this miner actor exists on this network";
-                findings.problem(AREA, &name, format!("could not be read: {why:?}"), fix);
+                findings.problem(AREA, &name, format!("could not be read: {why}"), fix);
             }
         }
     }

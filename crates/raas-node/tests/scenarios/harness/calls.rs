@@ -127,9 +127,15 @@ impl Scene {
         (answer.text("cid"), answer.text("pieceCid"))
     }
 
+    /// The answer to a question about `/ipfs/{what}`.
+    pub async fn gateway(&self, method: reqwest::Method, what: &str) -> reqwest::Response {
+        let url = format!("{}/ipfs/{what}", self.data());
+        self.http.request(method, url).send().await.expect("an answer")
+    }
+
     /// Bytes of `/ipfs/{cid}` with the answer's status.
     pub async fn ipfs(&self, cid: &str) -> (u16, Vec<u8>) {
-        let sent = self.http.get(format!("{}/ipfs/{cid}", self.data())).send().await.expect("an answer");
+        let sent = self.gateway(reqwest::Method::GET, cid).await;
         let status = sent.status().as_u16();
         (status, sent.bytes().await.expect("a whole body").to_vec())
     }

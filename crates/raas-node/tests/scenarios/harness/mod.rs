@@ -12,5 +12,6 @@ pub use bytes::{numbered_chunks, sha256_counter, small};
 pub use foreign::Foreign;
 pub use ledger::{Deal, Ledger};
 pub use proxy::Proxy;
+pub use raas_node::causes::chain as causes;
 pub use scene::Scene;
-pub use start::{Setting, causes, start_with};
+pub use start::{Setting, start_with};

@@ -94,7 +94,7 @@ impl Scene {
     pub async fn quiesce(&self) -> Rest {
         match self.node().app.engine.quiesce().await {
             Ok(wake) => Rest { wake: wake.epoch.map(|epoch| epoch.0), on_round: wake.on_round },
-            Err(error) => panic!("the node does not come to rest: {}", start::causes(&error)),
+            Err(error) => panic!("the node does not come to rest: {}", raas_node::causes::chain(&error)),
         }
     }
 

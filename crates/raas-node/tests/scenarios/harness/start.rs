@@ -2,6 +2,7 @@
 
 use super::scene::Scene;
 use raas_devnet::spawn;
+use raas_node::causes::chain;
 use raas_node::config::{Config, ListenSection};
 use raas_node::node::{self, Handle, Options, StartError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -74,20 +75,8 @@ pub async fn start_with(config: &Config) -> Result<Handle, StartError> {
 pub async fn node(config: &Config) -> Handle {
     match start_with(config).await {
         Ok(handle) => handle,
-        Err(error) => panic!("the node does not start: {}", causes(&error)),
+        Err(error) => panic!("the node does not start: {}", chain(&error)),
     }
-}
-
-/// An error with all its causes.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// The process's TLS provider; whoever comes second finds it there.
