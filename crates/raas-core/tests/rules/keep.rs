@@ -55,7 +55,7 @@ fn which_generation_keeps_a_place() {
         (
             "the sick one when the old one ends",
             vec![ends_soon(1, 1_000), of(renews(1), sick(2, 1_000))],
-            vec![],
+            vec!["repair 2"],
         ),
     ];
     for (name, generations, expected) in table {

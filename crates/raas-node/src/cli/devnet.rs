@@ -1,9 +1,10 @@
 //! `raas devnet`: a small Filecoin alone, for whoever develops against one.
 
 use super::args::Devnet as Args;
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::output;
 use super::signals::Signals;
+use crate::causes::chain;
 use raas_devnet::{Config, SpawnError};
 use serde_json::json;
 

@@ -4,8 +4,9 @@
 //! be read.
 
 use super::args::Doctor;
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::output;
+use crate::causes::chain;
 use crate::config::{ConfigError, Overrides, load};
 use crate::node::doctor::{DoctorError, Finding, Level, examine};
 use serde_json::json;

@@ -28,7 +28,7 @@ pub enum ConfigError {
         /// Which.
         path: PathBuf,
         /// What is wrong.
-        source: config::ConfigError,
+        source: Box<config::ConfigError>,
     },
     /// The same of the environment's variables.
     #[error("configuration in the environment (RAAS__…): {0}")]
@@ -64,7 +64,7 @@ pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigErro
         let alone = config::Config::builder().add_source(layer.clone()).build();
         alone
             .and_then(config::Config::try_deserialize::<Config>)
-            .map_err(|source| ConfigError::File { path: file.to_owned(), source })?;
+            .map_err(|source| ConfigError::File { path: file.to_owned(), source: Box::new(source) })?;
         layers = layers.add_source(layer);
     }
     layers = layers.add_source(

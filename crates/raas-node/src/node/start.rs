@@ -35,6 +35,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::make::Shared;
 
 /// Largest payload fetched or uploaded where the configuration does not say: a 32 GiB sector's worth.
 const PAYLOAD_MAX_GIB: u64 = 31;
@@ -268,8 +269,8 @@ async fn note_strays(store: &Store, kept: Vec<Commitment>) -> Result<(), store::
 }
 
 async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Result<(), engine::Error> {
-    let served =
-        axum::serve(listener, door.router()).with_graceful_shutdown(async move { stop.cancelled().await });
+    let served = axum::serve(listener, Shared::new(door.service()))
+        .with_graceful_shutdown(async move { stop.cancelled().await });
     if let Err(error) = served.await {
         tracing::error!(%error, "a listener ended");
     }

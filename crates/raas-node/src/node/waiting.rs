@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use raas_core::gate::Hold;
 use serde_json::json;
+use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock};
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 /// What stands behind a bound listener: at first the reason to wait, then the real routes.
 #[derive(Clone)]
@@ -27,17 +28,14 @@ impl Door {
         *self.inside.write().unwrap_or_else(PoisonError::into_inner) = router;
     }
 
-    /// What the listener serves.
-    pub fn router(&self) -> Router {
+    /// What the listener serves. No router around the router: it would tell a length for each answer to HEAD.
+    pub fn service(
+        &self,
+    ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+    {
         let inside = Arc::clone(&self.inside);
-        Router::new().fallback(move |request: Request| {
-            let router = inside.read().unwrap_or_else(PoisonError::into_inner).clone();
-            async move {
-                match router.oneshot(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                }
-            }
+        tower::service_fn(move |request: Request| {
+            inside.read().unwrap_or_else(PoisonError::into_inner).clone().oneshot(request)
         })
     }
 }

@@ -158,7 +158,13 @@ async fn two_holdings_of_one_piece_have_three_copies_each() {
         let job = json!({ "cid": cid, "jobType": "all", "replicationTarget": "3" });
         scene.post("/api/register_job", &job).await.expect(201);
     }
-    scene.until_proven(&cid, &piece, 6).await;
+    // Active by the chain, and not over: two at each of three providers.
+    let alive = async || {
+        let deals = scene.ledger().await.deals(&piece);
+        deals.values().filter(|deal| deal.activated.is_some() && deal.over.is_none()).count()
+    };
+    let six = async || alive().await == 6;
+    scene.until("six proven copies", 10 * 2_880, six).await;
     scene.until_idle().await;
     let deals = scene.ledger().await.deals(&piece);
     assert_eq!(deals.len(), 6, "{deals:?}");
@@ -171,7 +177,8 @@ async fn two_holdings_of_one_piece_have_three_copies_each() {
     let provider = deals.values().next().expect("a deal").provider;
     let lost = deals.values().filter(|deal| deal.provider == provider).count();
     scene.rpc("devnet_terminate", json!([format!("f0{provider}"), null])).await;
-    scene.until_proven(&cid, &piece, 6).await;
+    scene.until("the loss", 2_880, async || alive().await < 6).await;
+    scene.until("six proven copies again", 10 * 2_880, six).await;
     scene.until_idle().await;
     assert_eq!(scene.ledger().await.deals(&piece).len(), 6 + lost);
     scene.end().await;

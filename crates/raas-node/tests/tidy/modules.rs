@@ -99,14 +99,15 @@ fn nobody_climbs_to_the_crate_root_by_super() {
 
 /// Effects of the ports and of the store that a test must be able to be killed before and after.
 const EFFECTS: &[&str] = &[
-    "propose(",
-    "broadcast(",
-    "sign_deal(",
-    ".sign(",
-    ".evict(",
-    ".import(",
-    ".fetch(",
-    ".verify(",
+    "().propose(",
+    "wallet.broadcast(",
+    "wallet().broadcast(",
+    "().sign_deal(",
+    "wallet.sign(",
+    "().evict(",
+    "().import(",
+    "().fetch(",
+    "().verify(",
     "commit_intents(",
     "apply_round(",
     "apply_window(",

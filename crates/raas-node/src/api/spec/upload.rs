@@ -120,7 +120,7 @@ pub async fn upload<W: World>(
 
 /// Takes a form with a part named file.
 async fn form<W: World>(
-    app: &App<W>,
+    app: &Arc<App<W>>,
     parts: &mut Multipart,
     mut fields: Fields,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {

@@ -2,7 +2,8 @@
 
 use super::args::{Grant, Pause, Prune};
 use super::session::{Executed, Session, address};
-use crate::cli::failure::{Failure, chain};
+use crate::causes::chain;
+use crate::cli::failure::Failure;
 use crate::cli::output;
 use alloy_primitives::keccak256;
 use alloy_sol_types::SolCall;

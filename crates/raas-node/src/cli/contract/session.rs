@@ -3,7 +3,8 @@
 //! Nothing is signed before the chain, the account and what it may cost were shown and agreed to.
 
 use super::args::{Chain, Signer};
-use crate::cli::failure::{Failure, chain as causes};
+use crate::causes::chain as causes;
+use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::config::Network;
 use crate::node::read_key;
