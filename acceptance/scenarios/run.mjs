@@ -5,8 +5,9 @@ import { World } from './lib.mjs';
 
 // Long ones first, so that none is left alone at the end.
 const NAMES = [
-    'storms', 'lies', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews', 'hedges', 'repairs', 'edges',
-    'lost-at-once', 'adopts', 'requests', 'comes-back', 'money', 'stores-three', 'bad-input', 'late-fields',
+    'storms', 'kills', 'lies', 'lies-midway', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews',
+    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'comes-back', 'money',
+    'stores-three', 'bad-input', 'late-fields',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;
