@@ -6,8 +6,8 @@ import { World } from './lib.mjs';
 // Long ones first, so that none is left alone at the end.
 const NAMES = [
     'storms', 'kills', 'lies', 'lies-midway', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews',
-    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'comes-back', 'money',
-    'stores-three', 'bad-input', 'late-fields',
+    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'comes-back', 'money', 'escrow',
+    'stores-three', 'no-room', 'bad-input', 'wrong-start', 'late-fields',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;
