@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { DAY, payload } from './lib.mjs';
 
 export const title = 'wrong fields are refused by name, and nothing of them stays';
@@ -30,7 +32,17 @@ const WRONG = [
     ['replicationtarget', { replicationtarget: 3 }],
     ['__proto__', JSON.parse('{"__proto__": 1}')],
 ];
-const ROUTES = ['/api/register_job', '/register_job'];
+const MULTIPART = 'multipart/form-data; boundary=b';
+const PART = 'content-disposition: form-data';
+// How the bytes of an upload come.
+const FORMS = [
+    { type: 'application/octet-stream', start: '' },
+    {
+        type: MULTIPART,
+        start: `--b\r\n${PART}; name="file"; filename="x"\r\n\r\n`,
+    },
+];
+const ROUTES = ['/api/register_job', '/register_job', '/api/register_jobs', '/register_jobs', '/v1/jobs'];
 
 function fieldsOf(wrong, cid) {
     return Object.entries({ cid, jobType: 'all', ...wrong }).concat(
@@ -44,6 +56,8 @@ export async function run(world) {
     assert.equal(stored.status, 201, JSON.stringify(stored.body));
     const { cid } = stored.body;
     const before = (await world.ledger()).length;
+    const files = () => readdir(join(world.dir, 'node', 'pieces'), { recursive: true });
+    const kept = await files();
 
     for (const route of ROUTES) {
         for (const [field, wrong] of WRONG) {
@@ -54,6 +68,8 @@ export async function run(world) {
             if (entries.every(([, value]) => value !== null)) {
                 const form = new URLSearchParams(entries.map(([key, value]) => [key, String(value)]));
                 await refused(world, route, form.toString(), 'application/x-www-form-urlencoded', field);
+                const parts = entries.map(([key, value]) => `--b\r\n${PART}; name="${key}"\r\n\r\n${value}\r\n`);
+                await refused(world, route, `${parts.join('')}--b--\r\n`, MULTIPART, field);
             }
         }
         for (const body of ['', 'x', '[]', 'null', '{"job":7}', '{"cid":']) {
@@ -64,7 +80,8 @@ export async function run(world) {
     const other = await world.upload(payload(), { cid });
     assert.ok([400, 409, 422].includes(other.status), `a wrong CID for an upload: ${other.status}`);
     assert.match(other.body.error, /cid/i);
-    await truncated(world.admin);
+    for (const form of FORMS) await truncated(world.admin, form);
+    assert.deepEqual(await files(), kept, 'files of refused uploads');
 
     await world.stepTo((await world.height()) + DAY);
     assert.deepEqual((await world.get('/v1/jobs')).body.jobs, []);
@@ -81,18 +98,19 @@ async function refused(world, route, body, type, field) {
     assert.ok(typeof error === 'string' && error.includes(field), sent);
 }
 
-// Promises more bytes than it sends.
-async function truncated(admin) {
+// Promises more bytes than it sends; the answer, if there is one, is a refusal.
+async function truncated(admin, { type, start }) {
     const { hostname, port } = new URL(admin);
-    const part = '--b\r\ncontent-disposition: form-data; name="file"; filename="x"\r\n\r\n';
     const socket = connect(Number(port), hostname);
+    let answer = '';
     await new Promise((resolve, reject) => {
         socket.on('error', reject);
         socket.on('close', resolve);
-        socket.resume();
+        socket.on('data', (chunk) => { answer += chunk; });
         socket.end(
-            `POST /api/uploadFile HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: multipart/form-data; boundary=b\r\n`
-            + `content-length: 100000\r\n\r\n${part}only this`,
+            `POST /api/uploadFile HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: ${type}\r\n`
+            + `content-length: 100000\r\n\r\n${start}only this`,
         );
     });
+    assert.match(answer, /^(HTTP\/1\.1 400 |$)/, answer);
 }

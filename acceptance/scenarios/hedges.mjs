@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { DAY, liveAfterEach, payload } from './lib.mjs';
+import { DAY, bought, liveAfterEach, payload } from './lib.mjs';
 
 export const title = 'the silent renewal of a last copy gets one more order beside it, and there is a copy at any time';
 
@@ -13,19 +13,13 @@ async function lastCopy(world) {
     return { cid, deal, since };
 }
 
-const first = (ledger, kind, cid) => {
-    const seen = new Set();
-    return ledger.filter((entry) => entry.kind === kind && entry.label === cid)
-        .filter((entry) => !seen.has(entry.proposalCid) && seen.add(entry.proposalCid));
-};
-
 export async function run(world) {
     await world.startNode();
     const { cid, deal } = await lastCopy(world);
     // The provider of the copy takes its renewal and is never heard of again.
     await world.rpc('devnet_setProvider', `f0${deal.provider}`, 'acceptAndVanish', 1);
     const proposals = await world.stepUntil('a renewal and its hedge', (ledger) => {
-        const made = first(ledger, 'proposed', cid);
+        const made = bought(ledger, cid);
         return made.length >= 3 && made;
     }, 10 * DAY);
     const [, renewal, hedge] = proposals;
@@ -36,7 +30,7 @@ export async function run(world) {
 
     await world.stepTo(deal.endEpoch + DAY);
     const ledger = await world.ledger();
-    assert.equal(first(ledger, 'proposed', cid).length, 3, 'the copy, its renewal, one hedge');
+    assert.equal(bought(ledger, cid).length, 3, 'the copy, its renewal, one hedge');
     assert.equal(ledger.filter((entry) => entry.kind === 'published').length, 2, 'what vanished is no deal');
     const states = liveAfterEach(ledger);
     const from = states.findIndex(({ live }) => live.length > 0);

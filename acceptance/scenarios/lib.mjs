@@ -6,15 +6,19 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Account } from './eth.mjs';
 
+/** attoFIL in a FIL. */
+export const FIL = 10n ** 18n;
 /** Epochs in a day, at 30 s each. */
 export const DAY = 2880;
 
 const START_MS = 60_000;
-const REQUEST_MS = 60_000;
+// A storm comes to rest in minutes on a machine that does much else.
+const REQUEST_MS = 300_000;
 const STOP_MS = 10_000;
 
 /** The processes and directories of one scenario. */
@@ -22,22 +26,35 @@ export class World {
     constructor(binary) {
         this.binary = binary;
         this.children = new Set();
+        this.settled = [];
+        // Epochs that a step takes at least, for worlds in which there is something at each.
+        this.pace = 1;
     }
 
     /** Starts the devnet; nodes are started by {@link World.startNode}. */
-    async start() {
+    async start(seed = 1) {
         this.dir = await mkdtemp(join(tmpdir(), 'raas-scenario-'));
-        const args = ['devnet', '--port', '0', '--epoch-ms', '0', '--allow-private', '--json'];
+        const args = ['devnet', '--port', '0', '--epoch-ms', '0', '--allow-private', '--json', '--seed', String(seed)];
         this.devnet = await this.run(args);
         this.rpcUrl = this.devnet.started.rpc;
         return this;
     }
 
-    /** A node on the devnet, configured by the environment if wanted. Started again, it goes on where it was. */
-    async startNode(environment = {}) {
-        const args = ['up', '--network', this.rpcUrl, '--admin', '127.0.0.1:0', '--data', '127.0.0.1:0'];
+    /** A place for another node on the same devnet. It ends with this one. */
+    beside(name) {
+        return Object.assign(new World(this.binary), {
+            children: this.children, dir: join(this.dir, name), rpcUrl: this.rpcUrl,
+        });
+    }
+
+    /**
+     * A node on the devnet, configured by the environment if wanted. Started again, it goes on where it was.
+     * `network` is another way to the chain, `inside` a command that runs the node.
+     */
+    async startNode(environment = {}, { network = this.rpcUrl, inside = [] } = {}) {
+        const args = ['up', '--network', network, '--admin', '127.0.0.1:0', '--data', '127.0.0.1:0'];
         args.push('--data-dir', join(this.dir, 'node'), '--json');
-        this.node = await this.run(args, environment);
+        this.node = await this.run(args, environment, inside);
         this.admin = this.node.started.admin;
         this.data = this.node.started.data;
     }
@@ -59,8 +76,9 @@ export class World {
     }
 
     /** Starts a process that stays, and waits for its first line of JSON. */
-    run(args, environment = {}) {
-        const child = spawn(this.binary, args, {
+    run(args, environment = {}, inside = []) {
+        const [program, ...rest] = [...inside, this.binary, ...args];
+        const child = spawn(program, rest, {
             env: { ...process.env, ...environment },
             stdio: ['ignore', 'pipe', 'pipe'],
         });
@@ -84,9 +102,10 @@ export class World {
         });
     }
 
-    /** Runs a command of the CLI against the node, to its end. */
+    /** Runs a command of the CLI to its end, against the node if there is one. */
     command(...args) {
-        const child = spawn(this.binary, ['--node', this.admin, '--data-url', this.data, ...args]);
+        const node = this.admin ? ['--node', this.admin, '--data-url', this.data] : [];
+        const child = spawn(this.binary, [...node, ...args]);
         const out = { stdout: '', stderr: '' };
         child.stdout.on('data', (chunk) => { out.stdout += chunk; });
         child.stderr.on('data', (chunk) => { out.stderr += chunk; });
@@ -98,22 +117,46 @@ export class World {
 
     // --- the chain ---------------------------------------------------------------------------------------------
 
-    async rpc(method, ...params) {
-        const { body } = await request(this.rpcUrl, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-        });
-        if (body.error) throw new Error(`${method}: ${JSON.stringify(body.error)}`);
-        return body.result;
+    rpc(method, ...params) {
+        return rpcAt(this.rpcUrl, method, params);
+    }
+
+    /** Another endpoint of the devnet, untouched by what is done to the node's: `(method, ...params) => result`. */
+    async endpoint(name) {
+        await this.rpc('devnet_setEndpoint', name, {});
+        return (method, ...params) => rpcAt(`${this.rpcUrl}/${name}`, method, params);
+    }
+
+    /** Somebody with money of their own. */
+    async account(name) {
+        const account = new Account(name);
+        await this.rpc('devnet_fund', account.address, String(100n * FIL));
+        await this.advance(2);
+        return account;
+    }
+
+    /** Its key in a file, as the CLI reads it. */
+    async keyFile(account) {
+        const path = join(this.dir, `${account.address}.key`);
+        await writeFile(path, account.secret.toString('hex'), { mode: 0o600 });
+        return path;
     }
 
     async height() {
         return (await this.rpc('devnet_now')).height;
     }
 
-    ledger() {
-        return this.rpc('devnet_ledger');
+    /** Lets time pass without letting the node come to rest. */
+    advance(epochs) {
+        return this.rpc('devnet_advance', epochs);
+    }
+
+    /** All that happened. What is older than the newest epoch does not change, and is read once. */
+    async ledger() {
+        const ledger = [...this.settled, ...await this.rpc('devnet_ledger', this.settled.length)];
+        const newest = ledger.at(-1)?.epoch;
+        this.settled = ledger.slice(0, ledger.findIndex((entry) => entry.epoch === newest));
+        return ledger;
     }
 
     /** Entries of one kind, at or after an epoch. */
@@ -166,8 +209,8 @@ export class World {
         const height = await this.height();
         const event = await this.rpc('devnet_nextEvent');
         const later = [wake, event].filter((epoch) => epoch !== null && epoch > height);
-        const to = Math.min(limit, height + stride, ...later);
-        if (to > height) await this.rpc('devnet_advance', to - height);
+        const to = Math.min(limit, height + stride, Math.max(height + this.pace, Math.min(...later)));
+        if (to > height) await this.advance(to - height);
         return to;
     }
 
@@ -189,6 +232,18 @@ export class World {
         }
     }
 
+    /** Lets the world go on without the node coming to rest, until the ledger has such an entry; it is returned. */
+    async happens(what, condition, atMost) {
+        const limit = (await this.height()) + atMost;
+        for (;;) {
+            const found = (await this.ledger()).find(condition);
+            if (found) return found;
+            const event = await this.rpc('devnet_nextEvent');
+            if (event === null || event > limit) throw new Error(`${atMost} epochs passed without ${what}`);
+            await this.advance(event - await this.height());
+        }
+    }
+
     /** Steps until so many deals have been activated since an epoch; they are returned. */
     activated(count, since = 0) {
         return this.stepUntil(`${count} activated deals`, (ledger) => {
@@ -202,6 +257,42 @@ export class World {
 export function payload(size = 200_000) {
     return randomBytes(size);
 }
+
+// What a payload of the usual size is as a piece.
+const PADDED = 262_144n;
+const GIB = 1n << 30n;
+
+/** What a payload of the usual size costs each operator's cheapest provider for a term, attoFIL, cheapest first. */
+export async function prices(world, duration) {
+    const cheapest = new Map();
+    for (const { operator, askPerGibEpoch, minPieceSize } of await world.rpc('devnet_providers')) {
+        if (BigInt(minPieceSize) > PADDED) continue;
+        const perEpoch = (BigInt(askPerGibEpoch) * PADDED + GIB - 1n) / GIB;
+        const price = perEpoch * BigInt(duration);
+        if (!(cheapest.get(operator) <= price)) cheapest.set(operator, price);
+    }
+    return [...cheapest.values()].sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** The proposals, of a CID if it is given, each as a provider saw it first. */
+export function bought(ledger, cid) {
+    const seen = new Set();
+    return ledger.filter((entry) => entry.kind === 'proposed' && entry.label === (cid ?? entry.label))
+        .filter((entry) => !seen.has(entry.proposalCid) && seen.add(entry.proposalCid));
+}
+
+/** What went into escrow, and what the published deals cost, attoFIL. */
+export function money(ledger) {
+    const sum = (kind, amount) => ledger.filter((entry) => entry.kind === kind)
+        .reduce((total, entry) => total + amount(entry), 0n);
+    return {
+        added: sum('balanceAdded', ({ amount }) => BigInt(amount)),
+        cost: sum('published', cost),
+    };
+}
+
+/** What a deal costs over its term, attoFIL. */
+export const cost = (deal) => BigInt(deal.pricePerEpoch) * BigInt(deal.endEpoch - deal.startEpoch);
 
 /** Ids of deals that are active and not faulty after each epoch of the ledger, oldest first: `[{epoch, live}]`. */
 export function liveAfterEach(ledger) {
@@ -220,6 +311,16 @@ export function liveAfterEach(ledger) {
         states.push({ epoch: entry.epoch, live });
     }
     return states;
+}
+
+async function rpcAt(url, method, params) {
+    const { body } = await request(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    });
+    if (body.error) throw new Error(`${method}: ${JSON.stringify(body.error)}`);
+    return body.result;
 }
 
 /** An HTTP exchange: status and body, parsed if it is JSON. */

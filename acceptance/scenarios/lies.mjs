@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
+import { attested, contractOf, submit } from './deal-status.mjs';
 import { DAY, payload } from './lib.mjs';
 
 export const title = 'endpoints that lie for 3 days start nothing, and afterwards everything goes on';
 
-// What the node says that it waits for.
+// What the node says that it waits for, to programs and to people.
 const MODES = {
-    stale: { hold: 'head_old' },
-    down: { hold: 'no_endpoint' },
-    forgetDeals: { hold: 'contradiction' },
-    forgetDeals32: { hold: 'contradiction' },
-    emptyLogs: { hold: undefined },
+    stale: { hold: 'head_old', says: /nothing is started: .* older than the clock/ },
+    down: { hold: 'no_endpoint', says: /nothing is started: no chain endpoint answers/ },
+    forgetDeals: { hold: 'contradiction', says: /nothing is started: an endpoint denies what was seen/ },
+    forgetDeals32: { hold: 'contradiction', says: /nothing is started: an endpoint denies what was seen/ },
+    // Hidden logs hide nothing: the contract's state tells that something happened, and the receipts what.
+    emptyLogs: { hold: undefined, says: /3 of 3 proven/ },
 };
 const STRIDE = DAY / 2;
 
@@ -18,9 +20,18 @@ export async function run(world) {
     const cid = await world.store(payload(), { replicas: 3, repairAfter: 0 });
     const [{ dealId }] = await world.activated(3);
     await world.stepTo((await world.height()) + 200);
-    let jobs = 1;
+    // Somebody else keeps the same content by the contract, over an endpoint that tells the truth.
+    const rpc = await world.endpoint('honest');
+    const user = await world.account('user');
+    const contract = await contractOf(world);
+    await submit(rpc, user, contract, cid, 3, 1);
+    await world.activated(6);
+    await world.stepTo((await world.height()) + 200);
+    const shown = attested(await world.ledger(), 2);
+    assert.equal(shown.length, 3);
+    let jobs = 2;
 
-    for (const [mode, { hold }] of Object.entries(MODES)) {
+    for (const [mode, { hold, says }] of Object.entries(MODES)) {
         const since = (await world.height()) + 1;
         await world.rpc('devnet_setRpc', mode, null, null);
         await world.stepTo(since + DAY, STRIDE);
@@ -29,20 +40,19 @@ export async function run(world) {
             await world.stopNode();
             await world.startNode();
         }
-        if (mode === 'emptyLogs') {
-            // A request on the contract whose event is hidden.
-            const answer = await world.post('/api/register_job', { cid, jobType: 'renew', renewBefore: 30 * DAY });
-            assert.equal(answer.status, 201, JSON.stringify(answer.body));
-            jobs += 1;
-        }
+        // A request on the contract that the node cannot see now.
+        await submit(rpc, user, contract, cid, 3, 1);
+        jobs += 1;
         await world.stepTo(since + 3 * DAY, STRIDE);
         assert.deepEqual(await world.entries('proposed', since), [], `proposals while ${mode}`);
         assert.deepEqual(await world.entries('balanceAdded', since), [], `money moved while ${mode}`);
         const why = await world.get(`/v1/holdings/${cid}/why`);
         assert.equal(why.status, 200);
         assert.equal(why.body.hold?.hold, hold, `what it waits for while ${mode}`);
-        // The contract's state tells that something happened, and the receipts what: hidden logs hide nothing.
-        if (mode === 'emptyLogs') assert.equal(why.body.contract_waits, null, 'the event cursor waits behind hidden logs');
+        const told = await world.command('why', cid);
+        assert.equal(told.code, 0, told.stderr);
+        assert.match(told.stdout, says);
+        if (mode === 'emptyLogs') assert.equal(why.body.contract_waits, null, 'the cursor waits behind hidden logs');
 
         await world.rpc('devnet_setRpc', 'normal', null, null);
         const honest = await world.height();
@@ -57,8 +67,9 @@ export async function run(world) {
         assert.equal(after.body.hold, null, `a hold after ${mode}`);
         assert.equal(after.body.contract_waits, null, `the event cursor waits after ${mode}`);
         assert.equal((await world.get('/v1/jobs')).body.jobs.length, jobs, `jobs after ${mode}`);
+        assert.deepEqual(attested(await world.ledger(), jobs - 1), shown, `the request made while ${mode}`);
     }
     const { body } = await world.get(`/api/deal_status?cid=${cid}`);
-    assert.equal(body.currentActiveDeals.length, 3);
+    assert.equal(body.currentActiveDeals.length, 6);
     assert.ok(body.currentActiveDeals.some((deal) => deal.dealId === dealId));
 }

@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { DAY, payload } from './lib.mjs';
+import { DAY, payload, prices } from './lib.mjs';
 
 export const title = 'a budget for 2 of 3 copies buys 2 and waits; raised, it buys the third';
 
 const DURATION = 180 * DAY;
-const PADDED = 262_144n;
-const GIB = 1n << 30n;
 
 export async function run(world) {
-    const costs = (await world.rpc('devnet_providers'))
-        .filter((provider) => BigInt(provider.minPieceSize) <= PADDED)
-        .map(({ operator, askPerGibEpoch }) => [operator, price(BigInt(askPerGibEpoch))])
-        .sort(([, a], [, b]) => (a < b ? -1 : 1));
-    const cheapest = [...new Map(costs.reverse()).values()].sort((a, b) => (a < b ? -1 : 1)).slice(0, 3);
+    const cheapest = (await prices(world, DURATION)).slice(0, 3);
     const budget = cheapest.reduce((sum, cost) => sum + cost) - 1n;
     await world.startNode({ RAAS__BUDGET__TOTAL_ATTOFIL: String(budget) });
 
@@ -29,9 +23,4 @@ export async function run(world) {
     await world.stepTo((await world.height()) + DAY);
     assert.equal((await world.entries('proposed')).length, 3, 'proposals after the budget was raised');
     assert.equal(new Set(deals.map((deal) => deal.operator)).size, 3, 'operators');
-}
-
-// Attofil for the whole term, at the asked price, rounded up per epoch.
-function price(askPerGibEpoch) {
-    return ((askPerGibEpoch * PADDED + GIB - 1n) / GIB) * BigInt(DURATION);
 }

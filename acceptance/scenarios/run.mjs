@@ -3,9 +3,11 @@
 import { resolve } from 'node:path';
 import { World } from './lib.mjs';
 
+// Long ones first, so that none is left alone at the end.
 const NAMES = [
-    'providers', 'lies', 'stores-three', 'renews', 'hedges', 'repairs', 'lost-at-once', 'bad-input', 'late-fields', 'money',
-    'comes-back',
+    'storms', 'kills', 'lies', 'lies-midway', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews',
+    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'comes-back', 'money', 'escrow',
+    'stores-three', 'no-room', 'bad-input', 'wrong-start', 'late-fields',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { activeDeals } from './deal-status.mjs';
 import { DAY, request } from './lib.mjs';
 
 export const title = "the specification's calls in a row leave 3 deals, and the bytes come back";
@@ -30,6 +31,8 @@ export async function run(world) {
         body.currentActiveDeals.map((deal) => deal.dealId).sort(byNumber),
         deals.map((deal) => deal.dealId).sort(byNumber),
     );
+    const onContract = deals.map((deal) => [deal.dealId, deal.provider]).sort(([a], [b]) => a - b);
+    assert.deepEqual(await activeDeals(world, cid), onContract);
     assert.equal(body.dealInfos.length, 3);
     assert.equal(Number(body.replicationTarget), 3);
 
