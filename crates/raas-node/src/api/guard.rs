@@ -1,6 +1,6 @@
 //! The admin API has no keys yet and listens on loopback only; this keeps web pages from reaching it through a
-//! browser on the same machine. A foreign `Origin` may not act, and a `Host` that is no loopback name is a rebound
-//! one.
+//! browser on the same machine. Only a page of this listener may act: the data listener serves pages of strangers on
+//! the same machine. A `Host` that is no loopback name is a rebound one.
 
 use super::error::ApiError;
 use axum::extract::Request;
@@ -18,18 +18,25 @@ pub async fn own_pages_only(request: Request, next: Next) -> Result<Response, Ap
 
 fn check(headers: &HeaderMap, acts: bool) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = text(header::HOST)
+    let host = text(header::HOST);
+    if let Some(host) = host
         && !is_loopback(host)
     {
         let why = format!("Host: {host} is no loopback name; use 127.0.0.1 or localhost");
         return Err(ApiError::Forbidden(why));
     }
     match text(header::ORIGIN) {
-        Some(origin) if acts && !origin.split_once("://").is_some_and(|(_, host)| is_loopback(host)) => {
-            Err(ApiError::Forbidden(format!("Origin: {origin} may not act on this node")))
-        }
+        Some(origin) if acts && !is_of(origin, host) => Err(ApiError::Forbidden(format!(
+            "Origin: {origin} may not act on this node; only its own pages may"
+        ))),
         _ => Ok(()),
     }
+}
+
+/// Whether the page at `origin` came from this `host` and port.
+fn is_of(origin: &str, host: Option<&str>) -> bool {
+    let place = origin.split_once("://").map(|(_, place)| place);
+    place.zip(host).is_some_and(|(place, host)| place.eq_ignore_ascii_case(host))
 }
 
 /// Whether `host`, with or without a port, is this machine's own name.
@@ -61,9 +68,20 @@ mod tests {
         for foreign in ["evil.example", "10.0.0.1:1337", "localhost.evil.example", "[2001:db8::1]"] {
             assert!(refused(&[(header::HOST, foreign)], false), "{foreign}");
         }
-        assert!(refused(&[(header::ORIGIN, "http://evil.example")], true));
-        assert!(refused(&[(header::ORIGIN, "null")], true));
-        assert!(!refused(&[(header::ORIGIN, "http://evil.example")], false));
-        assert!(!refused(&[(header::ORIGIN, "http://127.0.0.1:1337")], true));
+        let from =
+            |origin, acts| refused(&[(header::HOST, "127.0.0.1:1337"), (header::ORIGIN, origin)], acts);
+        let strangers = [
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1:1338",
+            "http://127.0.0.1",
+            "http://localhost:1337",
+        ];
+        for stranger in strangers {
+            assert!(from(stranger, true), "{stranger}");
+            assert!(!from(stranger, false), "{stranger} may read what a browser lets it read: nothing");
+        }
+        assert!(!from("http://127.0.0.1:1337", true));
+        assert!(refused(&[(header::ORIGIN, "http://127.0.0.1:1337")], true), "of whom?");
     }
 }
