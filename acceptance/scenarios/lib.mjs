@@ -16,7 +16,7 @@ export const FIL = 10n ** 18n;
 /** Epochs in a day, at 30 s each. */
 export const DAY = 2880;
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 // A storm comes to rest in minutes on a machine that does much else.
 const REQUEST_MS = 300_000;
 const STOP_MS = 10_000;

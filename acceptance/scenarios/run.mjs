@@ -6,7 +6,7 @@ import { World } from './lib.mjs';
 // Long ones first, so that none is left alone at the end.
 const NAMES = [
     'storms', 'kills', 'lies', 'lies-midway', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews',
-    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'comes-back', 'money', 'escrow',
+    'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'two-owners', 'comes-back', 'money', 'escrow',
     'stores-three', 'no-room', 'bad-input', 'wrong-start', 'late-fields',
 ];
 // They wait for rounds and rests more than they compute.
