@@ -368,7 +368,7 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
         ("endpoint", "serves raas-devnet"),
         ("endpoint", "does not offer Filecoin.StateMinerSectorCount"),
         ("endpoint", "gives no logs"),
-        ("chain", "name the same finalized tipset"),
+        ("chain", "agree on a finalized tipset"),
         ("contract", "its code could not be read"),
         ("providers", "could not be read"),
         ("providers", "1 operators for 3 copies"),

@@ -183,3 +183,26 @@ async fn two_holdings_of_one_piece_have_three_copies_each() {
     assert_eq!(scene.ledger().await.deals(&piece).len(), 6 + lost);
     scene.end().await;
 }
+
+/// One of the devnet's providers takes nothing under 1 GiB: it gets no order, and `why` says so of it by name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_of_large_pieces_is_passed_over_and_named() {
+    let scene = Setting::new().start().await;
+    let listed = scene.rpc("devnet_providers", json!([])).await;
+    let listed = listed.as_array().expect("providers");
+    let is_large = |provider: &&Value| provider["minPieceSize"].as_u64() >= Some(1 << 30);
+    let large = listed.iter().find(is_large).expect("one of large pieces")["id"].clone();
+    let (cid, piece) = scene.upload_only(small(3)).await;
+    let job = json!({ "cid": cid, "jobType": "all", "replicas": listed.len() });
+    scene.post("/v1/jobs", &job).await.expect(201);
+    scene.pass(2 * 2_880).await;
+    let large = large.as_str().expect("an id")[2..].parse::<u64>().expect("a number");
+    assert!(scene.ledger().await.deals(&piece).values().all(|deal| deal.provider != large));
+    let why = scene.why(&cid).await;
+    let waits = why["holdings"][0]["waits"].as_array().expect("waits").clone();
+    let rejected = waits.iter().filter_map(|wait| wait["for_"]["rejected"].as_array()).flatten();
+    let told: Vec<String> = rejected.map(Value::to_string).collect();
+    let of_size = |text: &String| text.contains(&large.to_string()) && text.contains("too_small");
+    assert!(told.iter().any(of_size), "{told:?}");
+    scene.end().await;
+}
