@@ -184,6 +184,17 @@ fn a_replica_is_what_the_last_look_at_its_provider_says() {
 }
 
 #[test]
+fn a_suspect_that_its_provider_shows_once_more_is_seen_in_a_second_round() {
+    let active = || present(Some(NOW));
+    let suspect = watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, active(), FAULTY)]);
+    let again = suspect.as_of(&view(NOW + 500, NOW + 400), Epoch(NOW + 510));
+    assert_eq!(again, watched(suspect, &[(NOW + 500, active(), FAULTY)]));
+    let patience = Epochs::new(490).expect("not negative");
+    assert!(again.repair_due(patience) && !suspect.repair_due(Epochs::ZERO));
+    assert_eq!(suspect.as_of(&view(NOW + 10, NOW + 10), Epoch(NOW + 20)), suspect, "the same round");
+}
+
+#[test]
 fn a_dead_sector_alone_is_one_witness_and_the_end_is_for_the_market_to_say() {
     let proven =
         watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, present(Some(NOW)), SectorSeen::Live)]);

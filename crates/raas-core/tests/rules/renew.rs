@@ -58,6 +58,15 @@ fn the_window_opens_at_its_epoch_by_the_head() {
 }
 
 #[test]
+fn a_kept_want_is_due_now_unless_a_term_or_a_fault_says_when() {
+    let holding = holding_with(1, vec![vec![proven(1, 1_000, SOON)], vec![sick(2, 1_010)], vec![]]);
+    let (wants, _) = want(&holding, &round(NOW), &rules());
+    let due = |later| wants.iter().map(|want| want.clone().at(&round(later)).due.0).collect::<Vec<_>>();
+    assert_eq!(due(NOW), wants.iter().map(|want| want.due.0).collect::<Vec<_>>());
+    assert_eq!(due(NOW + 7), [SOON - 30 * DAY, NOW - DAY, NOW + 7]);
+}
+
+#[test]
 fn a_generation_is_renewed_at_most_once() {
     let old = || proven(1, 1_000, SOON);
     let renewal = |state| order(2, 1_000, renews(1), state);
