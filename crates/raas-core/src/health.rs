@@ -173,7 +173,8 @@ impl HealthRecord {
             let health = Health::Unknown(UnknownReason::NotSeen(reason));
             return Self { health, at: self.at.max(height), ..self };
         }
-        let Some(read) = view.faults_at.filter(|read| *read > self.at) else { return self };
+        // A look at the record's own height says what the record says.
+        let Some(read) = view.faults_at.filter(|read| *read >= self.at) else { return self };
         match self.health {
             Health::Proven => Self { at: read, proven_at: Some(read), ..self },
             _ => {

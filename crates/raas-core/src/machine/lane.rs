@@ -24,12 +24,9 @@ pub struct Floor {
 impl Floor {
     /// The lowest nonce that a new transaction may have; 0 in a store that never sent.
     #[must_use]
-    pub const fn next(&self) -> u64 {
-        let after = match self.reserved {
-            Some(highest) => highest.saturating_add(1),
-            None => 0,
-        };
-        if after > self.accepted { after } else { self.accepted }
+    pub fn next(&self) -> u64 {
+        let after = self.reserved.map_or(0, |highest| highest.saturating_add(1));
+        after.max(self.accepted)
     }
 
     /// Whether this store ever had a say about the account.
@@ -70,9 +67,9 @@ pub struct ForeignNonce {
 /// The nonce of a new transaction: the store's floor or the chain's, whichever is higher. An empty store may start
 /// anywhere; after that a chain ahead of it is not overtaken silently.
 #[must_use]
-pub const fn next_nonce(floor: Floor, chain: Nonces) -> NextNonce {
+pub fn next_nonce(floor: Floor, chain: Nonces) -> NextNonce {
     let expected = floor.next();
-    let highest = if chain.head > chain.finalized { chain.head } else { chain.finalized };
+    let highest = chain.head.max(chain.finalized);
     if floor.is_new() {
         return NextNonce::Take(highest);
     }

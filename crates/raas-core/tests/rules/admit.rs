@@ -1,14 +1,14 @@
 //! What of all wants starts: order, groups, money, capacity, pace, storms.
 
 use crate::model::build::{
-    DAY, FAR, LAG, NOW, commitment, fleet, holding, holding_with, lost, order, proven, provider, providers,
-    published, repairs, round, rules, sick, suspect,
+    DAY, FAR, LAG, NOW, attestation, commitment, fleet, holding, holding_with, lost, order, proven, provider,
+    providers, published, renews, repairs, round, rules, sick, signed, suspect,
 };
 use crate::model::text::{plan_lines, wait_line};
 use proptest::prelude::*;
 use raas_core::fleet::{Breaker, Fleet, Money, Pace, Trip};
 use raas_core::holding::{Holding, PieceSlots, Slot};
-use raas_core::ids::{HoldingId, ProviderId};
+use raas_core::ids::{ContractAddress, HoldingId, OrderId, ProviderId};
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Plan, Priority, WaitFor, Wake, plan};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
@@ -110,6 +110,8 @@ fn a_group_is_bought_under_the_strictest_of_its_limits() {
     holdings[2].pieces[0].slots[1].generations = vec![published(90, 1_020)];
     let mut fleet = fleet(providers(5));
     fleet.providers[4].ask.as_mut().expect("an ask").price = AttoFil(11);
+    // Whoever is left is the last that would be taken by itself.
+    fleet.providers[3].failures = 1;
     let plan = planned(&holdings, &fleet);
     let [Action::Order { slots, provider, duration, start_delay, priority, .. }] = orders(&plan)[..] else {
         panic!("one order: {:?}", plan_lines(&plan))
@@ -118,6 +120,52 @@ fn a_group_is_bought_under_the_strictest_of_its_limits() {
     assert_eq!(provider.number(), 1_030, "1000 failed, 1010 denied, 1020 in use, 1040 too dear");
     assert_eq!((*duration, *start_delay), (Epochs::days(600), Epochs::days(2)));
     assert_eq!(*priority, Priority::LastCopy, "the most urgent of the three");
+}
+
+#[test]
+fn a_shared_renewal_goes_to_the_provider_all_of_them_prefer() {
+    let mut fleet = fleet(providers(6));
+    fleet.providers[3].failures = 9;
+    let plan = planned(&sharing(3, &proven(7, 1_030, NOW + LAG + 20 * DAY), 2), &fleet);
+    let [Action::Order { slots, cause, provider, .. }] = orders(&plan)[..] else {
+        panic!("one order: {:?}", plan_lines(&plan))
+    };
+    assert_eq!((slots.len(), *cause, provider.number()), (3, renews(7), 1_030));
+}
+
+#[test]
+fn requests_of_two_contracts_are_shown_in_one_order_however_they_are_listed() {
+    let mut holding = single(1, vec![proven(1, 1_000, FAR)]);
+    let mut other = attestation(7, &[]);
+    other.at.contract = ContractAddress([0xc1; 20]);
+    holding.attestations = vec![attestation(7, &[]), other];
+    let fleet = fleet(providers(3));
+    let first = planned(std::slice::from_ref(&holding), &fleet);
+    assert_eq!(first.actions.len(), 2);
+    holding.attestations.reverse();
+    assert_eq!(planned(&[holding], &fleet).actions, first.actions);
+}
+
+#[test]
+fn renewals_that_are_silent_apart_are_hedged_apart() {
+    // Two holdings share copy 1, and each has an accepted renewal of its own.
+    let holdings = [2, 3].map(|number| {
+        let accepted = OrderState::Accepted(signed(number, NOW + LAG + DAY));
+        let silent = order(number, 1_000 + 10 * number, renews(1), accepted);
+        let mut holding = single(number, vec![]);
+        holding.pieces[0].slots[0].generations = vec![proven(1, 1_000, NOW + LAG + 20 * DAY), silent];
+        holding
+    });
+    let plan = planned(&holdings, &fleet(providers(6)));
+    let bought: Vec<(u64, Cause)> = orders(&plan)
+        .iter()
+        .flat_map(|action| match action {
+            Action::Order { slots, cause, .. } => slots.iter().map(|slot| (slot.holding.0, *cause)).collect(),
+            _ => vec![],
+        })
+        .collect();
+    let hedge = |silent| Cause::Hedge { of: OrderId(1), silent: OrderId(silent) };
+    assert_eq!(bought, [(2, hedge(2)), (3, hedge(3))]);
 }
 
 #[test]
@@ -238,6 +286,14 @@ fn losses_are_paced_and_the_fewest_proven_go_first() {
     assert_eq!(served, [2, 2, 2, 1, 3], "four losses under the cap, first copies besides");
     let waits: Vec<String> = plan.waits.iter().map(wait_line).filter(|line| line.contains("pace")).collect();
     assert_eq!(waits, [format!("slot 1 waits: pace 5 of 5 -> head {}", NOW + LAG + 120)]);
+}
+
+#[test]
+fn a_repair_that_came_to_nothing_is_paced_when_it_is_tried_again() {
+    let again = || [single(1, vec![order(9, 1_010, repairs(2), OrderState::Expired)])];
+    assert_eq!(orders(&planned(&again(), &paced(3, 2))).len(), 1);
+    let held = planned(&again(), &paced(3, 3));
+    assert_eq!(plan_lines(&held), [format!("slot 0 waits: pace 3 of 3 -> head {}", NOW + LAG + 120)]);
 }
 
 /// 300 holdings with a place at provider 1000, all of it suspect for two days.

@@ -5,7 +5,7 @@ use crate::model::build::{
 };
 use crate::model::text::wanted;
 use proptest::prelude::*;
-use raas_core::holding::Holding;
+use raas_core::holding::{Holding, Slot};
 use raas_core::order::{Order, OrderState};
 use raas_core::policy::Duties;
 
@@ -60,6 +60,24 @@ fn watching_holdings_take_what_is_there_and_it_is_attested_at_once() {
             "slot 2 waits: not asked -> round",
         ]
     );
+}
+
+#[test]
+fn a_spare_fills_no_place_beyond_the_target() {
+    let kept = vec![vec![proven(1, 1_000, FAR)], vec![proven(2, 1_010, FAR)], vec![proven(3, 1_020, FAR)]];
+    let mut lowered = with(kept, vec![proven(9, 1_090, FAR)]);
+    lowered.pieces[0].slots.push(Slot { index: 3, generations: vec![lost(4, 1_030)] });
+    lowered.attestations = vec![attestation(5, &[500_001, 500_002, 500_003])];
+    let lines = wanted(&lowered, &round(NOW));
+    assert!(!lines.iter().any(|line| line.contains("attest") || line.contains("fill")), "{lines:?}");
+}
+
+#[test]
+fn a_proven_spare_is_a_copy_that_was_held() {
+    let lines = wanted(&with(vec![], vec![proven(9, 1_020, FAR)]), &round(NOW));
+    assert_eq!(lines[0], "slot 0: fill with 9, spare 9 fits, BelowMin");
+    let lines = wanted(&with(vec![], vec![published(9, 1_020)]), &round(NOW));
+    assert_eq!(lines[0], "slot 0: fill with 9, spare 9 fits, Normal", "new, not in danger");
 }
 
 proptest! {

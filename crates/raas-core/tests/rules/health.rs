@@ -123,6 +123,29 @@ fn a_fault_that_began_again_between_rounds_is_a_new_one() {
     assert!(!again.repair_due(Epochs::ZERO), "one round since the new fault");
 }
 
+#[test]
+fn a_fault_counts_the_sightings_from_its_start_on() {
+    // Since when the chain says it is faulty, told at NOW + 30 after two rounds that were told nothing.
+    let seen_before = watched(
+        HealthRecord::pending(Epoch(NOW)),
+        &[(NOW + 10, present(Some(NOW)), FAULTY), (NOW + 20, present(Some(NOW)), FAULTY)],
+    );
+    let table = [
+        ("before the first", 5, 10),
+        ("with the first", 10, 10),
+        ("between the two", 11, 20),
+        ("with the second", 20, 20),
+        ("after both", 21, 30),
+        ("not yet", 31, 30),
+    ];
+    for (name, since, first_round) in table {
+        let sector = SectorSeen::Faulty { since: Some(Epoch(NOW + since)) };
+        let fault = watched(seen_before, &[(NOW + 30, present(Some(NOW)), sector)]).fault.expect("a fault");
+        let found = (fault.since.0 - NOW, fault.first_round.0 - NOW, fault.last_round.0 - NOW);
+        assert_eq!(found, (since, first_round, 30), "{name}");
+    }
+}
+
 fn view(faults_at: i64, lives_at: i64) -> ProviderView {
     ProviderView { faults_at: Some(Epoch(faults_at)), lives_at: Some(Epoch(lives_at)), unseen: None }
 }
@@ -158,6 +181,17 @@ fn a_replica_is_what_the_last_look_at_its_provider_says() {
     );
     let pending = HealthRecord::pending(Epoch(NOW));
     assert_eq!(pending.as_of(&blind, Epoch(NOW + 610)), pending);
+}
+
+#[test]
+fn a_suspect_that_its_provider_shows_once_more_is_seen_in_a_second_round() {
+    let active = || present(Some(NOW));
+    let suspect = watched(HealthRecord::pending(Epoch(NOW)), &[(NOW + 10, active(), FAULTY)]);
+    let again = suspect.as_of(&view(NOW + 500, NOW + 400), Epoch(NOW + 510));
+    assert_eq!(again, watched(suspect, &[(NOW + 500, active(), FAULTY)]));
+    let patience = Epochs::new(490).expect("not negative");
+    assert!(again.repair_due(patience) && !suspect.repair_due(Epochs::ZERO));
+    assert_eq!(suspect.as_of(&view(NOW + 10, NOW + 10), Epoch(NOW + 20)), suspect, "the same round");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::model::build::{
     round, signed,
 };
 use proptest::prelude::*;
-use raas_core::health::{Health, LossReason, Term};
+use raas_core::health::{Health, LossReason, Term, UnknownReason};
 use raas_core::ids::DealId;
 use raas_core::machine::order::{Effect, Event, Illegal, next};
 use raas_core::observation::{DealSeen, NotSeen, SectorSeen};
@@ -42,6 +42,10 @@ fn blind() -> Event {
     Event::Observed { deal, sector, round: round(NOW + 1) }
 }
 
+fn in_its_sector(sector: SectorSeen) -> Event {
+    Event::SectorObserved { sector, height: Epoch(NOW + 1) }
+}
+
 /// The state after each event, by name; `-` when the event is illegal.
 #[test]
 fn the_whole_table() {
@@ -56,25 +60,26 @@ fn the_whole_table() {
         Event::Hedged,
         Event::Cancel,
         blind(),
+        in_its_sector(SectorSeen::Live),
     ];
     let table = states().into_iter().map(|state| {
         let after = events.iter().map(|event| next(&state, event).map_or("-", |(state, _)| state.name()));
         format!("{}: {}", state.name(), after.collect::<Vec<_>>().join(" "))
     });
     let expected = [
-        // signed delivered accepted rejected published final(start) final(start+1) hedged cancel blind
-        "planned: signed - - - - planned planned - cancelled -",
-        "signed: signed delivered accepted rejected_watched published signed expired - - -",
-        "delivered: delivered delivered accepted rejected_watched published delivered expired - - -",
-        "accepted: accepted accepted accepted rejected_watched published accepted expired hedged - -",
-        "rejected_watched: rejected_watched rejected_watched rejected_watched rejected_watched published rejected_watched expired - - -",
-        "hedged: hedged hedged hedged rejected_watched published hedged expired hedged - -",
-        "published: - published published published published published published - - published",
-        "active: - active active active active active active - - active",
-        "expired: - expired expired expired published expired expired - - -",
-        "cancelled: - - - - - cancelled cancelled - cancelled -",
-        "lost: - lost lost lost lost lost lost - - lost",
-        "ended: - ended ended ended ended ended ended - - ended",
+        // signed delivered accepted rejected published final(start) final(start+1) hedged cancel blind sector
+        "planned: signed - - - - planned planned - cancelled - -",
+        "signed: signed delivered accepted rejected_watched published signed expired - - - -",
+        "delivered: delivered delivered accepted rejected_watched published delivered expired - - - -",
+        "accepted: accepted accepted accepted rejected_watched published accepted expired hedged - - -",
+        "rejected_watched: rejected_watched rejected_watched rejected_watched rejected_watched published rejected_watched expired - - - -",
+        "hedged: hedged hedged hedged rejected_watched published hedged expired hedged - - -",
+        "published: - published published published published published published - - published -",
+        "active: - active active active active active active - - active active",
+        "expired: - expired expired expired published expired expired - - - -",
+        "cancelled: - - - - - cancelled cancelled - cancelled - -",
+        "lost: - lost lost lost lost lost lost - - lost lost",
+        "ended: - ended ended ended ended ended ended - - ended ended",
     ];
     assert_eq!(table.collect::<Vec<_>>(), expected);
 }
@@ -151,6 +156,11 @@ fn a_replica_from_publication_to_its_end() {
     let start = published_order(1, 1_000).state;
     let (pending, effects) = observed(&start, None, SectorSeen::Live, NOW + 10);
     assert_eq!((pending.name(), effects), ("published", vec![]));
+    assert_eq!(
+        pending.on_chain().and_then(|on_chain| on_chain.sector),
+        None,
+        "it has none before it is active"
+    );
     let (active, effects) = observed(&pending, Some(NOW + 15), SectorSeen::Live, NOW + 20);
     assert_eq!(active.name(), "active");
     assert_eq!(effects, [Effect::FirstProven { deal: DealId(500_001), at: Epoch(NOW + 20) }]);
@@ -180,6 +190,24 @@ fn a_copy_first_seen_faulty_is_active_and_not_yet_proven() {
         observed(&published_order(1, 1_000).state, Some(NOW), SectorSeen::Faulty { since: None }, NOW + 10);
     assert_eq!((state.name(), effects), ("active", vec![]));
     assert_eq!(state.on_chain().map(|on_chain| on_chain.health.health), Some(Health::Suspect));
+}
+
+#[test]
+fn a_replica_seen_in_its_sector_alone_changes_its_health_and_nothing_else() {
+    let proven = proven_order(1, 1_000, NOW + 100 * DAY).state;
+    for (sector, health) in [
+        (SectorSeen::Live, Health::Proven),
+        (SectorSeen::Faulty { since: None }, Health::Suspect),
+        (SectorSeen::Dead, Health::Unknown(UnknownReason::OneWitness)),
+    ] {
+        let (after, effects) = next(&proven, &in_its_sector(sector)).expect("legal");
+        let (before, after) = (proven.on_chain().expect("on chain"), after.on_chain().expect("on chain"));
+        assert_eq!((after.health.health, after.health.at, effects), (health, Epoch(NOW + 1), vec![]));
+        assert_eq!((after.deal, after.term, after.sector), (before.deal, before.term, before.sector));
+    }
+    for closed in [lost_order(1, 1_000).state, ended_order(1, 1_000).state] {
+        assert_eq!(next(&closed, &in_its_sector(SectorSeen::Live)), Ok((closed.clone(), vec![])));
+    }
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

@@ -58,6 +58,15 @@ fn the_window_opens_at_its_epoch_by_the_head() {
 }
 
 #[test]
+fn a_kept_want_is_due_now_unless_a_term_or_a_fault_says_when() {
+    let holding = holding_with(1, vec![vec![proven(1, 1_000, SOON)], vec![sick(2, 1_010)], vec![]]);
+    let (wants, _) = want(&holding, &round(NOW), &rules());
+    let due = |later| wants.iter().map(|want| want.clone().at(&round(later)).due.0).collect::<Vec<_>>();
+    assert_eq!(due(NOW), wants.iter().map(|want| want.due.0).collect::<Vec<_>>());
+    assert_eq!(due(NOW + 7), [SOON - 30 * DAY, NOW - DAY, NOW + 7]);
+}
+
+#[test]
 fn a_generation_is_renewed_at_most_once() {
     let old = || proven(1, 1_000, SOON);
     let renewal = |state| order(2, 1_000, renews(1), state);
@@ -70,6 +79,7 @@ fn a_generation_is_renewed_at_most_once() {
     };
     let opens = FAR - 30 * DAY;
     let settled = format!("slot 0 waits: 2 window opens {opens} -> head {opens}");
+    let over = format!("slot 0: renew 2, 2 ends {}, window {}, Normal", NOW - 10, 30 * DAY);
     let table: Vec<(&str, Vec<Order>, &str)> = vec![
         ("never tried", vec![old()], renew),
         ("expired", vec![old(), renewal(OrderState::Expired)], renew),
@@ -82,6 +92,7 @@ fn a_generation_is_renewed_at_most_once() {
             vec![old(), successor(lost(2, 1_000), renews(1))],
             "slot 0: repair 2, 2 lost (Terminated), Normal",
         ),
+        ("successor over", vec![old(), successor(ended(2, 1_000), renews(1))], &over),
         (
             "repair of the lost successor expired",
             vec![
@@ -115,6 +126,27 @@ fn not_seen_and_not_asked_renew_nothing() {
     let mut not_asked = one(vec![proven(1, 1_000, SOON)]);
     not_asked.duties = Duties { renew: false, ..Duties::ALL };
     assert_eq!(wanted(&not_asked, &round(NOW))[0], "slot 0 waits: not asked -> round");
+}
+
+#[test]
+fn a_renewal_that_was_lost_is_not_replaced_without_the_duty_to_repair() {
+    let lost_renewal = Order { cause: renews(1), ..lost(2, 1_000) };
+    let mut holding = one(vec![proven(1, 1_000, SOON), lost_renewal]);
+    holding.duties = Duties { repair: false, ..Duties::ALL };
+    assert_eq!(slot_0(&holding), "slot 0 waits: not asked -> round");
+}
+
+#[test]
+fn no_third_generation_is_bought_while_two_may_live() {
+    let out_of_sight = || [unknown(1, 1_000, SOON), unknown(3, 1_020, SOON)];
+    let mut dying = suspect(2, 1_040, NOW - 100, NOW - 100);
+    if let OrderState::Active(on_chain) = &mut dying.state {
+        on_chain.term.end = Epoch(SOON);
+    }
+    for newest in [dying, sick(2, 1_040)] {
+        let holding = one(out_of_sight().into_iter().chain([newest]).collect());
+        assert_eq!(slot_0(&holding), "slot 0 waits: 2 under way -> round");
+    }
 }
 
 #[test]
@@ -278,6 +310,50 @@ fn a_successor_that_came_late_is_used_before_another_is_bought() {
     repaired.pieces[0].slots[0].generations = vec![sick(1, 1_000)];
     repaired.pieces[0].spares[0].cause = repairs(1);
     assert!(slot_0(&repaired).starts_with("slot 0: fill with 2"), "{}", slot_0(&repaired));
+}
+
+#[test]
+fn a_late_successor_that_goes_to_an_empty_place_is_not_counted_on_twice() {
+    let with_spares = |spares: Vec<Order>| {
+        let mut holding = holding_with(1, vec![vec![proven(1, 1_000, SOON)], vec![proven(50, 1_500, FAR)]]);
+        holding.pieces[0].spares = spares;
+        holding
+    };
+    let late = |spare: Order| Order { cause: renews(1), ..spare };
+    let said = |holding: &Holding, place: &str| {
+        wanted(holding, &round(NOW)).into_iter().find(|line| line.starts_with(place)).unwrap_or_default()
+    };
+    let needed = with_spares(vec![late(proven(2, 1_050, FAR))]);
+    assert!(said(&needed, "slot 2").starts_with("slot 2: fill with 2"));
+    assert!(said(&needed, "slot 0").starts_with("slot 0: renew 1"));
+    let unseen = with_spares(vec![late(unknown(2, 1_050, FAR))]);
+    assert_eq!(said(&unseen, "slot 2"), "slot 2 waits: 2 unknown -> round");
+    assert!(said(&unseen, "slot 0").starts_with("slot 0: renew 1"));
+    // Another spare takes the empty place, so the late one comes home.
+    let both = with_spares(vec![late(published(2, 1_050)), proven(7, 1_070, FAR)]);
+    assert!(said(&both, "slot 2").starts_with("slot 2: fill with 7"));
+    assert!(said(&both, "slot 0").starts_with("slot 0: fill with 2"));
+    let one_unseen = with_spares(vec![late(unknown(2, 1_050, FAR)), unknown(7, 1_070, FAR + 1)]);
+    assert_eq!(said(&one_unseen, "slot 2"), "slot 2 waits: 7 unknown -> round");
+    assert_eq!(said(&one_unseen, "slot 0"), "slot 0 waits: 2 unknown -> round");
+}
+
+#[test]
+fn only_the_renewal_of_a_copy_that_is_still_wanted_is_hedged() {
+    let head = NOW + LAG;
+    let under_way = format!("slot 0 waits: 2 under way -> head {}", head - 1_440 + 3 * DAY + 1 + LAG);
+    let mut gone = hedging(silent(head - 1_440));
+    gone.pieces[0].slots[0].generations[0] = lost(1, 1_000);
+    assert_eq!(slot_0(&gone), under_way, "what it renews is lost");
+    // The place is one more than the policy asks for since its target was lowered.
+    let mut beyond = hedging(silent(head - 1_440));
+    beyond.pieces[0].slots[0].index = 3;
+    let lines = wanted(&beyond, &round(NOW));
+    assert!(lines.contains(&under_way.replace("slot 0", "slot 3")), "{lines:?}");
+    // An older copy of the same place is not what is renewed.
+    let mut older = hedging(silent(head - 1_440));
+    older.pieces[0].slots[0].generations.insert(0, sick(9, 1_090));
+    assert_eq!(slot_0(&older), HEDGE);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use crate::model::build::{
 };
 use crate::model::text::wanted;
 use proptest::prelude::*;
+use raas_core::health::{Health, UnknownReason};
 use raas_core::holding::Holding;
 use raas_core::ids::{ActorId, OperatorId};
+use raas_core::observation::NotSeen;
 use raas_core::order::{Cause, OrderState};
 use raas_core::plan::Wanted;
 use raas_core::policy::Duties;
@@ -80,6 +82,23 @@ fn a_repair_that_came_to_nothing_is_tried_again_as_a_repair() {
     let mut watching = holding_with(1, vec![vec![cancelled], vec![], vec![]]);
     watching.duties = WATCH;
     assert_eq!(at_now(&watching)[0], "slot 0: repair 2, empty, Normal");
+    watching.duties = Duties { replicate: true, renew: true, repair: false };
+    assert_eq!(
+        at_now(&watching)[0],
+        "slot 0: replicate, empty, Normal",
+        "repairs are not asked for any more"
+    );
+}
+
+#[test]
+fn a_published_copy_that_was_not_seen_is_said_to_be_unknown() {
+    let mut unseen = published(1, 1_000);
+    if let OrderState::Published(on_chain) = &mut unseen.state {
+        on_chain.health.health = Health::Unknown(UnknownReason::NotSeen(NotSeen::RpcFailed));
+    }
+    let holding = holding_with(1, vec![vec![unseen]]);
+    let line = format!("slot 0 waits: 1 unknown -> head {}", NOW + DAY + 1 + LAG);
+    assert!(at_now(&holding).contains(&line), "{:?}", at_now(&holding));
 }
 
 #[test]

@@ -54,6 +54,33 @@ fn the_usual_way() {
     let reverted =
         [stored(1), Event::ReceiptSeen(receipt(1, NOW, false)), Event::FinalizedAt { block: Epoch(NOW) }];
     assert_eq!(after(&reverted).0.name(), "failed");
+    let is_closed = |events: &[Event]| after(events).0.is_closed();
+    assert!(is_closed(&done) && is_closed(&reverted));
+    assert!(!is_closed(&early) && !is_closed(&[]));
+}
+
+#[test]
+fn before_anything_is_signed_only_time_may_pass() {
+    for event in [Event::Resumed, Event::FinalizedAt { block: Epoch(NOW) }] {
+        assert_eq!(next(&State::Planned, &event), Ok((State::Planned, vec![])), "{event:?}");
+    }
+    assert!(next(&State::Planned, &missing(7)).is_err());
+}
+
+#[test]
+fn what_is_included_knows_its_own_versions_from_those_of_others() {
+    let mined = [stored(1), Event::BroadcastOk, stored(2), Event::ReceiptSeen(receipt(2, NOW, true))];
+    let (included, _) = after(&mined);
+    let looks = vec![Effect::LookUp(vec!["0x2".into(), "0x1".into()])];
+    assert_eq!(next(&included, &Event::Resumed), Ok((included.clone(), looks)));
+    let other = next(&included, &Event::ReceiptSeen(receipt(9, NOW, true)));
+    assert_eq!(other, Err(Illegal::OtherHash("0x9".into())));
+    let taken = |hash: &str| Event::NonceTaken { hash: hash.to_owned() };
+    assert_eq!(next(&included, &taken("0x1")), Ok((included.clone(), vec![])), "it is ours");
+    let (replaced, effects) = next(&included, &taken("0x9")).expect("legal");
+    let alarm = Alarm::ForeignNonce { nonce: 7, hash: "0x9".to_owned() };
+    assert_eq!((replaced.name(), effects), ("replaced", vec![Effect::Alarm(alarm)]));
+    assert!(replaced.is_closed());
 }
 
 #[test]
