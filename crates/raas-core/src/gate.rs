@@ -97,7 +97,7 @@ impl fmt::Display for Hold {
             Self::NoEndpoint => f.write_str("no chain endpoint answers"),
             Self::OtherNetwork => f.write_str("the endpoints that answer serve another network"),
             Self::HeadOld { head, expected } => {
-                write!(f, "the newest head is {head}, the clock is at {expected}")
+                write!(f, "the newest head {head} is older than the clock's epoch {expected}")
             }
             Self::HeadAhead { head, expected } => {
                 write!(f, "the head {head} is ahead of the clock's epoch {expected}")

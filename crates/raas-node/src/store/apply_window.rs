@@ -75,7 +75,7 @@ impl Store {
 }
 
 /// Binds the request to the job whose own transaction submitted it, if that is so. A request that was read by view has
-/// no transaction; it binds to the first job whose registration is under way for its CID.
+/// no transaction; if it may be this node's own it binds to the first job whose registration is under way for its CID.
 async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
     let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
     let own: Option<(i64, i64)> = sqlx::query_as(

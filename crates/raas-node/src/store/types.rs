@@ -32,7 +32,8 @@ pub enum JobSource {
         contract: ContractAddress,
         /// Its id there.
         request: RequestId,
-        /// Transaction that submitted it, 0x hex.
+        /// Transaction that submitted it, 0x hex. Without its event it is not known: [`NO_TRANSACTION`] for a request
+        /// of somebody else, empty for one that may be this node's own.
         transaction: String,
         /// Block of the event, or at which the contract's view told of the request.
         block: Epoch,
@@ -41,6 +42,9 @@ pub enum JobSource {
         policy_known: bool,
     },
 }
+
+/// In place of the transaction of somebody else's request.
+pub const NO_TRANSACTION: &str = "0x";
 
 /// Before there were contracts without policies, every request's was known.
 const fn known() -> bool {

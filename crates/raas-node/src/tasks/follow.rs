@@ -8,7 +8,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::settings::ContractAt;
-use crate::store::{Attempt, JobSource, NewJob, RequestChange};
+use crate::store::{Attempt, JobSource, NO_TRANSACTION, NewJob, RequestChange};
 use crate::world::World;
 use raas_clients::evm::AbiKind;
 use raas_core::cid::DataCid;
@@ -16,7 +16,7 @@ use raas_core::ids::{ContractAddress, OwnerId, RequestId};
 use raas_core::machine::cursor::{self, Doubt, Effect, Event, State};
 use raas_core::observation::{NotSeen, Round};
 use raas_core::policy::{Duties, Policy, REPLICAS_MAX, Replicas};
-use raas_core::ports::{Asked, Contract, ContractWindow, Now, RequestSeen, Witness};
+use raas_core::ports::{Asked, Contract, ContractWindow, Lane, Now, RequestSeen, Wallet, Witness};
 use raas_core::units::{Epoch, Epochs};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -309,7 +309,10 @@ async fn apply<W: World>(
             continue;
         }
         match job_of(&seen, at, &engine.settings.default_policy, now) {
-            Ok((job, notes)) => {
+            Ok((mut job, notes)) => {
+                if !may_be_ours(engine, at, &seen) {
+                    not_ours(&mut job);
+                }
                 for note in notes {
                     record(engine, now, at, seen.request, "clamped", &note).await?;
                 }
@@ -327,6 +330,21 @@ async fn apply<W: World>(
     )
     .await?;
     Ok(())
+}
+
+/// Whether a request whose event is lost may be a registration by this node: it sends those to one contract, from one
+/// account. With an event, its transaction tells.
+fn may_be_ours<W: World>(engine: &Engine<W>, at: &ContractAt, seen: &RequestSeen) -> bool {
+    let here = engine.settings.registers_at().is_some_and(|own| own.address == at.address);
+    let account = engine.world.wallet().address(Lane::Evm);
+    let told = seen.owner != OwnerId::unknown_at(at.address);
+    !seen.transaction.is_empty() || (here && (!told || seen.owner.0.eq_ignore_ascii_case(&account)))
+}
+
+fn not_ours(job: &mut NewJob) {
+    if let JobSource::Contract { transaction, .. } = &mut job.source {
+        NO_TRANSACTION.clone_into(transaction);
+    }
 }
 
 /// What owners changed or closed, as it stands on the contract at the window's end.

@@ -396,7 +396,7 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
     scene.set_rpc("stale").await;
     scene.advance(100).await;
     let stale = examine(&scene.config, 0).await.expect("findings");
-    assert_eq!(finding(&stale, "chain", "the newest head is").level, Level::Problem);
+    assert_eq!(finding(&stale, "chain", "is older than the clock").level, Level::Problem);
     scene.set_rpc("normal").await;
     scene.end().await;
     other.end().await;

@@ -4,7 +4,9 @@ use crate::support::{CONTRACT, active, at, cid, held, job, ordered, parts, piece
 use raas_core::ids::{ContractAddress, DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
-use raas_node::store::{Error, GasDay, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit};
+use raas_node::store::{
+    Error, GasDay, NO_TRANSACTION, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit,
+};
 use serde_json::json;
 
 fn completion(request: u64, deal: u64) -> CompletionSeen {
@@ -68,6 +70,18 @@ async fn our_own_registration_binds_to_its_job_in_any_signed_form() {
     assert_eq!(again, [Registered::AlreadyExists { job, holding }], "run twice");
     let attestations = store.holding(holding).await.unwrap().unwrap().attestations;
     assert_eq!(attestations.iter().map(|one| one.at.request).collect::<Vec<_>>(), [RequestId(9)]);
+}
+
+/// Read by view, without the event that would name its transaction.
+#[tokio::test]
+async fn a_request_without_its_event_binds_only_where_it_may_be_our_own() {
+    let store = store().await;
+    let (job, holding) = parts(submitted(&store).await);
+    let done =
+        store.apply_window(CONTRACT, &json!(0), &[request_job(1, 8, NO_TRANSACTION)], &[]).await.unwrap();
+    assert!(matches!(done[..], [Registered::Created { .. }]), "somebody else wants the same CID");
+    let done = store.apply_window(CONTRACT, &json!(1), &[request_job(1, 9, "")], &[]).await.unwrap();
+    assert_eq!(done, [Registered::AlreadyExists { job, holding }]);
 }
 
 #[tokio::test]
