@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -22,13 +23,13 @@ if (!binary) {
     process.exit(2);
 }
 
-/** A page that shows what lies beside it, and tries what it is told to try on the admin API. */
-const page = (admin, cid) => `<!doctype html>
+/** A page that shows what lies beside it, and tries to act on each of `targets`: by scripts, and by forms. */
+const page = (targets, cid) => `<!doctype html>
 <meta charset="utf-8">
 <title>stored</title>
 <link rel="stylesheet" href="style.css">
-<iframe name="sink"></iframe>
-<form method="post" action="${admin}/register_job" target="sink"><input name="cid" value="${cid}"></form>
+${targets.map((target, at) => `<iframe name="sink-${at}"></iframe>
+<form method="post" action="${target}/register_job" target="sink-${at}"><input name="cid" value="${cid}"></form>`).join('\n')}
 <ul id="seen"></ul>
 <script type="module">
 const say = (what, text) => {
@@ -37,17 +38,18 @@ const say = (what, text) => {
     line.textContent = text;
     document.querySelector('#seen').append(line);
 };
-const admins = ['${admin}', '${admin}'.replace('127.0.0.1', '${REBOUND}')];
+const targets = ${JSON.stringify(targets)};
 say('style', getComputedStyle(document.body).color);
 say('beside', await (await fetch('data.json')).text());
-for (const [at, admin] of admins.entries()) {
+for (const [at, target] of targets.entries()) {
     const job = new URLSearchParams({ cid: '${cid}' });
-    await fetch(admin + '/register_job', { method: 'POST', mode: 'no-cors', body: job }).catch(() => {});
-    await fetch(admin + '/v1/node/quiesce', { method: 'POST', mode: 'no-cors' }).catch(() => {});
-    const read = fetch(admin + '/v1/node').then((answer) => answer.text());
+    await fetch(target + '/register_job', { method: 'POST', mode: 'no-cors', body: job }).catch(() => {});
+    const read = fetch(target + '/v1/node').then((answer) => answer.text());
     say('read-' + at, await read.then(() => 'readable', () => 'hidden'));
+    const shown = new Promise((loaded) => { document.querySelectorAll('iframe')[at].onload = loaded; });
+    document.forms[at].submit();
+    await shown;
 }
-document.forms[0].submit();
 say('done', 'yes');
 </script>
 `;
@@ -63,6 +65,20 @@ async function dom(url, profile) {
     return stdout;
 }
 
+/** A server of somebody else, which takes what the page sends it: what reaches it was sent to the node as well. */
+async function witness() {
+    const seen = [];
+    const server = createServer(async (request, answer) => {
+        let body = '';
+        for await (const chunk of request) body += chunk;
+        seen.push(`${request.method} ${request.url} ${body}`);
+        answer.end('seen');
+    });
+    await new Promise((ready) => { server.listen(0, '127.0.0.1', ready); });
+    return { seen, url: `http://127.0.0.1:${server.address().port}`, server };
+}
+
+const other = await witness();
 const world = new World(resolve(binary));
 const scratch = await mkdtemp(join(tmpdir(), 'raas-browser-'));
 let failed = 0;
@@ -84,7 +100,8 @@ try {
     const victim = (await world.upload(payload(), { deal: 'false' })).body.cid;
     const site = join(scratch, 'site');
     await mkdir(site);
-    await writeFile(join(site, 'index.html'), page(world.admin, victim));
+    const targets = [world.admin, world.admin.replace('127.0.0.1', REBOUND), other.url];
+    await writeFile(join(site, 'index.html'), page(targets, victim));
     await writeFile(join(site, 'style.css'), 'body { color: rgb(1, 2, 3); }');
     await writeFile(join(site, 'data.json'), '{"beside":"the page"}');
     const stored = await world.command('--json', 'upload', '--no-deal', site);
@@ -104,9 +121,12 @@ try {
             assert.equal(line('read-1'), 'hidden');
             const { body } = await world.get('/v1/jobs');
             assert.deepEqual(body.jobs, [], 'nothing was registered');
+            const sent = other.seen.splice(0).filter((line) => line === `POST /register_job cid=${victim}`);
+            assert.equal(sent.length, 2, 'the browser did send it, by the script and by the form');
         });
     }
 } finally {
+    other.server.close();
     await world.end();
     await rm(scratch, { recursive: true, force: true });
 }

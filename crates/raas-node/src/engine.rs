@@ -254,9 +254,11 @@ impl<W: World> Engine<W> {
         Ok(tasks::money::make(self, round).await?.or(status.outlook))
     }
 
-    /// Every task once: observe, follow, plan, execute. A pass that fails is a hold until one does not.
+    /// Every task once: observe, follow, plan, execute. A pass that fails is a hold until one does not; one whose caller
+    /// went away is made again by the next caller.
     pub async fn tick(&self) -> Result<Progress, Error> {
-        let ticked = self.pass().await;
+        let mut pass = self.pass.lock().await;
+        let ticked = self.attempt(&mut pass).await;
         if let Err(error) = &ticked {
             self.note_failed(error);
         }
@@ -270,8 +272,7 @@ impl<W: World> Engine<W> {
         }
     }
 
-    async fn pass(&self) -> Result<Progress, Error> {
-        let mut pass = self.pass.lock().await;
+    async fn attempt(&self, pass: &mut Option<Watching>) -> Result<Progress, Error> {
         // What a failed pass leaves in memory may be ahead of the store: it is dropped and loaded again.
         let mut watching = match pass.take() {
             Some(watching) => watching,
@@ -328,7 +329,7 @@ impl<W: World> Engine<W> {
     pub async fn quiesce(&self) -> Result<NextWake, Error> {
         for _ in 0..TICKS_MAX {
             if !self.tick().await?.changed {
-                return self.next_wake().await;
+                return self.next_wake().await.inspect_err(|error| self.note_failed(error));
             }
         }
         self.note_failed(&Error::Restless);

@@ -81,8 +81,8 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
             Ok(server.host.read(|world| json!(world.ledger.since(from.unwrap_or(0)))))
         }
         "devnet_ledgerHash" => {
-            take(0)?;
-            Ok(json!(server.host.read(|world| world.ledger.hash())))
+            let count: Option<usize> = between(0, 1)?.get(0)?;
+            Ok(json!(server.host.read(|world| world.ledger.hash_of(count.unwrap_or(usize::MAX)))))
         }
         _ => Err(RpcError::unknown_method(method)),
     }

@@ -51,8 +51,7 @@ where
             cause.downcast_ref::<store::Error>().is_some_and(store::Error::is_disk_full)
         };
         if error.chain().any(is_full) {
-            let why = "the disk of the node's data directory is full and nothing of this was stored; \
-                       free some space and send it again";
+            let why = "the disk of the node's data directory is full; free some space and try again";
             return Self::Unavailable(why.to_owned());
         }
         Self::Internal(error)

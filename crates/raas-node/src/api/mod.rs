@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use raas_core::endpoint::{Alarm, alarms};
 use raas_core::ports::Chain;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// What every handler may use.
@@ -28,6 +28,8 @@ pub struct App<W: World> {
     pub engine: Engine<W>,
     /// The node's own copies.
     pub pieces: PieceStore,
+    /// Held while a piece is fetched back for a reader.
+    pub fetching: Mutex<()>,
     /// Wakes the loop: something was registered, stored or released.
     pub wake: Notify,
     /// The network's name, in every answer.

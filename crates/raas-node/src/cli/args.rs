@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use super::args_wallet::{PayOptions, Wallet};
@@ -94,10 +95,10 @@ pub struct Up {
     pub data_dir: Option<PathBuf>,
     /// Address of the API, loopback only.
     #[arg(long)]
-    pub admin: Option<String>,
+    pub admin: Option<SocketAddr>,
     /// Address of the data listener.
     #[arg(long)]
-    pub data: Option<String>,
+    pub data: Option<SocketAddr>,
     /// With a devnet of its own: milliseconds per epoch; 0 means that time moves by command only.
     #[arg(long, default_value_t = 1_000)]
     pub epoch_ms: u64,

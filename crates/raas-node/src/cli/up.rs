@@ -21,8 +21,8 @@ pub async fn up(up: &Up, json: bool) -> Result<(), Failure> {
     let overrides = Overrides {
         network: up.network.clone(),
         data_dir: up.data_dir.clone(),
-        admin: up.admin.clone(),
-        data: up.data.clone(),
+        admin: up.admin,
+        data: up.data,
     };
     let config = load(up.config.as_deref(), &overrides).map_err(|error| Failure::Usage(chain(&error)))?;
     let network = match config.network() {

@@ -1,6 +1,8 @@
 //! Reads and merges the layers, and names the key and the layer of what is wrong.
 
 use super::Config;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What flags set, above file and environment.
@@ -11,18 +13,23 @@ pub struct Overrides {
     /// `--data-dir`.
     pub data_dir: Option<PathBuf>,
     /// `--admin`.
-    pub admin: Option<String>,
+    pub admin: Option<SocketAddr>,
     /// `--data`.
-    pub data: Option<String>,
+    pub data: Option<SocketAddr>,
 }
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// No such file.
-    #[error("configuration: {} is no file; name a TOML file", .0.display())]
-    NoFile(PathBuf),
-    /// The file cannot be read, or has a key or value that is not known.
+    /// The file cannot be read.
+    #[error("configuration: the file {} cannot be read: {source}", path.display())]
+    Unread {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file has a key or value that is not known.
     #[error("configuration in {}: {source}", path.display())]
     File {
         /// Which.
@@ -56,10 +63,9 @@ impl ConfigError {
 pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigError> {
     let mut layers = config::Config::builder();
     if let Some(file) = file {
-        if !file.is_file() {
-            return Err(ConfigError::NoFile(file.to_owned()));
-        }
-        let layer = config::File::from(file).format(config::FileFormat::Toml);
+        let path = file.to_owned();
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unread { path, source })?;
+        let layer = config::File::from_str(&text, config::FileFormat::Toml);
         // By itself first: what is wrong then is wrong in the file.
         let alone = config::Config::builder().add_source(layer.clone()).build();
         alone
@@ -80,8 +86,8 @@ pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigErro
     let overrides = [
         ("network", flags.network.clone()),
         ("data_dir", flags.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned())),
-        ("listen.admin", flags.admin.clone()),
-        ("listen.data", flags.data.clone()),
+        ("listen.admin", flags.admin.map(|address| address.to_string())),
+        ("listen.data", flags.data.map(|address| address.to_string())),
     ];
     for (key, value) in overrides {
         layers = layers.set_override_option(key, value)?;
@@ -118,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for wrong in [folder.path().to_owned(), folder.path().join("missing.toml")] {
             let error = load(Some(&wrong), &Overrides::default()).expect_err("no file").to_string();
-            assert!(error.contains("is no file"), "{error}");
+            assert!(error.contains("cannot be read"), "{error}");
         }
     }
 

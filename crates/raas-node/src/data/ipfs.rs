@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::ProviderId;
-use raas_core::ports::{Bytes, Clock};
+use raas_core::ports::{Bytes, Clock, Fetched};
 use raas_piece::block::Blocks;
 use raas_piece::car::{CarExport, Scope};
 use raas_piece::unixfs::{FileReader, ReadError, UnixNode, list, resolve};
@@ -71,7 +71,7 @@ pub async fn path<W: World>(
     with_path(answer(&app, &cid, &path, &request, &method).await?, &uri)
 }
 
-/// With the path as it was asked for, escapes and all.
+/// With the path as it was asked for, escapes and all, without slashes at its end.
 fn with_path(mut response: Response, uri: &Uri) -> Result<Response, ApiError> {
     let path = HeaderValue::from_str(uri.path().trim_end_matches('/'))?;
     response.headers_mut().insert(HeaderName::from_static("x-ipfs-path"), path);
@@ -121,13 +121,20 @@ async fn open<W: World>(
     if only_if_cached {
         return Ok(None);
     }
-    let provider = fetch_back(app, root, piece).await?;
-    let local = app.pieces.get(piece)?.ok_or_else(absent)?;
-    if !stored.local {
+    // One at a time: nobody removes what another has just fetched and not opened yet.
+    let _alone = app.fetching.lock().await;
+    if let Some(local) = app.pieces.get(piece)? {
+        return Ok(Some((local, None)));
+    }
+    let fetched = fetch_back(app, root, piece).await;
+    let local = app.pieces.get(piece)?;
+    let kept = app.engine.store().piece(piece).await?.is_some_and(|stored| stored.local);
+    if !kept {
         // It was evicted on purpose: this answer reads on from the open file.
         app.pieces.remove(piece)?;
     }
-    Ok(Some((local, Some(provider))))
+    let provider = fetched?;
+    Ok(Some((local.ok_or_else(absent)?, Some(provider))))
 }
 
 async fn fetch_back<W: World>(
@@ -144,8 +151,20 @@ async fn fetch_back<W: World>(
     for source in sources(engine, &round, piece).await? {
         let provider = source.provider.provider;
         let fetched = failpoint::around("serve.fetch", engine.world().bytes().fetch(&source)).await;
-        if note(engine, &round, now, holding, provider, "fetch", &fetched).await? {
-            failpoint::around("serve.record", engine.store().set_retrieved(piece, round.height)).await?;
+        let good = matches!(fetched, Fetched::Verified);
+        // The bytes are there, whether that can be noted or not.
+        let noted = async {
+            if note(engine, &round, now, holding, provider, "fetch", &fetched).await? {
+                failpoint::around("serve.record", engine.store().set_retrieved(piece, round.height)).await?;
+            }
+            Ok::<_, ApiError>(())
+        };
+        match noted.await {
+            Err(error) if !good => return Err(error),
+            Err(error) => tracing::warn!(?error, "a fetch for a reader is not noted"),
+            Ok(()) => {}
+        }
+        if good {
             return Ok(provider);
         }
         tried.push(format!("{provider}: {}", words(&fetched)));
@@ -182,9 +201,8 @@ fn respond(
             let block = blocks.get(&resolved.cid)?.ok_or_else(|| anyhow::anyhow!("the block vanished"))?;
             let response = response
                 .header(header::CONTENT_TYPE, RAW_TYPE)
-                .header(header::CONTENT_DISPOSITION, attachment("bin"))
-                .header(header::CONTENT_LENGTH, block.len());
-            Ok(response.body(if head { Body::empty() } else { Body::from(block) })?)
+                .header(header::CONTENT_DISPOSITION, attachment("bin"));
+            Ok(response.body(Body::from(block))?)
         }
         Form::Car(scope) => {
             let response = response
@@ -203,16 +221,12 @@ fn respond(
                     .collect();
                 let body =
                     serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
-                let response = response
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .header(header::CONTENT_LENGTH, body.len());
-                Ok(response.body(if head { Body::empty() } else { Body::from(body) })?)
+                let response = response.header(header::CONTENT_TYPE, "application/json");
+                Ok(response.body(Body::from(body))?)
             }
             UnixNode::Symlink(target) => {
-                let response = response
-                    .header(header::CONTENT_TYPE, "inode/symlink")
-                    .header(header::CONTENT_LENGTH, target.len());
-                Ok(response.body(if head { Body::empty() } else { Body::from(target) })?)
+                let response = response.header(header::CONTENT_TYPE, "inode/symlink");
+                Ok(response.body(Body::from(target))?)
             }
             UnixNode::Bytes(_) | UnixNode::File { .. } => {
                 let file = FileReader::open(blocks, resolved.cid)?;

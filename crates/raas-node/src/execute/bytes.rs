@@ -25,7 +25,13 @@ pub async fn ensure_local<W: World>(
 ) -> Result<Option<String>, Error> {
     let piece = stored.order.piece;
     if engine.world.bytes().has(piece).await {
-        return Ok(None);
+        // A reader may have fetched it for one answer: from now on it is kept.
+        if engine.store.piece(piece).await?.is_some_and(|known| !known.local) {
+            failpoint::around("deliver.local", engine.store.set_local(piece, true)).await?;
+        }
+        if engine.world.bytes().has(piece).await {
+            return Ok(None);
+        }
     }
     let mut tried = Vec::new();
     for source in sources(engine, round, piece).await? {

@@ -218,6 +218,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     let app = Arc::new(App {
         engine: Engine::new(Arc::new(world), store, settings),
         pieces,
+        fetching: tokio::sync::Mutex::default(),
         wake: tokio::sync::Notify::new(),
         network: shown.clone(),
         upload_max_bytes: payload_max(config),

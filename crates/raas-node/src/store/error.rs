@@ -103,9 +103,12 @@ pub enum Error {
     /// The mark beside the store cannot be written.
     #[error("the mark beside the store cannot be written; check the data directory and free space")]
     Mark(#[source] std::io::Error),
-    /// A proposal's CID, UUID or secret is already stored.
-    #[error("proposal {0} (or its UUID or secret) was stored before")]
+    /// The market takes a proposal once, and this one is another order's.
+    #[error("proposal {0} is another order's")]
     ProposalReused(String),
+    /// An order's UUID or secret is another one's: a defect, since they follow from store, order and attempt.
+    #[error("the UUID or secret of proposal {0} is another order's")]
+    IdentityReused(String),
     /// A stored format is newer than this program.
     #[error("stored {format} has version {found}, this version of raas reads up to {known}; use a newer one")]
     NewerFormat {
@@ -138,23 +141,50 @@ pub enum Error {
     Database(#[from] sqlx::Error),
 }
 
+/// SQLite's primary result codes that say something of the database as a whole: busy, locked, no memory, read-only,
+/// input or output, corrupt, full, cannot open, no database.
+const OF_THE_WHOLE: &[u32] = &[5, 6, 7, 8, 10, 11, 13, 14, 26];
+/// `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE`: no room for the log's index.
+const FULL: &[u32] = &[13, 4874];
+
 impl Error {
     /// Whether the disk has no room for what was to be stored.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        /// `SQLITE_FULL`.
-        const FULL: &str = "13";
         match self {
-            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == FULL),
+            Self::Database(error) => sqlite_code(error).is_some_and(|code| FULL.contains(&code)),
             Self::Mark(error) => is_storage_full(error),
             _ => false,
         }
     }
 
     /// Whether the store as a whole cannot be worked with, rather than one thing in it.
-    pub(crate) const fn is_of_the_whole(&self) -> bool {
-        matches!(self, Self::Fenced { .. } | Self::Mark(_) | Self::Database(_))
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        use sqlx::Error::{
+            BeginFailed, InvalidSavePointStatement, Io, PoolClosed, PoolTimedOut, Protocol, WorkerCrashed,
+        };
+        match self {
+            Self::Fenced { .. } | Self::Mark(_) => true,
+            Self::Database(
+                Io(_)
+                | PoolTimedOut
+                | PoolClosed
+                | WorkerCrashed
+                | BeginFailed
+                | Protocol(_)
+                | InvalidSavePointStatement,
+            ) => true,
+            // An extended code has the primary one in its last byte.
+            Self::Database(error) => {
+                sqlite_code(error).is_some_and(|code| OF_THE_WHOLE.contains(&(code & 0xff)))
+            }
+            _ => false,
+        }
     }
+}
+
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 /// Whether a write failed for want of room, on the disk or in a quota.
@@ -166,4 +196,70 @@ pub(crate) fn is_storage_full(error: &std::io::Error) -> bool {
 /// Whether `error` comes from a UNIQUE constraint.
 pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Coded(&'static str);
+
+    impl std::fmt::Display for Coded {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Coded {}
+
+    impl sqlx::error::DatabaseError for Coded {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn what_concerns_one_thing_is_told_from_what_concerns_all() {
+        let coded = |code| Error::Database(sqlx::Error::Database(Box::new(Coded(code))));
+        // Code, whether it is the whole store, whether the disk is full.
+        for (code, whole, full) in [
+            ("13", true, true),     // SQLITE_FULL
+            ("4874", true, true),   // SQLITE_IOERR_SHMSIZE
+            ("778", true, false),   // SQLITE_IOERR_WRITE
+            ("5", true, false),     // SQLITE_BUSY
+            ("11", true, false),    // SQLITE_CORRUPT
+            ("2067", false, false), // SQLITE_CONSTRAINT_UNIQUE
+            ("1811", false, false), // SQLITE_CONSTRAINT_TRIGGER
+        ] {
+            let error = coded(code);
+            assert_eq!((error.is_of_the_whole(), error.is_disk_full()), (whole, full), "{code}");
+        }
+        assert!(Error::Fenced { mine: 1, newest: 2 }.is_of_the_whole());
+        assert!(Error::Database(sqlx::Error::PoolTimedOut).is_of_the_whole());
+        assert!(!Error::Database(sqlx::Error::RowNotFound).is_of_the_whole());
+        assert!(!Error::ProposalReused("bafy".to_owned()).is_of_the_whole());
+        let mark = Error::Mark(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(mark.is_of_the_whole() && mark.is_disk_full());
+    }
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +52,10 @@ impl Store {
         let failed = |source| Error::Open { path: path.display().to_string(), source };
         make_private_file(path).map_err(|error| failed(error.into()))?;
         let options = options().filename(path).journal_mode(SqliteJournalMode::Wal);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
+        let writer =
+            sound(pool(1)).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
         schema::migrator().run(&writer).await?;
-        let reader = pool(READERS)
+        let reader = sound(pool(READERS))
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| failed(error.into()))?;
@@ -160,16 +161,7 @@ impl Store {
 
     /// Begins a write: the lock is taken and the fence is checked under it, so it holds until the commit.
     pub(super) async fn write(&self) -> Result<Tx, Error> {
-        const BEGIN: &str = "BEGIN IMMEDIATE";
-        let mut tx = match self.inner.writer.begin_with(BEGIN).await {
-            // On a full disk SQLite ends a transaction by itself, and the driver goes on counting it as open: that
-            // connection is of no more use.
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.inner.writer.acquire().await?.close().await?;
-                self.inner.writer.begin_with(BEGIN).await?
-            }
-            begun => begun?,
-        };
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
         lease::check(&mut tx, self.inner.fence).await?;
         Ok(tx)
     }
@@ -194,6 +186,13 @@ fn options() -> SqliteConnectOptions {
 
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE)
+}
+
+/// On a full disk, or when it cannot read, SQLite ends a transaction by itself, and the driver goes on counting it as
+/// open: a writer could not begin another one, and a reader would see one snapshot for ever. Such a connection is of no
+/// more use.
+fn sound(pool: SqlitePoolOptions) -> SqlitePoolOptions {
+    pool.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 /// Makes an empty file for its user alone, since deal secrets will be in it. SQLite gives its side files the

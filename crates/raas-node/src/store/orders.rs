@@ -397,7 +397,10 @@ async fn insert_proposal(
     match inserted {
         Ok(_) => Ok(()),
         Err(error) if is_unique_violation(&error) => {
-            Err(Error::ProposalReused(proposal.signed.proposal_cid.clone()))
+            let of_cid =
+                error.as_database_error().is_some_and(|error| error.message().contains("proposal_cid"));
+            let reused = if of_cid { Error::ProposalReused } else { Error::IdentityReused };
+            Err(reused(proposal.signed.proposal_cid.clone()))
         }
         Err(error) => Err(error.into()),
     }

@@ -62,9 +62,10 @@ async fn no_two_proposals_share_a_cid_a_uuid_or_a_secret() {
     same_cid.signed.proposal_cid = hers.signed.proposal_cid.clone();
     let same_uuid = StoredProposal { uuid: hers.uuid, ..mine.clone() };
     let same_secret = StoredProposal { secret: hers.secret.clone(), ..mine.clone() };
-    for double in [same_cid, same_uuid, same_secret] {
+    for (double, of_cid) in [(same_cid, true), (same_uuid, false), (same_secret, false)] {
         let error = store.sign_order(second, 1, &double).await.unwrap_err();
-        assert!(matches!(error, Error::ProposalReused(_)), "{error}");
+        assert!(matches!(error, Error::ProposalReused(_) | Error::IdentityReused(_)), "{error}");
+        assert_eq!(matches!(error, Error::ProposalReused(_)), of_cid, "{error}");
         assert_eq!(get(&store, second).await.order.state, OrderState::Planned, "rolled back");
     }
     assert_eq!(store.sign_order(second, 1, &mine).await.unwrap(), Some(2));

@@ -47,8 +47,9 @@ async fn register_as<W: World>(
     let fields = read(request).await?;
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
+    let operators = operators(app).await?;
     let registered = store_job(app, &registration, JobSource::Api, on_chain_by_default, key).await?;
-    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered).await?)))
+    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered, operators))))
 }
 
 /// Stores a validated registration and wakes the loop.
@@ -98,26 +99,33 @@ pub async fn store_job<W: World>(
     Ok(registered)
 }
 
-async fn answer<W: World>(
+/// How many operators run the providers that this node uses, as far as they were read; 0 before that.
+async fn operators<W: World>(app: &App<W>) -> Result<usize, ApiError> {
+    let used = &app.engine.settings().providers;
+    let known = app.engine.store().providers().await?;
+    let of_used = known.iter().filter(|known| used.contains(&known.on_chain.provider));
+    Ok(of_used.map(|known| known.on_chain.operator).collect::<BTreeSet<_>>().len())
+}
+
+fn answer<W: World>(
     app: &App<W>,
     registration: &Registration,
     registered: Registered,
-) -> Result<Value, ApiError> {
+    operators: usize,
+) -> Value {
     let (job, holding, message) = match registered {
         Registered::Created { job, holding } => (job, holding, "Job registered successfully."),
         Registered::AlreadyExists { job, holding } => (job, holding, "Job was registered before."),
     };
-    let known = app.engine.store().providers().await?;
-    let operators: BTreeSet<_> = known.iter().map(|provider| provider.on_chain.operator).collect();
-    Ok(json!({
+    json!({
         "message": message,
         "network": app.network,
         "job": job,
         "holding": holding,
         "cid": registration.cid,
         "policy": registration.policy,
-        "warnings": warnings(registration, &app.engine.settings().rules, operators.len()),
-    }))
+        "warnings": warnings(registration, &app.engine.settings().rules, operators),
+    })
 }
 
 /// What of a registration cannot go as it says, and what will be done instead.
