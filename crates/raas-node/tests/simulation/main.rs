@@ -88,3 +88,9 @@ fn the_same_seed_gives_the_same_history() {
         assert_eq!(first, second, "seed {seed}");
     }
 }
+
+/// An endpoint whose index hid a publication made the node buy a copy beside one that was there long ago.
+#[test]
+fn seed_89_a_publication_that_no_event_tells_is_no_silence() {
+    runtime().block_on(run::run(89)).expect("nothing is bought for a hole in an index");
+}
