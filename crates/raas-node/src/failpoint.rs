@@ -4,6 +4,8 @@
 //! side, `deliver.propose:after:3` the third time. Without the variable a point costs one load. [`ALL`] lists every
 //! name; a test reads the sources and fails when a name is used that is not listed, or listed and not used, and when an
 //! effect is awaited outside of [`around`].
+//!
+//! [`with_deaths`] does the same within one process, for simulations: whatever runs in it can stop for ever at a point.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -54,12 +56,33 @@ struct Armed {
     passages: AtomicU32,
 }
 
+tokio::task_local! {
+    static DIES: Box<dyn Fn() -> bool + Send + Sync>;
+}
+
 /// Runs an effect between its two points.
 pub async fn around<T>(name: &'static str, effect: impl Future<Output = T>) -> T {
     hit(name, false);
+    may_die().await;
     let outcome = effect.await;
     hit(name, true);
+    may_die().await;
     outcome
+}
+
+/// Runs `life`, asking `dies` at each point. Once it says yes, `life` never goes on: whoever asked drops it, as a process
+/// that was killed there.
+pub async fn with_deaths<T>(
+    dies: impl Fn() -> bool + Send + Sync + 'static,
+    life: impl Future<Output = T>,
+) -> T {
+    DIES.scope(Box::new(dies), life).await
+}
+
+async fn may_die() {
+    if DIES.try_with(|dies| dies()).unwrap_or(false) {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn hit(name: &str, after: bool) {
@@ -89,10 +112,12 @@ fn parse(text: &str) -> Option<Armed> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, parse};
+    use super::{ALL, around, parse, with_deaths};
+    use futures_util::FutureExt;
     use std::collections::BTreeSet;
     use std::path::Path;
-    use std::sync::atomic::Ordering;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn sources(folder: &Path, into: &mut String) {
         for entry in std::fs::read_dir(folder).expect("a readable folder") {
@@ -128,5 +153,22 @@ mod tests {
         }
         assert_eq!(read("deliver.propose:after:x"), None);
         assert_eq!(read("deliver.propose:after:1:2"), None);
+    }
+
+    #[test]
+    fn a_life_ends_for_ever_at_the_point_that_says_so() {
+        for last in 0..5 {
+            let (passed, effects) = (AtomicU32::new(0), Arc::new(AtomicU32::new(0)));
+            let done = Arc::clone(&effects);
+            let effect = || async { done.fetch_add(1, Ordering::Relaxed) };
+            let life = with_deaths(move || passed.fetch_add(1, Ordering::Relaxed) == last, async {
+                around("one", effect()).await;
+                around("two", effect()).await;
+            });
+            let ended = life.now_or_never().is_some();
+            // Before and after each of the two, and then never.
+            let expected = [(false, 0), (false, 1), (false, 1), (false, 2), (true, 2)][last as usize];
+            assert_eq!((ended, effects.load(Ordering::Relaxed)), expected, "at point {last}");
+        }
     }
 }

@@ -21,9 +21,13 @@ pub enum Kind {
     Car,
 }
 
-/// Bytes as they arrive, counted and capped.
+/// What comes from the network: bytes, the end (`None`), or why there is no more.
+pub type Chunk = Result<Option<Bytes>, String>;
+
+/// Bytes as they arrive, counted and capped. They end only by a word: a caller that is gone has not sent everything.
 pub struct Input {
-    chunks: Receiver<Result<Bytes, String>>,
+    chunks: Receiver<Chunk>,
+    ended: bool,
     current: Bytes,
     kind: Kind,
     expected: Option<DataCid>,
@@ -58,24 +62,30 @@ pub enum PackFailure {
 impl Input {
     /// Reads from `chunks`; at most `max_bytes`.
     #[must_use]
-    pub fn new(
-        chunks: Receiver<Result<Bytes, String>>,
-        kind: Kind,
-        expected: Option<DataCid>,
-        max_bytes: u64,
-    ) -> Self {
+    pub fn new(chunks: Receiver<Chunk>, kind: Kind, expected: Option<DataCid>, max_bytes: u64) -> Self {
         let current = Bytes::new();
-        Self { chunks, current, kind, expected, left: max_bytes, taken: 0, broken: None, too_large: false }
+        Self {
+            chunks,
+            ended: false,
+            current,
+            kind,
+            expected,
+            left: max_bytes,
+            taken: 0,
+            broken: None,
+            too_large: false,
+        }
     }
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                None => return Ok(0),
-                Some(Ok(chunk)) => self.current = chunk,
-                Some(Err(why)) => {
+        while self.current.is_empty() && !self.ended {
+            let gone = || Err("whoever sent it is gone".to_owned());
+            match self.chunks.blocking_recv().unwrap_or_else(gone) {
+                Ok(None) => self.ended = true,
+                Ok(Some(chunk)) => self.current = chunk,
+                Err(why) => {
                     self.broken = Some(why);
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -175,4 +185,33 @@ fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    fn packed(pieces: &PieceStore, chunks: Vec<Chunk>) -> Result<(NewPiece, u64), PackFailure> {
+        let (sender, receiver) = mpsc::channel(chunks.len().max(1));
+        for chunk in chunks {
+            sender.try_send(chunk).expect("room for all");
+        }
+        drop(sender);
+        pack(pieces, Input::new(receiver, Kind::File, None, 1_000))
+    }
+
+    /// The handler's future is dropped when its connection ends: what came so far is not the file.
+    #[test]
+    fn bytes_that_end_without_a_word_are_no_upload() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pieces = PieceStore::open(folder.path()).expect("a store");
+        let half = || Ok(Some(Bytes::from_static(b"half of a file")));
+        assert!(matches!(packed(&pieces, vec![half()]), Err(PackFailure::Truncated(_))));
+        assert!(matches!(packed(&pieces, Vec::new()), Err(PackFailure::Truncated(_))));
+        assert_eq!(pieces.kept().expect("readable"), []);
+        let (_, taken) = packed(&pieces, vec![half(), Ok(None)]).expect("a file");
+        assert_eq!(taken, 14);
+        assert!(matches!(packed(&pieces, vec![Ok(None)]), Err(PackFailure::Empty)));
+    }
 }

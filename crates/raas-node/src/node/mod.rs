@@ -8,6 +8,7 @@ mod driver;
 mod endpoints;
 mod establish;
 pub mod key;
+pub mod leftovers;
 mod real;
 mod start;
 mod token;

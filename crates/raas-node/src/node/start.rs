@@ -5,6 +5,7 @@ use super::driver;
 use super::endpoints::{self, EndpointError};
 use super::establish::{Established, establish};
 use super::key::{self, KeyFileError};
+use super::leftovers;
 use super::real::{NodeClock, RealWorld};
 use super::token;
 use super::waiting::{Door, Doors};
@@ -24,9 +25,7 @@ use raas_clients::provider::{Mk12, Mk12Config};
 use raas_clients::rpc::{EndpointConfig, Pool};
 use raas_clients::source::{FetchLimits, Fetcher};
 use raas_clients::wallet::{KeyWallet, WalletConfig};
-use raas_core::cid::Commitment;
 use raas_core::units::AttoFil;
-use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -193,8 +192,8 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
     let Established { identity, devnet } = establish(&pool, &network, &store, &doors).await?;
     let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
-    clean(&store, &pieces, data_dir).await?;
-    note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
+    leftovers::clean(&store, &pieces).await?.map_err(data_dir)?;
+    leftovers::note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
     let mut settings = config.settings(public_url)?;
     if options.reproducible.is_some() {
         settings.concurrency = 1;
@@ -240,33 +239,6 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         });
     }
     Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
-}
-
-/// Drops what a process that died left on the disk and nobody owns: uploads that it did not answer, and files that
-/// it had not recorded.
-async fn clean(
-    store: &Store,
-    pieces: &PieceStore,
-    data_dir: impl FnOnce(io::Error) -> StartError,
-) -> Result<(), StartError> {
-    let uploads = store.abandon_uploads().await?;
-    let recorded = store.recorded_pieces().await?;
-    let files = pieces.sweep(|piece| recorded.contains(&piece)).map_err(data_dir)?;
-    if uploads + files > 0 {
-        tracing::warn!(uploads, files, "dropped what an earlier process left unfinished");
-    }
-    Ok(())
-}
-
-/// A process that died between a fetch and its note left bytes that count as given away. They are noted now, so that
-/// the rules can give them away once more.
-async fn note_strays(store: &Store, kept: Vec<Commitment>) -> Result<(), store::Error> {
-    let noted: BTreeSet<Commitment> =
-        store.local_pieces().await?.iter().map(|stored| stored.piece.commitment).collect();
-    for stray in kept.into_iter().filter(|piece| !noted.contains(piece)) {
-        store.set_local(stray, true).await?;
-    }
-    Ok(())
 }
 
 async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Result<(), engine::Error> {

@@ -11,9 +11,9 @@ use crate::world::World;
 use raas_core::ids::{ActorId, DealId, OrderId};
 use raas_core::machine::order::Event;
 use raas_core::observation::{DealSeen, OnChainDeal, Round};
-use raas_core::order::OrderState;
+use raas_core::order::{Cause, OrderState};
 use raas_core::ports::{Chain, DealChange, DealEvent};
-use raas_core::units::{AttoFil, Epoch};
+use raas_core::units::{AttoFil, Epoch, Epochs};
 use std::collections::BTreeSet;
 
 /// Deal ids read in one call of the search.
@@ -54,7 +54,10 @@ pub async fn find<W: World>(
     }
     let late: Vec<&StoredOrder> = waiting
         .into_iter()
-        .filter(|stored| start_of(stored).is_some_and(|start| round.height > start))
+        .filter(|stored| {
+            let is_over = start_of(stored).is_some_and(|start| round.height > start);
+            is_over || seems_silent(stored, round, engine.settings.rules.hedge_after)
+        })
         .filter(|stored| !found.events.iter().any(|(other, _)| *other == stored.order.id))
         .collect();
     let first =
@@ -72,6 +75,14 @@ pub async fn find<W: World>(
 
 fn waits_for_chain(stored: &StoredOrder) -> bool {
     stored.order.state.signed().is_some()
+}
+
+/// Whether a renewal is about to be hedged because nothing was heard of it. That no event told of its publication is no
+/// reason to spend money, since an index has holes: it is looked for by its id first.
+fn seems_silent(stored: &StoredOrder, round: &Round, hedge_after: Epochs) -> bool {
+    let renews = matches!(stored.order.cause, Cause::Renew { .. });
+    let accepted = matches!(stored.order.state, OrderState::Accepted(_));
+    renews && accepted && round.head >= stored.order.planned_at.after(hedge_after)
 }
 
 fn start_of(stored: &StoredOrder) -> Option<Epoch> {

@@ -1,24 +1,25 @@
 //! Chain and clock over the world in memory. Native reads are pinned: state before the round's tipset.
 
+use crate::crossing::Crossing;
 use crate::shared::{Rpc, Shared};
 use raas_core::cid::Commitment;
 use raas_core::gate::Hold;
-use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, RequestId, SectorNumber};
+use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
 };
-use raas_core::ports::{
-    Balances, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealChange, DealEvent, Look, Now,
-    Pin, RequestSeen,
-};
+use raas_core::ports::{Balances, Chain, Clock, CollateralBounds, DealChange, DealEvent, Look, Now, Pin};
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{Address, Label, from_cbor};
 use raas_devnet::world::{Deal, FAULT_MAX_AGE, Phase, SectorPhase, StateAt, collateral_bounds};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 pub struct SimChain {
     pub shared: Arc<Shared>,
     pub client: Address,
+    /// Deals that the node has been shown as active.
+    pub shown: Mutex<BTreeSet<DealId>>,
 }
 
 impl SimChain {
@@ -27,6 +28,20 @@ impl SimChain {
     }
 
     fn deal(&self, round: &Round, id: DealId) -> DealSeen {
+        let seen = self.deal_as_told(round, id);
+        match seen {
+            DealSeen::Gone => self.shared.cross(Crossing::Gone { tipset: round.height.0, deal: id.0 }),
+            DealSeen::Present(ref deal)
+                if deal.activated.is_some() && self.shown.lock().expect("not poisoned").insert(id) =>
+            {
+                self.shared.cross(Crossing::Active { deal: id.0 });
+            }
+            _ => {}
+        }
+        seen
+    }
+
+    fn deal_as_told(&self, round: &Round, id: DealId) -> DealSeen {
         match self.shared.rpc() {
             Rpc::Down => return DealSeen::NotSeen(NotSeen::RpcFailed),
             Rpc::Forget17 => return DealSeen::NeverAllocated,
@@ -81,14 +96,28 @@ impl SimChain {
         if self.shared.rpc() == Rpc::Down {
             return SectorSeen::NotSeen(NotSeen::RpcFailed);
         }
-        let world = self.shared.world();
-        let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
-        found.map_or(SectorSeen::Dead, |(sector, phase)| {
-            let early = phase
-                .faulty_since()
-                .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
-            seen(phase, early)
-        })
+        let seen = {
+            let world = self.shared.world();
+            let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
+            found.map_or(SectorSeen::Dead, |(sector, phase)| {
+                let early = phase
+                    .faulty_since()
+                    .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
+                seen(phase, early)
+            })
+        };
+        self.told(round, provider, sector, seen);
+        seen
+    }
+
+    /// Writes down what the node is told of a sector.
+    fn told(&self, round: &Round, provider: ProviderId, sector: SectorNumber, seen: SectorSeen) {
+        let (tipset, provider, sector) = (round.height.0, provider.number(), sector.0);
+        match seen {
+            SectorSeen::Faulty { .. } => self.shared.cross(Crossing::Faulty { tipset, provider, sector }),
+            SectorSeen::Dead => self.shared.cross(Crossing::Dead { tipset, provider, sector }),
+            _ => {}
+        }
     }
 }
 
@@ -109,6 +138,10 @@ impl Chain for SimChain {
             agreed: 1,
             asked: 1,
         };
+        drop(world);
+        if self.shared.rpc() == Rpc::Normal {
+            self.shared.cross(Crossing::Round { tipset: height });
+        }
         Ok(Pin { round, wanted: 1 })
     }
 
@@ -134,6 +167,10 @@ impl Chain for SimChain {
             sector.is_some_and(|(_, phase)| phase.is_live())
         };
         let dead: Vec<SectorNumber> = watched.iter().filter(|number| !lives(number)).copied().collect();
+        drop(world);
+        for number in &dead {
+            self.told(round, provider, *number, SectorSeen::Dead);
+        }
         if dead.is_empty() { LivesSeen::All } else { LivesSeen::Except(dead) }
     }
 
@@ -152,7 +189,7 @@ impl Chain for SimChain {
         if miner.counts(Self::at(round)).faulty == 0 {
             return ProviderSeen::Clear;
         }
-        let rows = watched
+        let rows: Vec<(SectorNumber, SectorSeen)> = watched
             .iter()
             .filter_map(|number| {
                 let (sector, phase) = miner.sector(*number, Self::at(round))?;
@@ -164,6 +201,10 @@ impl Chain for SimChain {
                 Some((*number, seen(phase, early)))
             })
             .collect();
+        drop(world);
+        for (number, seen) in &rows {
+            self.told(round, provider, *number, *seen);
+        }
         ProviderSeen::Except(rows)
     }
 
@@ -254,35 +295,5 @@ impl Clock for SimClock {
         let clock = world.chain().clock();
         let unix = i64::try_from(world.chain().timestamp(clock)).expect("a time before the year 2^63");
         Now { epoch: Epoch(clock), unix_seconds: unix }
-    }
-}
-
-/// These runs have no contract; `tests/scenarios` have.
-pub enum NoContract {}
-
-impl Contract for NoContract {
-    async fn window(&self, _round: &Round, _from: Epoch, _to: Epoch) -> Result<ContractWindow, NotSeen> {
-        match *self {}
-    }
-
-    async fn requests_by_view(
-        &self,
-        _from: RequestId,
-        _to: RequestId,
-        _block: Epoch,
-    ) -> Result<Option<Vec<RequestSeen>>, NotSeen> {
-        match *self {}
-    }
-
-    async fn request_count(&self, _block: Epoch) -> Result<Option<u64>, NotSeen> {
-        match *self {}
-    }
-
-    async fn cids_by_request(&self, _block: Epoch) -> Result<Option<Vec<Vec<u8>>>, NotSeen> {
-        match *self {}
-    }
-
-    async fn deals_of(&self, _cid: &[u8], _block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {
-        match *self {}
     }
 }

@@ -1,6 +1,7 @@
 //! Deal protocol and bytes over the world's own provider book. Every effect has a point before and after it at
 //! which the process can die.
 
+use crate::crossing::Crossing;
 use crate::shared::Shared;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::Ask;
@@ -9,28 +10,22 @@ use raas_core::ports::{Bytes, DealMaker, Effect, Fetched, Imported, PieceSource,
 use raas_devnet::codec::{DealParams, from_cbor};
 use raas_devnet::provider::{Command as ProviderCommand, Reply, Retrieval, StoreReply};
 use raas_devnet::world::{Command, Outcome};
-use raas_node::store::Store;
-use std::sync::{Arc, Mutex};
+use raas_node::blocks::PieceStore;
+use std::sync::Arc;
 
 pub struct SimDeals {
     pub shared: Arc<Shared>,
-    /// To see that the intent was stored before the effect.
-    pub store: Mutex<Option<Store>>,
 }
 
 impl SimDeals {
-    /// A4: what leaves the node must be in the store, byte for byte.
-    async fn intent_is_stored(&self, deal: &[u8]) {
-        let store = self.store.lock().expect("not poisoned").clone();
-        let Some(store) = store else { return };
+    /// Whether the store has these very bytes as a signed order.
+    async fn is_durable(&self, deal: &[u8]) -> bool {
+        let Some(store) = self.shared.store() else { return false };
         let stored = store.open_orders().await.expect("readable");
-        let known = stored.iter().any(|order| {
+        stored.iter().any(|order| {
             order.order.state.signed().is_some()
                 && order.proposal.as_ref().is_some_and(|proposal| proposal.bytes == deal)
-        });
-        if !known {
-            self.shared.report("A4: a proposal left the node that is in no stored order".to_owned());
-        }
+        })
     }
 }
 
@@ -43,14 +38,11 @@ impl DealMaker for SimDeals {
     }
 
     async fn propose(&self, provider: &ProviderOnChain, deal: &[u8]) -> Effect<Proposed> {
-        self.intent_is_stored(deal).await;
+        let durable = self.is_durable(deal).await;
         self.shared.point().await;
         let params: DealParams = from_cbor(deal).expect("deal parameters");
-        let key = params.deal_uuid.0.to_vec();
-        let before = self.shared.handed.lock().expect("not poisoned").insert(key, deal.to_vec());
-        if before.is_some_and(|before| before != deal) {
-            self.shared.report("A5: one deal UUID was handed over with two different bytes".to_owned());
-        }
+        let uuid = hex::encode(params.deal_uuid.0);
+        self.shared.cross(Crossing::Proposal { uuid, bytes: deal.to_vec(), durable });
         let command = ProviderCommand::Store { at: provider.provider, params: Box::new(params) };
         let outcome = self.shared.world().apply(Command::Provider(command));
         self.shared.point().await;
@@ -70,11 +62,15 @@ impl DealMaker for SimDeals {
     }
 }
 
-pub struct SimBytes(pub Arc<Shared>);
+pub struct SimBytes {
+    pub shared: Arc<Shared>,
+    /// Where uploads are kept; other pieces have no bytes here.
+    pub pieces: PieceStore,
+}
 
 impl SimBytes {
     fn retrieve(&self, source: &PieceSource) -> Fetched {
-        let world = self.0.world();
+        let world = self.shared.world();
         let Some(provider) = world.book.get(source.provider.provider) else {
             return Fetched::Unavailable("no such provider".to_owned());
         };
@@ -89,16 +85,16 @@ impl SimBytes {
 
 impl Bytes for SimBytes {
     async fn has(&self, piece: Commitment) -> bool {
-        self.0.local().contains(&piece)
+        self.shared.local().contains(&piece)
     }
 
     async fn fetch(&self, source: &PieceSource) -> Fetched {
-        self.0.point().await;
+        self.shared.point().await;
         let fetched = self.retrieve(source);
         if fetched == Fetched::Verified {
-            self.0.local().insert(source.piece);
+            self.shared.local().insert(source.piece);
         }
-        self.0.point().await;
+        self.shared.point().await;
         fetched
     }
 
@@ -106,14 +102,21 @@ impl Bytes for SimBytes {
         self.retrieve(source)
     }
 
-    async fn import(&self, _root: &DataCid) -> Imported {
-        Imported::Unavailable("these runs upload".to_owned())
+    async fn import(&self, root: &DataCid) -> Imported {
+        self.shared.point().await;
+        let packed = self.shared.gateway.lock().expect("not poisoned").get(&root.to_string()).cloned();
+        let Some(packed) = packed else { return Imported::Unavailable("no gateway has it".to_owned()) };
+        self.shared.local().insert(packed.commitment);
+        self.shared.point().await;
+        Imported::Packed(packed)
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {
-        self.0.point().await;
-        self.0.local().remove(&piece);
-        self.0.point().await;
+        self.shared.point().await;
+        self.shared.cross(Crossing::Evicted { piece: piece.to_string() });
+        self.shared.local().remove(&piece);
+        self.pieces.remove(piece).expect("a disk that works");
+        self.shared.point().await;
         Effect::Done(())
     }
 }

@@ -1,10 +1,13 @@
 //! What the ports share: the world, the faults of its RPC, and the crash that is to come.
 
+use crate::crossing::Crossing;
 use raas_core::cid::Commitment;
 use raas_core::ids::ProviderId;
+use raas_core::ports::Packed;
 use raas_core::units::Epoch;
 use raas_devnet::world::World;
-use std::collections::BTreeSet;
+use raas_node::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -23,6 +26,10 @@ pub enum Rpc {
     Forget32,
     /// Events are missing.
     EmptyLogs,
+    /// Logs and state of old blocks are not kept any more: only the contract's views tell of requests.
+    Forgetful,
+    /// What is sent arrives, but its answer is lost.
+    DropReply,
     /// One provider's state cannot be read.
     Blind(ProviderId),
 }
@@ -35,10 +42,12 @@ pub struct Shared {
     crash: Mutex<Option<u32>>,
     /// Told when the process is to die.
     pub crashed: Notify,
-    /// Bytes handed over by deal UUID: the same key must always give the same bytes.
-    pub handed: Mutex<std::collections::BTreeMap<Vec<u8>, Vec<u8>>>,
-    /// What a port saw that must never be.
-    pub broken: Mutex<Vec<String>>,
+    /// What crossed the node's border, with its epoch.
+    crossed: Mutex<Vec<(i64, Crossing)>>,
+    /// The node's store, to see that an intent was durable before its effect.
+    store: Mutex<Option<Store>>,
+    /// Payloads that a gateway has, by their CIDs.
+    pub gateway: Mutex<BTreeMap<String, Packed>>,
 }
 
 impl Shared {
@@ -50,8 +59,9 @@ impl Shared {
             local: Mutex::default(),
             crash: Mutex::default(),
             crashed: Notify::new(),
-            handed: Mutex::default(),
-            broken: Mutex::default(),
+            crossed: Mutex::default(),
+            store: Mutex::default(),
+            gateway: Mutex::default(),
         })
     }
 
@@ -78,23 +88,25 @@ impl Shared {
 
     /// A point at which a process can die: before or after an effect on the outside.
     pub async fn point(&self) {
-        let dies = {
-            let mut crash = self.crash.lock().expect("not poisoned");
-            match *crash {
-                Some(0) => {
-                    *crash = None;
-                    true
-                }
-                Some(count) => {
-                    *crash = Some(count - 1);
-                    false
-                }
-                None => false,
-            }
-        };
-        if dies {
-            self.crashed.notify_one();
+        if self.dies_here() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Counts a point, and tells whether the process dies at it.
+    pub fn dies_here(&self) -> bool {
+        let mut crash = self.crash.lock().expect("not poisoned");
+        match *crash {
+            Some(0) => {
+                *crash = None;
+                self.crashed.notify_one();
+                true
+            }
+            Some(count) => {
+                *crash = Some(count - 1);
+                false
+            }
+            None => false,
         }
     }
 
@@ -107,8 +119,23 @@ impl Shared {
         }
     }
 
-    pub fn report(&self, what: String) {
-        self.broken.lock().expect("not poisoned").push(what);
+    /// The store of the process that runs now.
+    pub fn set_store(&self, store: &Store) {
+        *self.store.lock().expect("not poisoned") = Some(store.clone());
+    }
+
+    pub fn store(&self) -> Option<Store> {
+        self.store.lock().expect("not poisoned").clone()
+    }
+
+    /// Writes down what crosses the border now.
+    pub fn cross(&self, crossing: Crossing) {
+        let now = self.clock().0;
+        self.crossed.lock().expect("not poisoned").push((now, crossing));
+    }
+
+    pub fn crossed(&self) -> MutexGuard<'_, Vec<(i64, Crossing)>> {
+        self.crossed.lock().expect("not poisoned")
     }
 
     pub fn clock(&self) -> Epoch {

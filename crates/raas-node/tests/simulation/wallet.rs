@@ -1,8 +1,11 @@
 //! The wallet over the world's mempool. Proposals are signed by the node's own code, escrow messages by the
 //! devnet's, since only the engine's handling of them is on trial here.
 
-use crate::chain::{NoContract, SimChain, SimClock};
+use crate::chain::{SimChain, SimClock};
+use crate::contract::SimContract;
+use crate::crossing::{Crossing, Sent};
 use crate::deals::{SimBytes, SimDeals};
+use crate::evm::EvmLane;
 use crate::shared::{Rpc, Shared};
 use raas_clients::key::Key;
 use raas_core::ids::ContractAddress;
@@ -12,9 +15,11 @@ use raas_core::ports::{
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
-use raas_devnet::codec::{Address, Message, SecretKey, SignedMessage, to_cbor};
+use raas_devnet::codec::{Address, Message, SecretKey, SignedMessage, from_cbor, to_cbor};
+use raas_devnet::fevm::EthKey;
 use raas_devnet::world::{Command, MARKET, StateAt, World};
-use std::sync::Arc;
+use raas_node::blocks::PieceStore;
+use std::sync::{Arc, Mutex};
 
 /// The account method that takes escrow.
 const ADD_BALANCE: u64 = 2;
@@ -23,16 +28,29 @@ pub struct SimWallet {
     pub shared: Arc<Shared>,
     key: Key,
     secret: SecretKey,
+    evm: EvmLane,
+}
+
+fn secret(seed: u64) -> [u8; 32] {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    bytes
+}
+
+/// The node's account at the FEVM, before there is a wallet.
+pub fn eth_key(seed: u64) -> EthKey {
+    EthKey::from_bytes(&secret(seed)).expect("a key")
 }
 
 impl SimWallet {
-    pub fn new(shared: Arc<Shared>, seed: u64) -> Self {
-        let mut bytes = [7; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    pub fn new(shared: Arc<Shared>, seed: u64, contract: ContractAddress) -> Self {
+        let bytes = secret(seed);
+        let evm = EvmLane { shared: Arc::clone(&shared), key: eth_key(seed), contract };
         Self {
             shared,
             key: Key::from_bytes(&bytes).expect("a key"),
             secret: SecretKey::from_bytes(bytes).expect("a key"),
+            evm,
         }
     }
 
@@ -43,11 +61,21 @@ impl SimWallet {
 
 impl Wallet for SimWallet {
     async fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
-        raas_clients::wallet::sign_deal(&self.key, terms).map_err(|error| error.to_string())
+        let signed = raas_clients::wallet::sign_deal(&self.key, terms).map_err(|error| error.to_string())?;
+        let epochs = u128::try_from(terms.end.0 - terms.start.0).map_err(|error| error.to_string())?;
+        self.shared.cross(Crossing::Signed {
+            proposal: signed.proposal_cid.clone(),
+            piece: terms.piece.to_string(),
+            cost: terms.price_per_epoch.0 * epochs,
+        });
+        Ok(signed)
     }
 
-    async fn nonces(&self, _lane: Lane) -> Result<Nonces, NotSeen> {
+    async fn nonces(&self, lane: Lane) -> Result<Nonces, NotSeen> {
         let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        if lane == Lane::Evm {
+            return Ok(self.evm.nonces(head));
+        }
         let world = self.shared.world();
         let nonce = |at| {
             let id = world.actors.lookup(&SimWallet::address(self), at);
@@ -63,13 +91,20 @@ impl Wallet for SimWallet {
             let raise = |fee: AttoFil| AttoFil(fee.0 * 5 / 4 + 1);
             Fees { fee_cap: raise(old.fee_cap), premium: raise(old.premium) }
         });
-        match self.message(intent, nonce, Quote { gas_limit: 0, fees }) {
-            Ok(message) => Effect::Done(Quote { gas_limit: World::gas_of(&message) * 2, fees }),
-            Err(why) => Effect::Failed(why),
-        }
+        let Some(head) = self.shared.head() else { return Effect::Failed("no answer".to_owned()) };
+        let quoted = match intent.lane() {
+            Lane::Evm => self.evm.quote(intent, fees, head),
+            Lane::Native => self
+                .message(intent, nonce, Quote { gas_limit: 0, fees })
+                .map(|message| Quote { gas_limit: World::gas_of(&message) * 2, fees }),
+        };
+        quoted.map_or_else(Effect::Failed, Effect::Done)
     }
 
     async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {
+        if intent.lane() == Lane::Evm {
+            return self.evm.sign(intent, nonce, quote);
+        }
         let message = self.message(intent, nonce, quote)?;
         let signature = self.secret.sign(&message.signing_bytes().expect("CBOR"));
         let signed = SignedMessage { message, signature };
@@ -79,24 +114,32 @@ impl Wallet for SimWallet {
         Ok(SignedTx { raw, hash, fees: quote.fees, gas_max: quote.gas_max(), cancels })
     }
 
-    async fn broadcast(&self, _lane: Lane, tx: &SignedTx) -> Broadcast {
+    async fn broadcast(&self, lane: Lane, tx: &SignedTx) -> Broadcast {
+        let intent = self.durable_intent(lane, tx).await;
         self.shared.point().await;
+        self.shared.cross(Crossing::Transaction(self.sent(lane, tx, intent)));
         if self.shared.rpc() == Rpc::Down {
             return Broadcast::Uncertain("no answer".to_owned());
         }
-        let signature_bytes = 66;
-        let split = tx.raw.len() - signature_bytes - 1;
-        let command = Command::Push {
-            message: hex::encode(&tx.raw[..split]),
-            signature: hex::encode(&tx.raw[split + 1..]),
+        let outcome = match lane {
+            Lane::Evm => self.evm.push(&tx.raw),
+            Lane::Native => {
+                let (message, signature) = halves(&tx.raw);
+                let (message, signature) = (hex::encode(message), hex::encode(signature));
+                self.shared.world().apply(Command::Push { message, signature })
+            }
         };
-        let outcome = self.shared.world().apply(command);
         self.shared.point().await;
+        if self.shared.rpc() == Rpc::DropReply {
+            return Broadcast::Uncertain("the answer was lost".to_owned());
+        }
         match outcome {
             Ok(_) => Broadcast::Taken,
             Err(error) => {
                 let text = error.to_string();
-                if text.contains("already") {
+                if text.contains("replace by fee") {
+                    Broadcast::Refused(text)
+                } else if text.contains("already") {
                     Broadcast::AlreadyKnown
                 } else if text.contains("nonce too low") {
                     Broadcast::NonceTooLow
@@ -107,8 +150,11 @@ impl Wallet for SimWallet {
         }
     }
 
-    async fn included(&self, _lane: Lane, hash: &str) -> Result<Option<Inclusion>, NotSeen> {
+    async fn included(&self, lane: Lane, hash: &str) -> Result<Option<Inclusion>, NotSeen> {
         let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        if lane == Lane::Evm {
+            return Ok(self.evm.included(hash, head));
+        }
         let cid = hash.parse::<cid::Cid>().expect("a CID");
         let world = self.shared.world();
         Ok(world
@@ -116,10 +162,13 @@ impl Wallet for SimWallet {
             .map(|receipt| Inclusion { block: Epoch(receipt.included), success: receipt.exit == 0 }))
     }
 
-    async fn taker(&self, _lane: Lane, nonce: u64, _since: Epoch) -> Result<Taker, NotSeen> {
+    async fn taker(&self, lane: Lane, nonce: u64, _since: Epoch) -> Result<Taker, NotSeen> {
         let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        let finalized = head - self.shared.world().config().finality_lag;
+        if lane == Lane::Evm {
+            return Ok(self.evm.taker(nonce, finalized));
+        }
         let world = self.shared.world();
-        let finalized = head - world.config().finality_lag;
         let ours = (0..finalized).rev().find_map(|height| {
             let of_us = |receipt: &&raas_devnet::world::NativeReceipt| {
                 receipt.message.from == SimWallet::address(self) && receipt.message.nonce == nonce
@@ -132,19 +181,67 @@ impl Wallet for SimWallet {
         }))
     }
 
-    async fn balance(&self, _lane: Lane) -> Result<AttoFil, NotSeen> {
+    async fn balance(&self, lane: Lane) -> Result<AttoFil, NotSeen> {
         let head = self.shared.head().ok_or(NotSeen::RpcFailed)?;
+        if lane == Lane::Evm {
+            return Ok(self.evm.balance(head));
+        }
         let (world, at) = (self.shared.world(), StateAt::before(head));
         let id = world.actors.lookup(&SimWallet::address(self), at);
         Ok(id.and_then(|id| world.actors.wallet(id, at)).map_or(AttoFil::ZERO, |wallet| wallet.balance))
     }
 
-    fn address(&self, _lane: Lane) -> String {
-        SimWallet::address(self).to_string()
+    fn address(&self, lane: Lane) -> String {
+        match lane {
+            Lane::Native => SimWallet::address(self).to_string(),
+            Lane::Evm => self.evm.address().to_checksum(None),
+        }
     }
 }
 
+/// Message and signature of the native lane's signed bytes.
+fn halves(raw: &[u8]) -> (&[u8], &[u8]) {
+    const SIGNATURE_BYTES: usize = 66;
+    let split = raw.len() - SIGNATURE_BYTES - 1;
+    (&raw[..split], &raw[split + 1..])
+}
+
 impl SimWallet {
+    /// The stored intent that has these very bytes.
+    async fn durable_intent(&self, lane: Lane, tx: &SignedTx) -> Option<u64> {
+        let stored = self.shared.store()?.open_txs(Some(lane)).await.expect("readable");
+        let found = stored.iter().find(|stored| stored.signed.iter().any(|version| version.raw == tx.raw));
+        found.map(|stored| stored.id.0)
+    }
+
+    /// What leaves, read from the bytes themselves.
+    fn sent(&self, lane: Lane, tx: &SignedTx, intent: Option<u64>) -> Sent {
+        let (hash, cancels) = (tx.hash.clone(), tx.cancels);
+        match lane {
+            Lane::Evm => {
+                let inner = self.evm.decoded(&tx.raw);
+                Sent {
+                    lane: "evm",
+                    nonce: inner.nonce,
+                    hash,
+                    premium: inner.premium,
+                    to: inner.to.to().map(|to| to.to_checksum(None)).unwrap_or_default(),
+                    value: inner.value.to(),
+                    data: inner.input.to_vec(),
+                    intent,
+                    cancels,
+                }
+            }
+            Lane::Native => {
+                let message: Message = from_cbor(halves(&tx.raw).0).expect("what was signed here");
+                let to = format!("{} method {}", message.to, message.method);
+                let (nonce, premium, value) = (message.nonce, message.gas_premium.0, message.value.0);
+                let data = message.params;
+                Sent { lane: "native", nonce, hash, premium, to, value, data, intent, cancels }
+            }
+        }
+    }
+
     fn message(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<Message, String> {
         let (to, value, method, params) = match intent {
             TxIntent::AddBalance { amount } => {
@@ -152,7 +249,7 @@ impl SimWallet {
                 (Address::Id(MARKET), *amount, ADD_BALANCE, params)
             }
             TxIntent::Cancel { .. } => (SimWallet::address(self), AttoFil::ZERO, 0, Vec::new()),
-            _ => return Err("these runs have no contract".to_owned()),
+            other => return Err(format!("these runs do not {other:?}")),
         };
         Ok(Message {
             version: 0,
@@ -176,15 +273,17 @@ pub struct SimWorld {
     pub bytes: SimBytes,
     pub wallet: SimWallet,
     pub clock: SimClock,
+    pub contract: SimContract,
 }
 
 impl SimWorld {
-    pub fn new(shared: &Arc<Shared>, seed: u64) -> Self {
-        let wallet = SimWallet::new(Arc::clone(shared), seed);
+    pub fn new(shared: &Arc<Shared>, seed: u64, contract: ContractAddress, pieces: &PieceStore) -> Self {
+        let wallet = SimWallet::new(Arc::clone(shared), seed, contract);
         Self {
-            chain: SimChain { shared: Arc::clone(shared), client: wallet.address() },
-            deals: SimDeals { shared: Arc::clone(shared), store: std::sync::Mutex::new(None) },
-            bytes: SimBytes(Arc::clone(shared)),
+            chain: SimChain { shared: Arc::clone(shared), client: wallet.address(), shown: Mutex::default() },
+            deals: SimDeals { shared: Arc::clone(shared) },
+            contract: SimContract { shared: Arc::clone(shared), address: contract },
+            bytes: SimBytes { shared: Arc::clone(shared), pieces: pieces.clone() },
             clock: SimClock(Arc::clone(shared)),
             wallet,
         }
@@ -193,7 +292,7 @@ impl SimWorld {
 
 impl raas_node::world::World for SimWorld {
     type Chain = SimChain;
-    type Contract = NoContract;
+    type Contract = SimContract;
     type DealMaker = SimDeals;
     type Bytes = SimBytes;
     type Wallet = SimWallet;
@@ -203,8 +302,8 @@ impl raas_node::world::World for SimWorld {
         &self.chain
     }
 
-    fn contract(&self, _at: ContractAddress) -> Option<&NoContract> {
-        None
+    fn contract(&self, at: ContractAddress) -> Option<&SimContract> {
+        (at == self.contract.address).then_some(&self.contract)
     }
 
     fn deal_maker(&self) -> &SimDeals {
@@ -226,3 +325,30 @@ impl raas_node::world::World for SimWorld {
 
 /// What the run funds the wallet with.
 pub const FUNDS: AttoFil = AttoFil::fil(1_000);
+
+/// Gives the client escrow that somebody else pays for, so that no order of the run waits for a top-up.
+pub fn endow(world: &mut World, client: Address, amount: AttoFil) {
+    let patron = SecretKey::from_bytes([8; 32]).expect("a key");
+    let (fee_cap, premium) = World::suggested_fees();
+    let fund = Command::Fund { address: patron.address().to_string(), amount: AttoFil::fil(10) };
+    world.apply(fund).expect("money");
+    world.apply(Command::Advance { epochs: 2 }).expect("time passes");
+    let draft = Message {
+        version: 0,
+        to: Address::Id(MARKET),
+        from: patron.address(),
+        nonce: 0,
+        value: amount,
+        gas_limit: 0,
+        gas_fee_cap: fee_cap,
+        gas_premium: premium,
+        method: ADD_BALANCE,
+        params: to_cbor(&client).expect("an address has CBOR"),
+    };
+    let gas_limit = i64::try_from(World::gas_of(&draft) * 2).expect("a small number");
+    let message = Message { gas_limit, ..draft };
+    let signature = patron.sign(&message.signing_bytes().expect("CBOR")).to_bytes();
+    let message = hex::encode(to_cbor(&message).expect("CBOR"));
+    world.apply(Command::Push { message, signature: hex::encode(signature) }).expect("taken");
+    world.apply(Command::Advance { epochs: 2 }).expect("time passes");
+}

@@ -15,7 +15,7 @@ use raas_node::store::{Happened, TroubleKind};
 const DAY: i64 = 2_880;
 
 fn test(body: impl AsyncFnOnce()) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = crate::runtime();
     runtime.block_on(body());
 }
 
@@ -23,7 +23,7 @@ fn test(body: impl AsyncFnOnce()) {
 async fn kept(seed: u64, count: usize) -> Run {
     let mut run = Run::new(seed).await.expect("a run");
     for _ in 0..count {
-        run.store_something().await.expect("stored");
+        run.store(Some(false)).await.expect("stored");
     }
     for _ in 0..2_000 {
         run.settle().await.expect("at rest");

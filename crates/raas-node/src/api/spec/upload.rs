@@ -265,11 +265,13 @@ async fn receive<W: World>(
     let mut chunks = std::pin::pin!(chunks);
     while let Some(chunk) = chunks.next().await {
         // A closed channel means that packing has failed already; its own error says why.
-        if sender.send(chunk).await.is_err() {
+        if sender.send(chunk.map(Some)).await.is_err() {
             hear_out(&mut chunks).await;
             break;
         }
     }
+    // Where this future is dropped before, nothing says the end, and nothing is kept.
+    let _ = sender.send(Ok(None)).await;
     drop(sender);
     let packed = packing.await.map_err(|error| (None, ApiError::Internal(error.into())))?;
     packed.map_err(|failure| answer(failure, app.upload_max_bytes))
