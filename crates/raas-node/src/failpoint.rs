@@ -38,6 +38,7 @@ pub const ALL: &[&str] = &[
     "fetch.bytes",
     "fetch.record",
     "register.store",
+    "upload.note",
     "upload.record",
     "serve.fetch",
     "serve.record",

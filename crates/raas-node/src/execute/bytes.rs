@@ -39,7 +39,7 @@ pub async fn ensure_local<W: World>(
         let fetched = failpoint::around("deliver.fetch", engine.world.bytes().fetch(&source)).await;
         if note(engine, round, now, Some(stored.holding), provider, "fetch", &fetched).await? {
             failpoint::around("deliver.local", engine.store.set_local(piece, true)).await?;
-            engine.store.set_retrieved(piece, round.height).await?;
+            failpoint::around("deliver.local", engine.store.set_retrieved(piece, round.height)).await?;
             return Ok(None);
         }
         tried.push(format!("{provider}: {}", words(&fetched)));

@@ -27,6 +27,7 @@ const BY_STORING: &[&str] = &[
     "deliver.propose",
     "deliver.settle",
     "register.store",
+    "upload.note",
     "upload.record",
     "step.finish",
 ];
@@ -150,6 +151,8 @@ const LATER: &[&str] = &[
     "send.settle:before:3",
     "follow.apply:after:2",
     "step.finish:before:5",
+    "upload.note:after:2",
+    "upload.note:before:3",
 ];
 
 #[tokio::test]

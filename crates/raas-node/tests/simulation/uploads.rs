@@ -108,6 +108,7 @@ impl Run {
         let app = App {
             engine: Engine::new(Arc::clone(&self.world), store, settings),
             pieces: self.uploads.pieces.clone(),
+            fetching: tokio::sync::Mutex::default(),
             wake: tokio::sync::Notify::new(),
             network: "simulation".to_owned(),
             upload_max_bytes: 1 << 20,

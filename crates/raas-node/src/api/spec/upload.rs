@@ -82,7 +82,7 @@ impl Wishes {
 /// Takes one file or CAR.
 pub async fn upload<W: World>(
     State(app): State<Arc<App<W>>>,
-    Parameters(query): Parameters,
+    query: Result<Parameters, ApiError>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let content_type = request
@@ -95,14 +95,17 @@ pub async fn upload<W: World>(
         .to_ascii_lowercase();
     if content_type != "multipart/form-data" {
         let mut body = request.into_body().into_data_stream();
-        let wishes = match Wishes::read(&query, &content_type) {
-            Ok(wishes) => wishes,
+        let begun = async {
+            let wishes = Wishes::read(&query?.0, &content_type)?;
+            Ok::<_, ApiError>((wishes, begin(&app).await?))
+        };
+        let (wishes, record) = match begun.await {
+            Ok(begun) => begun,
             Err(answer) => {
                 hear_out(&mut body).await;
                 return Err(answer);
             }
         };
-        let record = begin(&app).await?;
         let chunks = body.map(|chunk| chunk.map_err(|error| error.to_string()));
         let received = receive(&app, &wishes, chunks).await;
         return finish(&app, wishes, record, received).await;
@@ -110,7 +113,10 @@ pub async fn upload<W: World>(
     let mut parts = Multipart::from_request(request, &())
         .await
         .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
-    let answer = form(&app, &mut parts, query).await;
+    let answer = match query {
+        Ok(Parameters(query)) => form(&app, &mut parts, query).await,
+        Err(answer) => Err(answer),
+    };
     if answer.is_err() {
         let rest = async { while let Ok(Some(_)) = parts.next_field().await {} };
         let _ = tokio::time::timeout(LINGER, rest).await;
@@ -132,18 +138,9 @@ async fn form<W: World>(
             let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
             let record = begin(app).await?;
             let received = receive(app, &wishes, chunks).await;
-            // A parameter behind the bytes came too late to be heeded, and ignoring it could cost money.
-            let received = match (received, parts.next_field().await) {
-                (Ok((piece, _)), Ok(Some(late))) => {
-                    if app.engine.store().piece(piece.commitment).await?.is_none() {
-                        app.pieces.remove(piece.commitment)?;
-                    }
-                    let name = late.name().unwrap_or_default().to_owned();
-                    let why = "stands after the part named file; put every field before it";
-                    Err((None, ApiError::field(name, why)))
-                }
-                (Ok(_), Err(error)) => Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text()))),
-                (received, _) => received,
+            let received = match received {
+                Ok(taken) => in_time(app, parts, taken).await?,
+                refused => refused,
             };
             return finish(app, wishes, record, received).await;
         }
@@ -155,6 +152,26 @@ async fn form<W: World>(
         }
     }
     Err(ApiError::field("file", "the multipart body has no part named file"))
+}
+
+/// What was taken, unless something stands behind it: a parameter there came too late to be heeded, and ignoring it
+/// could cost money.
+async fn in_time<W: World>(
+    app: &App<W>,
+    parts: &mut Multipart,
+    taken: (NewPiece, u64),
+) -> Result<Result<(NewPiece, u64), Refused>, ApiError> {
+    let late = match parts.next_field().await {
+        Ok(None) => return Ok(Ok(taken)),
+        Ok(Some(late)) => late.name().unwrap_or_default().to_owned(),
+        Err(error) => return Ok(Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text())))),
+    };
+    let commitment = taken.0.commitment;
+    if app.engine.store().piece(commitment).await?.is_none() {
+        app.pieces.remove(commitment)?;
+    }
+    let why = "stands after the part named file; put every field before it";
+    Ok(Err((None, ApiError::field(late, why))))
 }
 
 /// The text of a form field, which has no reason to be long.
@@ -169,6 +186,11 @@ async fn short_text(mut part: Field<'_>, name: &str) -> Result<String, ApiError>
     String::from_utf8(bytes).map_err(|_| ApiError::field(name, "is no text in UTF-8"))
 }
 
+/// Stores how an upload stands.
+async fn note<W: World>(app: &App<W>, record: &Upload) -> Result<(), ApiError> {
+    Ok(failpoint::around("upload.note", app.engine.store().put_upload(record)).await?)
+}
+
 /// Notes that an upload has begun.
 async fn begin<W: World>(app: &App<W>) -> Result<Upload, ApiError> {
     #[expect(clippy::disallowed_methods, reason = "the name of an upload, before its CID is known")]
@@ -180,7 +202,7 @@ async fn begin<W: World>(app: &App<W>) -> Result<Upload, ApiError> {
         root: None,
         job: None,
     };
-    app.engine.store().put_upload(&record).await?;
+    note(app, &record).await?;
     Ok(record)
 }
 
@@ -197,7 +219,7 @@ async fn finish<W: World>(
             if let Some(reason) = refusal {
                 record.state = serde_json::to_value(upload::State::Refused { reason })?;
             }
-            app.engine.store().put_upload(&record).await?;
+            note(app, &record).await?;
             return Err(answer);
         }
     };
@@ -205,7 +227,7 @@ async fn finish<W: World>(
     record.state = serde_json::to_value(&packed)?;
     record.root = Some(piece.root.clone());
     // The name first: what a crash leaves from here on is found by it.
-    app.engine.store().put_upload(&record).await?;
+    note(app, &record).await?;
     failpoint::around("upload.record", app.engine.store().record_piece(&piece)).await?;
     let registered = if wishes.deal { Some(register(app, &piece).await?) } else { None };
     record.job = registered.map(|registered| match registered {
@@ -213,7 +235,7 @@ async fn finish<W: World>(
     });
     let (after, _) = upload::next(&packed, Event::JobStored)?;
     record.state = serde_json::to_value(&after)?;
-    app.engine.store().put_upload(&record).await?;
+    note(app, &record).await?;
     app.wake.notify_one();
     Ok((
         StatusCode::CREATED,
