@@ -21,6 +21,9 @@ pub struct Copy {
     pub refused: bool,
     /// A successor was ordered for it: when it recovers it is one too many, and none is missing when it goes.
     replaced: bool,
+    /// Other copies that needed a successor as well when this one's was ordered: nothing outside the node tells for
+    /// which of them it was.
+    instead: Vec<String>,
     /// An order was made because it does not stand: the next order has another reason.
     answered: bool,
     /// One more was ordered beside it: it is not waited for any more, and if it comes all the same, it is a spare.
@@ -43,6 +46,7 @@ impl Copy {
             place,
             refused: !accepted,
             replaced: false,
+            instead: Vec::new(),
             answered: false,
             hedged: false,
             transferred: false,
@@ -295,12 +299,16 @@ impl Copies {
         let by_itself = copies.iter().position(|copy| free(copy) && copy.is_over_by_itself(&asked, epoch));
         let place = by_itself.or_else(|| copies.iter().position(free));
         // A live copy with a successor on its way is one too many from now on, whatever the successor is for.
-        let alive = copies.iter().position(|copy| {
-            copy.alive(epoch) && !copy.replaced && !copy.refused && !self.stands(copy, epoch)
-        });
+        let needs =
+            |copy: &&Copy| copy.alive(epoch) && !copy.replaced && !copy.refused && !self.stands(copy, epoch);
+        let mut needy: Vec<String> = copies.iter().filter(needs).map(|copy| copy.proposal.clone()).collect();
         let copies = self.by_piece.get_mut(piece)?;
-        if let Some(copy) = alive.and_then(|alive| copies.get_mut(alive)) {
-            copy.replaced = true;
+        if !needy.is_empty() {
+            let first = needy.remove(0);
+            if let Some(copy) = copies.iter_mut().find(|copy| copy.proposal == first) {
+                copy.replaced = true;
+                copy.instead = needy;
+            }
         }
         let copy = copies.get_mut(place?)?;
         let before = copy.clone();
@@ -308,6 +316,29 @@ impl Copies {
         let witnessed = by_itself.is_none();
         let lost = witnessed && before.gone.is_some();
         Some(Replaced { copy: before, lost, suspect: witnessed && !lost })
+    }
+
+    /// Whether an earlier successor can have been for a copy that stands again, so that the one it was taken to be for
+    /// still needs one: what was recovered after its successor was ordered is one too many. It is so from now on.
+    pub fn reattributes(&mut self, piece: &str, epoch: i64) -> bool {
+        let copies = self.of(piece);
+        let needs_still = |copy: &Copy| {
+            let freed = Copy { replaced: false, ..copy.clone() };
+            copy.replaced && !self.stands(&freed, epoch)
+        };
+        let found = copies.iter().filter(|copy| needs_still(copy)).find_map(|needy| {
+            let stands = |copy: &&Copy| needy.instead.contains(&copy.proposal) && self.stands(copy, epoch);
+            Some((needy.proposal.clone(), copies.iter().find(stands)?.proposal.clone()))
+        });
+        let Some((needy, recovered)) = found else { return false };
+        for copy in self.by_piece.get_mut(piece).into_iter().flatten() {
+            if copy.proposal == needy {
+                (copy.replaced, copy.answered) = (false, false);
+            } else if copy.proposal == recovered {
+                (copy.replaced, copy.answered) = (true, true);
+            }
+        }
+        true
     }
 
     /// Whether an order beside those that stand hedges one of them, which is then remembered.

@@ -259,6 +259,9 @@ impl Judge {
         if self.copies.again(piece, &new) {
             return Ok(());
         }
+        while self.copies.standing(piece, epoch) >= self.asked.target
+            && self.copies.reattributes(piece, epoch)
+        {}
         let standing = self.copies.standing(piece, epoch);
         if standing >= self.asked.target {
             if !self.copies.hedges(piece, epoch) {

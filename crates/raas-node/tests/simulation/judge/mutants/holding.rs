@@ -119,6 +119,28 @@ fn a7_a_fault_needs_two_rounds_and_its_time() {
     repaired(told, due - 1).breaks(2, "A1/A7");
 }
 
+/// Seed 103: two copies are suspect, a successor is ordered, one of the two recovers, the other gets its own.
+#[test]
+fn a1_of_two_suspects_one_recovers() {
+    let fault = T + DAY;
+    let mut both = kept().faulted(fault, 1_000, 1).faulted(fault, 1_002, 2);
+    for (provider, sector) in [(1_000, 1), (1_002, 2)] {
+        both = both.told_faulty(fault + 100, provider, sector).told_faulty(fault + DAY, provider, sector);
+    }
+    let due = fault + DAY + LAG;
+    let one = || both.clone().proposed(due, "p", "successor", 1_003, true);
+    let recovered = |history: History, provider, sector| {
+        let (provider, sector) = (ProviderId::new(provider), raas_core::ids::SectorNumber(sector));
+        history.fact(due + 50, Fact::Recovered { provider, sector })
+    };
+    let second = |history: History| history.proposed(due + 200, "p", "second", 1_004, true);
+    second(recovered(one(), 1_000, 1)).passes(2);
+    second(recovered(one(), 1_002, 2)).passes(2);
+    let again = second(recovered(one(), 1_002, 2));
+    again.proposed(due + 201, "p", "third", 1_005, true).breaks(2, "A1/A7");
+    second(recovered(recovered(one(), 1_002, 2), 1_000, 1)).breaks(2, "A1/A7");
+}
+
 #[test]
 fn a9_the_local_copy_goes_too_early() {
     let evicted = |history: History, at| history.cross(at, Crossing::Evicted { piece: "p".to_owned() });
