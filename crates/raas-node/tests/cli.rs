@@ -49,7 +49,7 @@ async fn wrong_usage_is_code_2_and_says_what_would_be_right() {
         (&["up", "--config", "unknown.toml"], &["endpionts"]),
         (&["up", "--config", "range.toml"], &["chain.agree"]),
         (&["up", "--network", "devnet", "--admin", "0.0.0.0:0"], &["listen.admin"]),
-        (&["up", "--network", "devnet", "--admin", "here"], &["listen.admin"]),
+        (&["up", "--network", "devnet", "--admin", "here"], &["--admin"]),
         (&["devnet", "--network-version", "27"], &["network_version", "28"]),
         (&["why", "nonsense"], &["cid"]),
         (&["plan", "nonsense"], &["cid"]),

@@ -50,13 +50,13 @@ pub(super) fn renew(
     out: &mut Out,
 ) {
     let Some((opens, end)) = opens(view, keeper) else { return };
+    if let Some(ends_at) = view.holding.policy.ends_at.filter(|ends_at| end >= *ends_at) {
+        out.waits.push(view.wait(Some(index), WaitFor::PolicyEnded { ends_at }, Wake::At(ends_at)));
+        return;
+    }
     if view.round.head < opens {
         let for_ = WaitFor::RenewalWindow { order: keeper.id, end, opens };
         out.waits.push(view.wait(Some(index), for_, Wake::At(opens)));
-        return;
-    }
-    if let Some(ends_at) = view.holding.policy.ends_at.filter(|ends_at| end >= *ends_at) {
-        out.waits.push(view.wait(Some(index), WaitFor::PolicyEnded { ends_at }, Wake::At(ends_at)));
         return;
     }
     match later.iter().rev().find(|order| order.state.was_active()) {

@@ -103,6 +103,14 @@ fn decided(holding: &Value) {
     for wait in list(&holding["waits"]) {
         output::data(&format!("  waits: {}", words::wait(wait)));
     }
+    for delay in list(&holding["delays"]) {
+        let of = match (&delay["order"], &delay["transaction"]) {
+            (Value::Null, Value::Null) => plain(&delay["step"]),
+            (Value::Null, tx) => format!("transaction {}", plain(tx)),
+            (order, _) => format!("order {}", plain(order)),
+        };
+        output::data(&format!("  put off: {of}: {}", plain(&delay["why"])));
+    }
     if list(&holding["actions"]).is_empty() && list(&holding["waits"]).is_empty() {
         output::data("  nothing to do and nothing to wait for");
     }

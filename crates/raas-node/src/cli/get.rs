@@ -188,10 +188,20 @@ fn write(
 ) -> anyhow::Result<u64> {
     let blocks = verified(source)?;
     bar.finish_and_clear();
-    let resolved = resolve(&blocks, cid.cid(), path).with_context(|| format!("{cid}/{path}"))?;
+    let wanted = format!("{cid}/{path}");
+    let resolved = resolve(&blocks, cid.cid(), path).with_context(|| wanted.clone())?;
     match (target, staged) {
         (Target::Path { path, .. }, Some(staged)) => {
             let extracted = extract(&blocks, &resolved.cid, staged, ExtractLimits::default())?;
+            for (link, to) in &extracted.left_out {
+                if extracted.entries == 0 {
+                    anyhow::bail!("{wanted} is a symbolic link to {to:?}, which is not created by itself");
+                }
+                let link = link.display();
+                output::say(&format!(
+                    "left out: {link} is a symbolic link to {to:?}, out of what was asked for"
+                ));
+            }
             target.check().map_err(anyhow::Error::msg)?;
             fs::rename(staged, path).with_context(|| path.display().to_string())?;
             Ok(extracted.bytes)

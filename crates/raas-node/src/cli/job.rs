@@ -68,7 +68,7 @@ async fn list(node: &Client, cid: Option<&str>, limit: u32, json: bool) -> Resul
         return Ok(());
     }
     let jobs = answer["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut rows = vec![["JOB", "STATE", "COPIES", "DUTIES", "SOURCE", "CID"].map(str::to_owned)];
+    let mut rows = vec![["JOB", "STATE", "WANTED", "DUTIES", "SOURCE", "CID"].map(str::to_owned)];
     rows.extend(jobs.iter().map(|job| {
         [
             plain(&job["id"]),
@@ -158,7 +158,7 @@ async fn stop(node: &Client, id: u64, json: bool) -> Result<(), Failure> {
     output::data(&format!("job {id} {word} (network {})", plain(&answer["network"])));
     let alive = answer["still_alive"].as_array().map_or(0, Vec::len);
     if alive > 0 {
-        output::data("still alive until its end:");
+        output::data("still alive until its end, and kept on if another job wants it:");
         orders(&answer["still_alive"]);
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use raas_core::endpoint::Alarm;
 use raas_core::gate::Hold;
+use raas_core::health::UnknownReason;
 use raas_core::holding::Unserved;
 use raas_core::plan::{Action, Reason, Wait, WaitFor, Wake};
 use raas_core::select::Unfit;
@@ -82,8 +83,9 @@ pub fn source(source: &Value) -> String {
 /// A policy on one line.
 pub fn policy(policy: &Value) -> String {
     let number = |name: &str| epochs(policy[name].as_i64().unwrap_or_default());
+    let end = policy["ends_at"].as_i64().map(|end| format!(", until epoch {end}")).unwrap_or_default();
     format!(
-        "{} copies, deals of {}, renewed {} before the end, repaired after {} of fault, local copy {}",
+        "{} copies, deals of {}, renewed {} before the end, repaired after {} of fault, local copy {}{end}",
         plain(&policy["replicas"]["target"]),
         number("duration"),
         number("renew_before"),
@@ -132,6 +134,9 @@ pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
 
 fn health(health: &Value) -> String {
     match health {
+        Value::Object(fields) if fields.contains_key("unknown") => {
+            read::<UnknownReason>(&fields["unknown"], |why| format!("unknown: {why}"))
+        }
         Value::Object(fields) => {
             fields.iter().next().map(|(name, why)| format!("{name}: {}", plain(why))).unwrap_or_default()
         }
@@ -272,7 +277,9 @@ fn waiting_for(waiting: &WaitFor) -> String {
                 "the local copy stays: {proven} of {needed} proven, and a provider's copy {read} read back"
             )
         }
-        WaitFor::PolicyEnded { ends_at } => format!("the policy ended at epoch {ends_at}"),
+        WaitFor::PolicyEnded { ends_at } => {
+            format!("the policy ends at epoch {ends_at}, and nothing is renewed or repaired beyond it")
+        }
         WaitFor::NotSeen { provider, reason } => format!("{provider} could not be read ({reason})"),
     }
 }

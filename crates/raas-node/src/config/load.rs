@@ -173,6 +173,11 @@ mod tests {
             ("[listen]\nadmin = '0.0.0.0:1337'", "listen.admin"),
             ("[listen]\npublic_url = 'nonsense'", "listen.public_url"),
             ("[listen]\npublic_url = 'ftp://a.example'", "listen.public_url"),
+            ("[listen]\npublic_url = 'http://user:pw@a.example'", "listen.public_url"),
+            ("[listen]\npublic_url = 'http://a.example/?a=b'", "listen.public_url"),
+            ("[listen]\npublic_url = 'http://a.example/#x'", "listen.public_url"),
+            ("[listen]\npublic_url = 'http://0.0.0.0:1338'", "listen.public_url"),
+            ("[listen]\npublic_url = 'http://a.example:0'", "listen.public_url"),
             ("[contract]\naddress = '0x12'", "contract.address"),
             ("[contract]\nabi = 'old'", "contract.abi"),
             (

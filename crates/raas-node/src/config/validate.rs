@@ -48,6 +48,7 @@ impl Config {
         }
         if let Some(url) = &self.listen.public_url {
             check_url("listen.public_url", url, &["http", "https"])?;
+            check_public(url)?;
         }
         self.contract_abi()?;
         self.own_contract()?;
@@ -142,6 +143,26 @@ impl Config {
             concurrency: 8,
         })
     }
+}
+
+/// Paths are appended to it and given to providers.
+fn check_public(text: &str) -> Result<(), ConfigError> {
+    let Ok(url) = url::Url::parse(text) else { return Ok(()) };
+    let nowhere = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_unspecified(),
+        _ => false,
+    };
+    let why = if !url.username().is_empty() || url.password().is_some() {
+        "providers take no user or password in an address: leave them out"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "paths are put behind it: leave ?… and #… out"
+    } else if url.port() == Some(0) || nowhere {
+        "providers cannot connect to port 0 or to an unspecified address: name the one they reach"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::invalid("listen.public_url", why))
 }
 
 /// The URL is not quoted, since its path may hold a key.

@@ -21,6 +21,10 @@ const FUND_BELOW: AttoFil = AttoFil::fil(100);
 const FUND: AttoFil = AttoFil::fil(1_000);
 /// Epochs a deployment is given.
 const DEPLOY_EPOCHS: u32 = 20;
+/// Looks within an epoch, while the clock runs by itself.
+const STEPS_PER_EPOCH: u32 = 100;
+/// Where the store keeps the contract's address and first block.
+const CONTRACT_MARK: &str = "devnet contract";
 /// Pause between two looks for a receipt while the clock runs by itself.
 const RECEIPT_POLL: Duration = Duration::from_millis(50);
 
@@ -41,6 +45,9 @@ pub enum BootstrapError {
     /// The contract did not get there.
     #[error("the contract was not deployed: {0}")]
     Deploy(String),
+    /// The pool has transactions of the account that an endpoint's nonce does not count.
+    #[error("the account has transactions on their way: {0}")]
+    Behind(String),
     /// The artifact is broken.
     #[error("the contract artifact")]
     Artifact(#[source] ArtifactError),
@@ -103,17 +110,39 @@ async fn step(pool: &Pool) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-/// The contract this store deployed before, or a new one. Its address is stored before the transaction leaves.
+/// The contract this store deployed before, or a new one. Its address is stored before the transaction leaves. A process
+/// that died in between may have left its transactions in the pool: then this one's nonces are behind, and it looks again.
 pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<ContractAt, BootstrapError> {
-    const MARK: &str = "devnet contract";
-    if let Some(stored) = store.meta(MARK).await?
-        && let Some((address, block)) = stored.split_once(' ')
-        && let Ok(block) = block.parse()
-        && has_code(pool, address).await?
-    {
-        let address = address.parse().map_err(|_| BootstrapError::Shape("the stored contract"))?;
-        return Ok(own(address, block));
+    let mut behind = String::new();
+    for _ in 0..DEPLOY_EPOCHS {
+        if let Some(there) = deployed(pool, store).await? {
+            return Ok(there);
+        }
+        match deploy(pool, wallet, store).await {
+            Err(BootstrapError::Behind(why)) => {
+                behind = why;
+                for _ in 0..STEPS_PER_EPOCH {
+                    step(pool).await?;
+                }
+            }
+            done => return done,
+        }
     }
+    Err(BootstrapError::Deploy(behind))
+}
+
+async fn deployed(pool: &Pool, store: &Store) -> Result<Option<ContractAt>, BootstrapError> {
+    let Some(stored) = store.meta(CONTRACT_MARK).await? else { return Ok(None) };
+    let Some((address, block)) = stored.split_once(' ') else { return Ok(None) };
+    let Ok(block) = block.parse() else { return Ok(None) };
+    if !has_code(pool, address).await? {
+        return Ok(None);
+    }
+    let address = address.parse().map_err(|_| BootstrapError::Shape("the stored contract"))?;
+    Ok(Some(own(address, block)))
+}
+
+async fn deploy(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<ContractAt, BootstrapError> {
     let artifact = Artifact::shipped().map_err(BootstrapError::Artifact)?;
     let head = control(pool, "devnet_now", vec![]).await?;
     let block = head["height"].as_i64().ok_or(BootstrapError::Shape("devnet_now"))?;
@@ -121,10 +150,10 @@ pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<
     // The library first, then the contract: both addresses follow from the nonce.
     let library = created_address(wallet.eth_address(), nonce);
     let address = ContractAddress(created_address(wallet.eth_address(), nonce.saturating_add(1)).0.0);
-    store.put_meta(MARK, &format!("{address} {block}")).await?;
-    create(pool, wallet, artifact.library()).await?;
+    store.put_meta(CONTRACT_MARK, &format!("{address} {block}")).await?;
+    create(pool, wallet, artifact.library(), nonce).await?;
     let settings = DeploySettings::of(wallet.eth_address());
-    create(pool, wallet, artifact.contract(library, &settings)).await?;
+    create(pool, wallet, artifact.contract(library, &settings), nonce.saturating_add(1)).await?;
     Ok(own(address, block))
 }
 
@@ -137,9 +166,8 @@ async fn nonce(wallet: &KeyWallet) -> Result<u64, BootstrapError> {
     nonce.map_err(|_| BootstrapError::Deploy("the nonce could not be read".to_owned()))
 }
 
-/// Sends init code and waits until there is code at the address that it creates.
-async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes) -> Result<(), BootstrapError> {
-    let nonce = nonce(wallet).await?;
+/// Sends init code under `nonce` and waits until there is code at the address that it creates.
+async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes, nonce: u64) -> Result<(), BootstrapError> {
     let address = format!("{:#x}", created_address(wallet.eth_address(), nonce));
     let signed = match wallet.deploy(code, nonce).await {
         Effect::Done(signed) => signed,
@@ -147,9 +175,11 @@ async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes) -> Result<(), Boot
     };
     match failpoint::around("devnet.deploy", wallet.broadcast(Lane::Evm, &signed)).await {
         Broadcast::Taken | Broadcast::AlreadyKnown => {}
-        other => return Err(BootstrapError::Deploy(format!("{other:?}"))),
+        Broadcast::NonceTooLow => return Err(BootstrapError::Behind("the nonce is used".to_owned())),
+        Broadcast::Refused(why) => return Err(BootstrapError::Behind(why)),
+        other @ Broadcast::Uncertain(_) => return Err(BootstrapError::Deploy(format!("{other:?}"))),
     }
-    for _ in 0..DEPLOY_EPOCHS.saturating_mul(100) {
+    for _ in 0..DEPLOY_EPOCHS * STEPS_PER_EPOCH {
         step(pool).await?;
         if has_code(pool, &address).await? {
             return Ok(());

@@ -150,6 +150,20 @@ impl Store {
             .collect()
     }
 
+    /// What of a holding is put off, each with why.
+    pub async fn delays_of_holding(&self, holding: HoldingId) -> Result<Vec<(Step, String)>, Error> {
+        let rows = sqlx::query(step_sql!(
+            "WHERE why IS NOT NULL AND (
+                 (kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
+                 OR (kind = 'send' AND subject IN (SELECT id FROM tx WHERE holding = $1))
+                 OR (kind NOT IN ('deliver', 'send') AND subject = $1)) ORDER BY id"
+        ))
+        .bind(int("holding", holding.0)?)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        rows.iter().map(|row| Ok((decode(row)?, row.try_get("why")?))).collect()
+    }
+
     /// Every step with the reason of its last delay, for "why" and the dashboard.
     pub async fn steps(&self, limit: u32) -> Result<Vec<(Step, Option<String>)>, Error> {
         let rows = sqlx::query(step_sql!("ORDER BY id LIMIT $1"))

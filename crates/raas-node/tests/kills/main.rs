@@ -151,6 +151,8 @@ const LATER: &[&str] = &[
     "send.settle:before:3",
     "follow.apply:after:2",
     "step.finish:before:5",
+    "devnet.deploy:before:2",
+    "devnet.deploy:after:2",
     "upload.note:after:2",
     "upload.note:before:3",
 ];

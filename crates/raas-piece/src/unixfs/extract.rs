@@ -1,5 +1,5 @@
 //! Writing a DAG to disk. Nothing is ever written outside the target, and nothing that exists is touched:
-//! every file and directory is created new, names are checked, symbolic links must stay inside.
+//! every file and directory is created new, names are checked, symbolic links that lead outside are left out.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -31,12 +31,14 @@ impl Default for ExtractLimits {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extracted {
     /// Files, directories and links.
     pub entries: u64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Symbolic links that lead out of the target and were not created: below the target, and where they lead.
+    pub left_out: Vec<(PathBuf, String)>,
 }
 
 /// An extraction that stopped; what was written until then stays.
@@ -53,14 +55,6 @@ pub enum ExtractError {
         /// Why.
         source: io::Error,
     },
-    /// A symbolic link that leads out of the target.
-    #[error("{} is a symbolic link out of the target ({target:?}); it is not created", path.display())]
-    LinkOutside {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: String,
-    },
 }
 
 struct Task {
@@ -73,7 +67,7 @@ struct Task {
 /// Writes the file, directory or link `root` as `target`, which must not exist.
 ///
 /// # Errors
-/// [`ExtractError`] at the first entry that cannot be written.
+/// [`ExtractError`] at the first entry that cannot be written. A link that leads out of the target is none: it is told.
 pub fn extract<B: Blocks>(
     blocks: &B,
     root: &Cid,
@@ -84,7 +78,7 @@ pub fn extract<B: Blocks>(
     let mut todo = vec![Task { cid: *root, path: target.to_owned(), depth: 0 }];
     while let Some(Task { cid, path, depth }) = todo.pop() {
         done.entries += 1;
-        if done.entries + todo.len() as u64 > limits.entries {
+        if done.entries + (done.left_out.len() + todo.len()) as u64 > limits.entries {
             return Err(limit("entries", limits.entries));
         }
         let failed = |source| ExtractError::Write { path: path.clone(), source };
@@ -93,10 +87,13 @@ pub fn extract<B: Blocks>(
                 done.bytes += write_file(blocks, cid, &path, limits.bytes.saturating_sub(done.bytes))?;
             }
             UnixNode::Symlink(to) => {
-                if !stays_inside(&to, depth) {
-                    return Err(ExtractError::LinkOutside { path, target: to });
+                if stays_inside(&to, depth) {
+                    std::os::unix::fs::symlink(&to, &path).map_err(failed)?;
+                } else {
+                    let below = path.strip_prefix(target).unwrap_or(&path).to_owned();
+                    done.entries -= 1;
+                    done.left_out.push((below, to));
                 }
-                std::os::unix::fs::symlink(&to, &path).map_err(failed)?;
             }
             UnixNode::Directory(_) | UnixNode::Shard(_) => {
                 if depth >= MAX_DIRS_DEEP {
@@ -133,7 +130,8 @@ fn write_file<B: Blocks>(blocks: &B, cid: Cid, path: &Path, max_bytes: u64) -> R
 /// Whether a link at this depth leads to a place inside the target. Steps up are counted only at the start,
 /// where the directories are real ones made here; after a name, which may be another link, a step up could
 /// lead anywhere and is refused.
-fn stays_inside(to: &str, depth: usize) -> bool {
+#[must_use]
+pub fn stays_inside(to: &str, depth: usize) -> bool {
     let Some(mut level) = depth.checked_sub(1) else { return false };
     if to.starts_with('/') || to.contains('\0') || to.is_empty() {
         return false;

@@ -25,7 +25,7 @@ mod tree;
 pub use dir::DirBuilder;
 pub use disk::{DiskError, DiskOptions, import_path};
 pub use entry::{Entry, ImportError, symlink};
-pub use extract::{ExtractError, ExtractLimits, Extracted, extract};
+pub use extract::{ExtractError, ExtractLimits, Extracted, extract, stays_inside};
 pub use file::FileBuilder;
 pub use list::{DirEntry, list};
 pub use name::{NameError, check_name};

@@ -114,12 +114,16 @@ impl Reader<'_> {
     }
 
     fn target(&self) -> Result<Option<u32>, ApiError> {
-        let name = if self.text("replicas").is_some() { "replicas" } else { "replicationTarget" };
-        let Some(text) = self.text(name) else { return Ok(None) };
-        match text.parse() {
-            Ok(target @ 1..=64) => Ok(Some(target)),
-            _ => Err(ApiError::field(name, format!("{text:?} is no whole number from 1 to 64"))),
-        }
+        let one = |name: &'static str| match self.text(name).map(|text| (text, text.parse())) {
+            None => Ok(None),
+            Some((_, Ok(target @ 1..=64))) => Ok(Some(target)),
+            Some((text, _)) => {
+                Err(ApiError::field(name, format!("{text:?} is no whole number from 1 to 64")))
+            }
+        };
+        // The named field wins, and the other is checked all the same.
+        let (general, named) = (one("replicationTarget")?, one("replicas")?);
+        Ok(named.or(general))
     }
 
     fn epochs(&self, name: &str) -> Result<Option<Epochs>, ApiError> {

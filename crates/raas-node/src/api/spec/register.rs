@@ -10,6 +10,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use raas_core::cid::DataCid;
 use raas_core::fleet::Rules;
 use raas_core::ids::OwnerId;
 use raas_core::ports::Clock;
@@ -48,8 +49,9 @@ async fn register_as<W: World>(
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
     let operators = operators(app).await?;
+    let apart = kept_apart(app, &registration.cid).await?;
     let registered = store_job(app, &registration, JobSource::Api, on_chain_by_default, key).await?;
-    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered, operators))))
+    Ok((StatusCode::CREATED, Json(answer(app, &registration, registered, operators, apart))))
 }
 
 /// Stores a validated registration and wakes the loop.
@@ -99,6 +101,20 @@ pub async fn store_job<W: World>(
     Ok(registered)
 }
 
+/// A piece that is kept already under its payload's CID gets copies of its own, which few mean.
+async fn kept_apart<W: World>(app: &App<W>, cid: &DataCid) -> Result<Option<String>, ApiError> {
+    let Some(piece) = cid.commitment() else { return Ok(None) };
+    let holdings = app.engine.store().holdings_of_piece(piece).await?;
+    let other =
+        holdings.iter().find(|other| other.open && other.cid != *cid && other.owner == OwnerId::local());
+    Ok(other.map(|other| {
+        format!(
+            "the piece is kept already as {}; a job for its piece CID is kept apart from that, with copies of its own",
+            other.cid
+        )
+    }))
+}
+
 /// How many operators run the providers that this node uses, as far as they were read; 0 before that.
 async fn operators<W: World>(app: &App<W>) -> Result<usize, ApiError> {
     let used = &app.engine.settings().providers;
@@ -112,11 +128,13 @@ fn answer<W: World>(
     registration: &Registration,
     registered: Registered,
     operators: usize,
+    apart: Option<String>,
 ) -> Value {
     let (job, holding, message) = match registered {
         Registered::Created { job, holding } => (job, holding, "Job registered successfully."),
         Registered::AlreadyExists { job, holding } => (job, holding, "Job was registered before."),
     };
+    let rules = &app.engine.settings().rules;
     json!({
         "message": message,
         "network": app.network,
@@ -124,7 +142,7 @@ fn answer<W: World>(
         "holding": holding,
         "cid": registration.cid,
         "policy": registration.policy,
-        "warnings": warnings(registration, &app.engine.settings().rules, operators),
+        "warnings": apart.into_iter().chain(warnings(registration, rules, operators)).collect::<Vec<_>>(),
     })
 }
 

@@ -4,11 +4,13 @@ use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
 use crate::api::jobs::{order, standing};
+use crate::store::StepKind;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use raas_core::cid::DataCid;
 use raas_core::holding::Holding;
+use raas_core::ids::HoldingId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub async fn plan<W: World>(
             "owner": holding.owner,
             "actions": plan.actions,
             "waits": plan.waits,
+            "delays": delays(&app, holding.id).await?,
         }));
     }
     let status = app.engine.status();
@@ -62,6 +65,7 @@ pub async fn why<W: World>(
             "standing": standing(&orders, holding.policy.replicas.target),
             "actions": plan.actions,
             "waits": plan.waits,
+            "delays": delays(&app, holding.id).await?,
             "orders": orders.iter().map(order).collect::<Vec<_>>(),
             "attempts": store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?,
         }));
@@ -89,6 +93,22 @@ pub async fn why<W: World>(
         "seen_on_contract": sightings,
         "holdings": parts,
     })))
+}
+
+/// What is put off and why: the step, its order or transaction, how often it failed.
+async fn delays<W: World>(app: &App<W>, holding: HoldingId) -> Result<Vec<Value>, ApiError> {
+    let delays = app.engine.store().delays_of_holding(holding).await?;
+    let shown = delays.into_iter().map(|(step, why)| {
+        let (what, order, tx) = match step.kind {
+            StepKind::Deliver { order } => ("deliver", Some(order), None),
+            StepKind::Send { tx } => ("send", None, Some(tx)),
+            StepKind::Fetch { .. } => ("fetch", None, None),
+            StepKind::Evict { .. } => ("evict", None, None),
+            StepKind::Probe { .. } => ("probe", None, None),
+        };
+        json!({ "step": what, "order": order, "transaction": tx, "failed": step.attempts, "why": why })
+    });
+    Ok(shown.collect())
 }
 
 fn parse(text: &str) -> Result<DataCid, ApiError> {

@@ -1,6 +1,7 @@
 //! What the demo stores: the path it is given, else a real file that is there anyway.
 
 use crate::cli::failure::Failure;
+use raas_piece::unixfs::stays_inside;
 use std::path::{Path, PathBuf};
 
 /// Files of the repository that are worth keeping, best first.
@@ -15,6 +16,12 @@ pub fn choose(given: Option<&Path>) -> Result<PathBuf, Failure> {
         if there.is_file() && there.len() == 0 {
             return Err(Failure::Usage(format!("{} is empty; there is nothing to keep", path.display())));
         }
+        if let Some(link) = link_outside(path, 0)? {
+            return Err(Failure::Usage(format!(
+                "{} is a symbolic link that leads out of what is stored; `raas get` would leave it out",
+                link.display()
+            )));
+        }
         return Ok(path.to_owned());
     }
     let starts = [std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from), std::env::current_dir().ok()];
@@ -24,6 +31,28 @@ pub fn choose(given: Option<&Path>) -> Result<PathBuf, Failure> {
         }
     }
     Ok(std::env::current_exe()?)
+}
+
+/// The first link below `path` that an extraction would leave out.
+fn link_outside(path: &Path, depth: usize) -> std::io::Result<Option<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            let to = std::fs::read_link(entry.path())?;
+            if !stays_inside(&to.to_string_lossy(), depth + 1) {
+                return Ok(Some(entry.path()));
+            }
+        } else if kind.is_dir()
+            && let Some(found) = link_outside(&entry.path(), depth + 1)?
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Only inside this project: a stranger's README is not ours to show.
@@ -47,5 +76,10 @@ mod tests {
         assert_eq!(upwards(&below), Some(folder.path().join("README.md")));
         let none = folder.path().join("none");
         assert!(matches!(choose(Some(&none)), Err(Failure::Usage(text)) if text.contains("none")));
+        assert!(choose(Some(folder.path())).is_ok());
+        std::os::unix::fs::symlink("../../..", below.join("fine")).expect("a link");
+        assert!(choose(Some(folder.path())).is_ok());
+        std::os::unix::fs::symlink("/etc", below.join("out")).expect("a link");
+        assert!(matches!(choose(Some(folder.path())), Err(Failure::Usage(text)) if text.contains("out")));
     }
 }
