@@ -139,9 +139,8 @@ impl Chain for SimChain {
             asked: 1,
         };
         drop(world);
-        if self.shared.rpc() == Rpc::Normal {
-            self.shared.cross(Crossing::Round { tipset: height });
-        }
+        let truthful = self.shared.rpc() == Rpc::Normal;
+        self.shared.cross(Crossing::Round { tipset: height, truthful });
         Ok(Pin { round, wanted: 1 })
     }
 

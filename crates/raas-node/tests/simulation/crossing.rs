@@ -6,8 +6,8 @@
 /// One thing that crossed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Crossing {
-    /// A finalized tipset was pinned, by an RPC that told the truth at that time.
-    Round { tipset: i64 },
+    /// A finalized tipset was pinned; whether the RPC told nothing but the truth at that time.
+    Round { tipset: i64, truthful: bool },
     /// The node was told that a sector is faulty at a tipset.
     Faulty { tipset: i64, provider: u64, sector: u64 },
     /// The node was told that a sector is dead at a tipset: one witness of a loss.

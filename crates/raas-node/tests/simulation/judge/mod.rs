@@ -136,9 +136,11 @@ impl Judge {
 
     fn crossing(&mut self, at: i64, crossing: &Crossing) -> Result<(), String> {
         match crossing {
-            Crossing::Round { tipset } => {
-                self.keeping.round(at);
-                self.storm.round(*tipset, &self.copies);
+            Crossing::Round { tipset, truthful } => {
+                if *truthful {
+                    self.keeping.round(at);
+                }
+                self.storm.round(*tipset, *truthful, &self.copies);
                 Ok(())
             }
             Crossing::Faulty { tipset, provider, sector } => {

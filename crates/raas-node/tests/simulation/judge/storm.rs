@@ -39,9 +39,11 @@ pub struct Storm {
     windows: BTreeMap<i64, usize>,
     /// By provider, and 0 for the fleet.
     open: BTreeMap<u64, Open>,
+    /// The first tipset at which the node may have opened it: in a round with lies it may have, or not.
+    earliest: BTreeMap<u64, i64>,
     /// The last tipset at which a scope was in a storm.
     stormy: BTreeMap<u64, i64>,
-    round: i64,
+    round: (i64, bool),
 }
 
 const FLEET: u64 = 0;
@@ -53,8 +55,9 @@ impl Storm {
             signed: BTreeMap::new(),
             windows: BTreeMap::new(),
             open: BTreeMap::new(),
+            earliest: BTreeMap::new(),
             stormy: BTreeMap::new(),
-            round: 0,
+            round: (0, false),
         }
     }
 
@@ -63,11 +66,11 @@ impl Storm {
     }
 
     /// The node looks at a finalized tipset.
-    pub fn round(&mut self, tipset: i64, copies: &Copies) {
-        if tipset == self.round {
+    pub fn round(&mut self, tipset: i64, truthful: bool, copies: &Copies) {
+        if self.round == (tipset, truthful) {
             return;
         }
-        self.round = tipset;
+        self.round = (tipset, truthful);
         let head = tipset + self.asked.finality_lag;
         let mut counts: BTreeMap<u64, Count> = BTreeMap::new();
         for copy in copies.all() {
@@ -98,11 +101,15 @@ impl Storm {
             if storms(count.newly) {
                 let calm = self.stormy.get(&scope).is_none_or(|last| tipset - last > 3 * DAY);
                 if calm {
-                    self.open.insert(scope, Open { since: tipset, started: 0 });
+                    self.earliest.insert(scope, tipset);
                 }
                 self.stormy.insert(scope, tipset);
+                if let (true, Some(since)) = (truthful, self.earliest.get(&scope).copied()) {
+                    self.open.entry(scope).or_insert(Open { since, started: 0 });
+                }
             } else if !storms(count.suspect) {
                 self.open.remove(&scope);
+                self.earliest.remove(&scope);
             }
         }
     }

@@ -42,7 +42,7 @@ fn a8_too_many_losses_are_repaired_in_one_window() {
 fn storm(count: u64, fault: i64) -> History {
     let mut history = (0..count).fold(fleet(count), |history, n| history.faulted(fault, 1_000, 100 + n));
     for tipset in [fault + 10, fault + DAY, fault + DAY + 10] {
-        history = history.cross(tipset + LAG, Crossing::Round { tipset });
+        history = history.cross(tipset + LAG, Crossing::Round { tipset, truthful: true });
         history = (0..count).fold(history, |history, n| history.told_faulty(tipset, 1_000, 100 + n));
     }
     history
@@ -66,6 +66,17 @@ fn a8_suspects_are_repaired_while_the_breaker_is_open() {
     three().passes(3);
     repaired(three(), 3, released + 122).breaks(3, "A8");
     repaired(three(), 3, released + 240).passes(3);
+}
+
+/// Seed 187: the node saw the storm in a round with lies, and its day begins there.
+#[test]
+fn a8_the_day_may_begin_in_a_round_with_lies() {
+    let fault = T + DAY;
+    let tipset = fault + 5;
+    let earlier = storm(20, fault).cross(tipset + LAG, Crossing::Round { tipset, truthful: false });
+    let released = fault + 5 + DAY + LAG;
+    repaired(earlier.clone(), 0, released).passes(3);
+    repaired(earlier, 0, released - 1).breaks(3, "A8");
 }
 
 #[test]
@@ -97,7 +108,7 @@ fn a8_a_fleet_is_in_a_storm_when_two_operators_are() {
             }
         }
         for tipset in [fault + 10, fault + DAY] {
-            history = history.cross(tipset + LAG, Crossing::Round { tipset });
+            history = history.cross(tipset + LAG, Crossing::Round { tipset, truthful: true });
         }
         history
     };

@@ -173,7 +173,7 @@ fn a9_a_copy_ends_that_could_have_been_renewed() {
     let mut watched = alone;
     for round in 0..40 {
         let tipset = END - 15 * DAY + round * 200;
-        watched = watched.cross(tipset + LAG, Crossing::Round { tipset });
+        watched = watched.cross(tipset + LAG, Crossing::Round { tipset, truthful: true });
     }
     ended(watched.clone()).breaks(1, "A9");
     let renewed = watched.proposed_until(END - 10 * DAY, "p", "successor", 1_000, true, END + 180 * DAY);
