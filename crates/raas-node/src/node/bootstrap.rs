@@ -21,8 +21,14 @@ const FUND_BELOW: AttoFil = AttoFil::fil(100);
 const FUND: AttoFil = AttoFil::fil(1_000);
 /// Epochs a deployment is given.
 const DEPLOY_EPOCHS: u32 = 20;
+/// Epochs that one is given whose nonce is used.
+const BEHIND_EPOCHS: u32 = 3;
 /// Looks within an epoch, while the clock runs by itself.
-const STEPS_PER_EPOCH: u32 = 100;
+const LOOKS_PER_EPOCH: u32 = 100;
+/// Deployments begun anew before it is given up.
+const PLANS_MAX: u32 = 5;
+/// Where the store keeps the library's nonce and the first block of a deployment.
+const PLAN_MARK: &str = "devnet deployment";
 /// Where the store keeps the contract's address and first block.
 const CONTRACT_MARK: &str = "devnet contract";
 /// Pause between two looks for a receipt while the clock runs by itself.
@@ -110,20 +116,18 @@ async fn step(pool: &Pool) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-/// The contract this store deployed before, or a new one. Its address is stored before the transaction leaves. A process
-/// that died in between may have left its transactions in the pool: then this one's nonces are behind, and it looks again.
+/// The contract this store deployed before, or a new one. What is deployed under which nonces is stored before anything
+/// leaves, and a process that died in between is gone on from: its transactions may still be in the pool.
 pub async fn contract(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<ContractAt, BootstrapError> {
     let mut behind = String::new();
-    for _ in 0..DEPLOY_EPOCHS {
+    for _ in 0..PLANS_MAX {
         if let Some(there) = deployed(pool, store).await? {
             return Ok(there);
         }
         match deploy(pool, wallet, store).await {
             Err(BootstrapError::Behind(why)) => {
                 behind = why;
-                for _ in 0..STEPS_PER_EPOCH {
-                    step(pool).await?;
-                }
+                store.put_meta(PLAN_MARK, "").await?;
             }
             done => return done,
         }
@@ -144,17 +148,32 @@ async fn deployed(pool: &Pool, store: &Store) -> Result<Option<ContractAt>, Boot
 
 async fn deploy(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<ContractAt, BootstrapError> {
     let artifact = Artifact::shipped().map_err(BootstrapError::Artifact)?;
-    let head = control(pool, "devnet_now", vec![]).await?;
-    let block = head["height"].as_i64().ok_or(BootstrapError::Shape("devnet_now"))?;
-    let nonce = nonce(wallet).await?;
+    let (nonce, block) = plan(pool, wallet, store).await?;
     // The library first, then the contract: both addresses follow from the nonce.
     let library = created_address(wallet.eth_address(), nonce);
     let address = ContractAddress(created_address(wallet.eth_address(), nonce.saturating_add(1)).0.0);
     store.put_meta(CONTRACT_MARK, &format!("{address} {block}")).await?;
-    create(pool, wallet, artifact.library(), nonce).await?;
+    if !has_code(pool, &format!("{library:#x}")).await? {
+        create(pool, wallet, artifact.library(), nonce).await?;
+    }
     let settings = DeploySettings::of(wallet.eth_address());
     create(pool, wallet, artifact.contract(library, &settings), nonce.saturating_add(1)).await?;
     Ok(own(address, block))
+}
+
+/// The library's nonce and the first block, as they were planned, or planned now.
+async fn plan(pool: &Pool, wallet: &KeyWallet, store: &Store) -> Result<(u64, i64), BootstrapError> {
+    let planned = store.meta(PLAN_MARK).await?.unwrap_or_default();
+    if let Some((nonce, block)) = planned.split_once(' ')
+        && let (Ok(nonce), Ok(block)) = (nonce.parse(), block.parse())
+    {
+        return Ok((nonce, block));
+    }
+    let head = control(pool, "devnet_now", vec![]).await?;
+    let block = head["height"].as_i64().ok_or(BootstrapError::Shape("devnet_now"))?;
+    let nonce = nonce(wallet).await?;
+    store.put_meta(PLAN_MARK, &format!("{nonce} {block}")).await?;
+    Ok((nonce, block))
 }
 
 const fn own(address: ContractAddress, block: i64) -> ContractAt {
@@ -173,19 +192,23 @@ async fn create(pool: &Pool, wallet: &KeyWallet, code: Bytes, nonce: u64) -> Res
         Effect::Done(signed) => signed,
         Effect::Failed(why) | Effect::Uncertain(why) => return Err(BootstrapError::Deploy(why)),
     };
-    match failpoint::around("devnet.deploy", wallet.broadcast(Lane::Evm, &signed)).await {
-        Broadcast::Taken | Broadcast::AlreadyKnown => {}
-        Broadcast::NonceTooLow => return Err(BootstrapError::Behind("the nonce is used".to_owned())),
-        Broadcast::Refused(why) => return Err(BootstrapError::Behind(why)),
-        other @ Broadcast::Uncertain(_) => return Err(BootstrapError::Deploy(format!("{other:?}"))),
-    }
-    for _ in 0..DEPLOY_EPOCHS * STEPS_PER_EPOCH {
+    // A nonce that is used may be used by this very deployment: the code shows it.
+    let behind = match failpoint::around("devnet.deploy", wallet.broadcast(Lane::Evm, &signed)).await {
+        Broadcast::Taken | Broadcast::AlreadyKnown | Broadcast::Uncertain(_) => None,
+        Broadcast::NonceTooLow => Some("its nonce is used".to_owned()),
+        Broadcast::Refused(why) => Some(why),
+    };
+    let epochs = if behind.is_some() { BEHIND_EPOCHS } else { DEPLOY_EPOCHS };
+    for _ in 0..epochs * LOOKS_PER_EPOCH {
         step(pool).await?;
         if has_code(pool, &address).await? {
             return Ok(());
         }
     }
-    Err(BootstrapError::Deploy("no tipset has executed it".to_owned()))
+    Err(match behind {
+        Some(why) => BootstrapError::Behind(why),
+        None => BootstrapError::Deploy("no tipset has executed it".to_owned()),
+    })
 }
 
 async fn has_code(pool: &Pool, address: &str) -> Result<bool, BootstrapError> {
