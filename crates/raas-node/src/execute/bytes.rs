@@ -29,6 +29,7 @@ pub async fn ensure_local<W: World>(
         if engine.store.piece(piece).await?.is_some_and(|known| !known.local) {
             failpoint::around("deliver.local", engine.store.set_local(piece, true)).await?;
         }
+        // Unless that reader removed it before this was noted.
         if engine.world.bytes().has(piece).await {
             return Ok(None);
         }
