@@ -4,17 +4,28 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Log to stderr; `-v` for details, `RUST_LOG` for everything.
+/// Log to stderr; `-v` for details, `RUST_LOG` for everything, as levels by module: `debug,sqlx=warn`.
 pub fn start_log(verbose: u8) {
     let default = match verbose {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
+    let (levels, unreadable) = match wanted.parse::<Targets>() {
+        Ok(levels) => (levels, None),
+        Err(why) => (Targets::new().with_default(LevelFilter::WARN), Some(why)),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
+    if let Some(why) = unreadable {
+        tracing::warn!("RUST_LOG={wanted:?}: {why}; levels by module are written as debug,sqlx=warn");
+    }
 }
 
 /// One line of data on stdout. A closed pipe ends the talk quietly.

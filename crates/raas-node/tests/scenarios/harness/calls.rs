@@ -52,6 +52,9 @@ impl Scene {
 
     /// A method that may be refused.
     pub async fn try_rpc(&self, method: &str, params: Value) -> Result<Value, Value> {
+        if matches!(method, "devnet_reorg" | "devnet_revert") {
+            self.forget_ledger();
+        }
         let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let sent = self.http.post(self.devnet.rpc_url()).json(&call).send().await;
         let answer: Value = sent.expect("the devnet answers").json().await.expect("JSON");

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One entry as it stands in the ledger.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,19 +55,29 @@ pub struct Deal {
 }
 
 /// All entries.
+#[derive(Clone, Default)]
 pub struct Ledger {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
 }
 
 impl Ledger {
-    /// From `devnet_ledger`.
-    pub fn read(json: Value) -> Self {
-        Self { entries: serde_json::from_value(json).expect("ledger entries") }
+    /// How many of the first entries do not change any more: those before the newest epoch, unless a reorganisation
+    /// takes them away.
+    pub fn settled(&self) -> usize {
+        let newest = self.entries.last().map(|entry| entry.epoch);
+        self.entries.partition_point(|entry| Some(entry.epoch) < newest)
+    }
+
+    /// Takes what `devnet_ledger` tells from index `from` on.
+    pub fn go_on(&mut self, from: usize, told: Value) {
+        let told: Vec<Entry> = serde_json::from_value(told).expect("ledger entries");
+        self.entries.truncate(from);
+        self.entries.extend(told.into_iter().map(Arc::new));
     }
 
     /// Entries of one kind.
     pub fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.entries.iter().filter(move |entry| entry.kind == kind)
+        self.entries.iter().map(Arc::as_ref).filter(move |entry| entry.kind == kind)
     }
 
     /// Every proposal that reached a provider, by its CID: a repetition of the same bytes is the same proposal.

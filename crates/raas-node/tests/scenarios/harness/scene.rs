@@ -7,6 +7,7 @@ use raas_node::config::Config;
 use raas_node::node::Handle;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// Epochs a node that waits for a round, in a world where nothing is about to happen, is left alone.
@@ -30,13 +31,15 @@ pub struct Scene {
     pub(super) http: reqwest::Client,
     node: Option<Handle>,
     folder: TempDir,
+    /// As far as it was read.
+    ledger: Mutex<Ledger>,
     ended: bool,
 }
 
 impl Scene {
     pub(super) fn new(devnet: Devnet, config: Config, folder: TempDir) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { devnet, config, http, node: None, folder, ended: false }
+        Self { devnet, config, http, node: None, folder, ledger: Mutex::default(), ended: false }
     }
 
     /// A folder for the scene's own files.
@@ -194,7 +197,16 @@ impl Scene {
 
     /// All that happened.
     pub async fn ledger(&self) -> Ledger {
-        Ledger::read(self.rpc("devnet_ledger", json!([])).await)
+        let mut ledger = self.ledger.lock().expect("nobody panicked").clone();
+        let settled = ledger.settled();
+        ledger.go_on(settled, self.rpc("devnet_ledger", json!([settled])).await);
+        *self.ledger.lock().expect("nobody panicked") = ledger.clone();
+        ledger
+    }
+
+    /// Reads the ledger from its beginning next time: history is another one.
+    pub(super) fn forget_ledger(&self) {
+        *self.ledger.lock().expect("nobody panicked") = Ledger::default();
     }
 
     /// For the failure of a test: the ledger's end, and what the node says of every holding.
