@@ -133,7 +133,8 @@ impl Ledger {
                 deal.sector = Some(entry.number("sector"));
             }
             "ended" | "terminated" | "neverActivated" => {
-                let deal = deals.get_mut(&entry.number("dealId")).expect("published before");
+                // Deals in bulk are there without a fact of it.
+                let Some(deal) = deals.get_mut(&entry.number("dealId")) else { return };
                 deal.over.get_or_insert((entry.epoch, entry.kind.clone()));
             }
             _ => {}
