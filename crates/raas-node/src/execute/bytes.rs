@@ -12,7 +12,7 @@ use raas_core::health::Health;
 use raas_core::holding::{Holding, PieceSlots};
 use raas_core::ids::{HoldingId, ProviderId};
 use raas_core::observation::{DealSeen, Round, SectorSeen};
-use raas_core::ports::{Bytes, Chain, Effect, Fetched, Imported, Now, PieceSource};
+use raas_core::ports::{Bytes, Chain, Effect, Enclosed, Fetched, Imported, Now, PieceSource};
 use raas_core::retry::Class;
 use std::collections::BTreeSet;
 
@@ -57,7 +57,9 @@ pub async fn sources<W: World>(
     round: &Round,
     piece: Commitment,
 ) -> Result<Vec<PieceSource>, Error> {
-    let mut copies: Vec<(u8, ProviderId)> = engine
+    let Some(known) = engine.store.piece(piece).await? else { return Ok(Vec::new()) };
+    let car_bytes = known.piece.car_bytes;
+    let mut copies: Vec<(u8, ProviderId, Option<Commitment>)> = engine
         .store
         .orders_of_piece(piece)
         .await?
@@ -69,15 +71,17 @@ pub async fn sources<W: World>(
                 Health::Suspect => 1,
                 _ => 2,
             };
-            Some((rank, stored.order.provider))
+            let within = stored.order.within.map(|within| within.aggregate);
+            Some((rank, stored.order.provider, within))
         })
         .collect();
     copies.sort_unstable();
-    copies.dedup_by_key(|(_, provider)| *provider);
+    copies.dedup_by_key(|(_, provider, _)| *provider);
     let mut sources = Vec::new();
-    for (_, provider) in copies {
+    for (_, provider, aggregate) in copies {
         if let Ok(provider) = engine.world.chain().provider(round, provider).await {
-            sources.push(PieceSource { provider, piece });
+            let within = aggregate.map(|aggregate| Enclosed { aggregate, car_bytes });
+            sources.push(PieceSource { provider, piece, within });
         }
     }
     Ok(sources)

@@ -180,7 +180,7 @@ impl Foreign {
             uuid: [11; 16],
             piece: Commitment(piece.commitment.0),
             size,
-            car_bytes: car.len() as u64,
+            bytes: car.len() as u64,
             root: ROOT.parse().expect("a CID"),
             provider: provider.provider,
             start,
@@ -211,6 +211,7 @@ impl Foreign {
             provider: made.provider,
             piece: made.piece,
             size: made.size,
+            within: None,
         };
         self.send(contract, &intent).await;
     }
