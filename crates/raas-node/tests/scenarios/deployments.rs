@@ -11,9 +11,6 @@ const DAY: i64 = 2_880;
 /// About what the CAR of one of the files here has.
 const SMALL_CAR_BYTES: u64 = 1_200;
 
-/// A contract that behaves as the reference was found to, from `contracts/test/reference`.
-const REFERENCE: &str = include_str!("../../../raas-clients/tests/vectors/reference-behaviour.hex");
-
 fn deployment(address: impl std::fmt::Display, from_block: i64, abi: &str) -> DeploymentSection {
     let abi = abi.to_owned();
     DeploymentSection { address: address.to_string(), from_block, skip_to_block: None, abi }
@@ -39,7 +36,7 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
     let other = Foreign::arrive(&scene, 11).await;
     let (second, block) = other.deploy(&scene).await;
     other.grant_aggregator(&scene, second, scene.node_eth_address()).await;
-    let reference = other.create(&scene, REFERENCE.trim().parse().expect("hex")).await;
+    let reference = other.reference(&scene).await;
     scene.config.deployments =
         vec![deployment(second, block, "raas"), deployment(reference, block, "reference")];
     scene.start_node().await;
@@ -190,7 +187,7 @@ async fn of_a_lost_reference_event_the_cid_is_known_and_the_policy_is_not() {
     let mut scene = Setting::new().devnet_only().await;
     let user = Foreign::arrive(&scene, 12).await;
     let block = scene.now().await;
-    let reference = user.create(&scene, REFERENCE.trim().parse().expect("hex")).await;
+    let reference = user.reference(&scene).await;
     scene.start_node().await;
     let mut uploaded = Vec::new();
     for number in [63, 64] {

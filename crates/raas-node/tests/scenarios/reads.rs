@@ -382,6 +382,24 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
     assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
 
     proxy.decide(|_| None);
+
+    // A contract that does not let the node complete, and one that is of another generation than the configuration says.
+    let admin = Foreign::arrive(&scene, 13).await;
+    let (closed, block) = admin.deploy(&scene).await;
+    let mut barred = scene.config.clone();
+    barred.contract.address = Some(closed.to_string());
+    barred.contract.from_block = Some(block);
+    let barred = examine(&barred, 0).await.expect("findings");
+    let found = finding(&barred, "contract", "does not let");
+    assert!(found.level == Level::Problem && found.fix.contains("raas contract grant"), "{found:?}");
+    let mut mistaken = scene.config.clone();
+    let reference = admin.reference(&scene).await;
+    mistaken.contract.address = Some(reference.to_string());
+    mistaken.contract.from_block = Some(block);
+    let mistaken = examine(&mistaken, 0).await.expect("findings");
+    let found = finding(&mistaken, "contract", "is of the generation reference, and is followed as raas");
+    assert_eq!((found.level, found.fix.as_str()), (Level::Problem, "set its abi to \"reference\""));
+
     let mut absent = scene.config.clone();
     absent.contract.address = sick.contract.address.clone();
     let absent = examine(&absent, 0).await.expect("findings");

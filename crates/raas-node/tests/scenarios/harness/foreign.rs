@@ -24,6 +24,9 @@ use raas_devnet::codec::CommP;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+/// As `contracts/test/reference` compiles.
+const REFERENCE: &str = include_str!("../../../../raas-clients/tests/vectors/reference-behaviour.hex");
+
 /// The chain id of every scene's devnet.
 const CHAIN_ID: u64 = 31_415_926;
 /// The label of their deals; nobody looks at it.
@@ -99,6 +102,11 @@ impl Foreign {
         let library = self.create(scene, artifact.library()).await;
         let settings = DeploySettings::of(self.wallet.eth_address());
         (self.create(scene, artifact.contract(library, &settings)).await, block)
+    }
+
+    /// Deploys a contract that behaves as the reference was found to.
+    pub async fn reference(&self, scene: &Scene) -> EthAddress {
+        self.create(scene, REFERENCE.trim().parse().expect("hex")).await
     }
 
     /// Creates a contract of any code.
