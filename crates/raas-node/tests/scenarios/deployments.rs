@@ -1,11 +1,10 @@
 //! Several contracts: each is followed, its requests are its own, and what a reference deployment cannot do or does not
 //! tell is said.
 
-use crate::harness::{Foreign, Ledger, Proxy, Scene, Setting, small};
+use crate::harness::{Foreign, Ledger, Proxy, Scene, Setting, short_memory, small};
 use raas_node::config::DeploymentSection;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const DAY: i64 = 2_880;
 /// About what the CAR of one of the files here has.
@@ -163,25 +162,6 @@ async fn what_is_in_an_aggregate_is_proven_replaced_and_read_back() {
     scene.end().await;
 }
 
-static OLDEST: AtomicI64 = AtomicI64::new(0);
-
-/// Logs, receipts and state before [`OLDEST`] are gone.
-fn short_memory(call: &Value) -> Option<Value> {
-    let number = |value: &Value| {
-        value.as_str().and_then(|text| i64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
-    };
-    let params = &call["params"];
-    let height = match call["method"].as_str()? {
-        "eth_getLogs" => number(&params[0]["fromBlock"])?,
-        "eth_getBlockReceipts" => number(&params[0])?,
-        "eth_call" => number(&params[1])?,
-        "Filecoin.ChainGetTipSetAfterHeight" => params[0].as_i64()?,
-        _ => return None,
-    };
-    let message = "bad tipset height: lookbacks of more than 24h0m0s are disallowed";
-    (height < OLDEST.load(Ordering::SeqCst)).then(|| json!({"error": {"code": 1, "message": message}}))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_lost_reference_event_the_cid_is_known_and_the_policy_is_not() {
     let mut scene = Setting::new().devnet_only().await;
@@ -197,8 +177,7 @@ async fn of_a_lost_reference_event_the_cid_is_known_and_the_policy_is_not() {
     user.submit(&reference.to_string(), &uploaded[0].0, 2, DAY, 86_400).await;
     scene.advance(3 * DAY).await;
     let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
-    OLDEST.store(scene.now().await - DAY, Ordering::SeqCst);
-    proxy.decide(short_memory);
+    proxy.decide(short_memory(scene.now().await - DAY));
     scene.config.network = Some(proxy.url());
     scene.config.deployments = vec![deployment(reference, block, "reference")];
     scene.start_node().await;
