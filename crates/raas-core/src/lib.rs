@@ -23,6 +23,7 @@ pub mod order;
 pub mod plan;
 pub mod policy;
 pub mod ports;
+pub mod prune;
 pub mod retry;
 pub mod select;
 mod signature;

@@ -14,7 +14,10 @@ use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 
-pub use crate::wallet::{Broadcast, Fees, Inclusion, Lane, Nonces, Quote, SignedTx, Taker, TxIntent, Wallet};
+pub use crate::wallet::{
+    Broadcast, Fees, Inclusion, Lane, NoQuote, Nonces, Quote, SUBMISSIONS_MAX, SignedTx, Submission, Taker,
+    TxIntent, Wallet,
+};
 
 /// What became of an effect on the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -297,19 +300,34 @@ pub trait Contract: Send + Sync {
         block: Epoch,
     ) -> impl Future<Output = Result<Vec<(DealId, ProviderId)>, NotSeen>> + Send;
 
-    /// The same of several CIDs, one answer each, in the same order; at most [`LISTS_AT_ONCE`].
+    /// The lists of several CIDs, one answer each, in the same order; at most [`LISTS_AT_ONCE`].
     fn deals_of_each(
         &self,
         cids: &[Vec<u8>],
         block: Epoch,
-    ) -> impl Future<Output = Vec<Result<Vec<(DealId, ProviderId)>, NotSeen>>> + Send {
+    ) -> impl Future<Output = Vec<Result<DealList, NotSeen>>> + Send {
         async move {
             let mut lists = Vec::with_capacity(cids.len());
             for cid in cids {
-                lists.push(self.deals_of(cid, block).await);
+                lists.push(self.deals_of(cid, block).await.map(DealList::from));
             }
             lists
         }
+    }
+}
+
+/// What a contract lists for a CID.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DealList {
+    /// The market's deals with their providers.
+    pub deals: Vec<(DealId, ProviderId)>,
+    /// All entries, those of other market actors too: what counts against the list's limit.
+    pub length: usize,
+}
+
+impl From<Vec<(DealId, ProviderId)>> for DealList {
+    fn from(deals: Vec<(DealId, ProviderId)>) -> Self {
+        Self { length: deals.len(), deals }
     }
 }
 

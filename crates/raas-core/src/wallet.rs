@@ -4,7 +4,7 @@ use crate::cid::Commitment;
 use crate::ids::{ContractAddress, DealId, JobId, ProviderId, RequestId};
 use crate::observation::NotSeen;
 use crate::order::Within;
-use crate::ports::{DealTerms, Effect, SignedDeal};
+use crate::ports::{DealTerms, SignedDeal};
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -42,6 +42,11 @@ pub enum TxIntent {
         /// Renew threshold, epochs.
         renew: i64,
     },
+    /// `submitRaaSMany` for jobs registered over the API: their requests have consecutive ids, in this order.
+    SubmitMany {
+        /// At most [`SUBMISSIONS_MAX`].
+        submissions: Vec<Submission>,
+    },
     /// Money from one of the node's own accounts to somebody.
     Transfer {
         /// Which account pays.
@@ -66,6 +71,16 @@ pub enum TxIntent {
         /// Which account.
         lane: Lane,
     },
+    /// `pruneDeals`: takes deals that are over off a contract's list of a CID.
+    Prune {
+        /// Which contract; of our own kind.
+        contract: ContractAddress,
+        /// Binary CID.
+        #[serde(with = "serde_bytes_vec")]
+        cid: Vec<u8>,
+        /// Which deals.
+        deals: Vec<DealId>,
+    },
     /// `complete` of a request with a proven deal.
     Complete {
         /// Which contract; `None`, in what was stored before there could be several, is the first one.
@@ -87,6 +102,25 @@ pub enum TxIntent {
     },
 }
 
+/// Jobs that one [`TxIntent::SubmitMany`] registers at most: @GAS@
+pub const SUBMISSIONS_MAX: usize = 50;
+
+/// One registration of a [`TxIntent::SubmitMany`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// The job its request binds to.
+    pub job: JobId,
+    /// Binary CID.
+    #[serde(with = "serde_bytes_vec")]
+    pub cid: Vec<u8>,
+    /// Replication target.
+    pub target: u32,
+    /// Repair threshold, epochs.
+    pub repair: i64,
+    /// Renew threshold, epochs.
+    pub renew: i64,
+}
+
 impl TxIntent {
     /// Which account sends it.
     #[must_use]
@@ -94,7 +128,9 @@ impl TxIntent {
         match self {
             Self::AddBalance { .. } | Self::Withdraw { .. } | Self::Settle { .. } => Lane::Native,
             Self::Transfer { from: lane, .. } | Self::Cancel { lane } => *lane,
-            Self::Submit { .. } | Self::Complete { .. } => Lane::Evm,
+            Self::Submit { .. } | Self::SubmitMany { .. } | Self::Prune { .. } | Self::Complete { .. } => {
+                Lane::Evm
+            }
         }
     }
 
@@ -107,6 +143,8 @@ impl TxIntent {
             | Self::Settle { .. }
             | Self::Cancel { .. }
             | Self::Submit { .. }
+            | Self::SubmitMany { .. }
+            | Self::Prune { .. }
             | Self::Complete { .. } => AttoFil::ZERO,
         }
     }
@@ -176,6 +214,20 @@ impl Quote {
     }
 }
 
+/// Why a transaction has no quote. Nothing was signed, so nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoQuote {
+    /// The contract lists as many deals of the CID as it can; some have to be pruned first.
+    #[error("{0}")]
+    ListFull(String),
+    /// The transaction cannot be executed as it is: the contract refuses it, or no block has the gas for it.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be found out; perhaps later.
+    #[error("{0}")]
+    Unknown(String),
+}
+
 /// An account's next unused nonces by the chain's state, not counting what waits in a mempool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Nonces {
@@ -238,7 +290,7 @@ pub trait Wallet: Send + Sync {
         intent: &TxIntent,
         nonce: u64,
         bump: Option<Fees>,
-    ) -> impl Future<Output = Effect<Quote>> + Send;
+    ) -> impl Future<Output = Result<Quote, NoQuote>> + Send;
 
     /// Signs `intent` at what `quote` says. Nothing leaves the node but, with an external signer, the unsigned
     /// transaction.

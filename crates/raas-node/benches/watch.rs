@@ -426,6 +426,7 @@ fn import<'a>(cid: &str, copies: impl Iterator<Item = (&'a Made, u64)>, head: i6
             policy: policy(target),
             source: JobSource::Api,
             on_chain: None,
+            position: None,
             at: Epoch(head),
             at_unix: 0,
             idempotency_key: None,

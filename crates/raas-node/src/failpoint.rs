@@ -26,6 +26,7 @@ pub const ALL: &[&str] = &[
     "deliver.store",
     "deliver.propose",
     "deliver.settle",
+    "send.batch",
     "send.quote",
     "send.prepare",
     "send.store",

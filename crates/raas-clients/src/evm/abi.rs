@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the items are generated; the interface is described in contracts/")]
 
 use alloy_sol_types::{GenericContractError as ContractError, SolInterface as _, sol};
+use raas_core::ports::NoQuote;
 
 sol! {
     #[derive(Debug)]
@@ -207,6 +208,15 @@ sol! {
             external
             view
             returns (MarketDeal[] memory);
+    }
+}
+
+/// Why a contract refuses a call.
+pub(crate) fn no_quote(revert: &[u8]) -> NoQuote {
+    let why = format!("the contract refuses: {}", refusal(revert));
+    match DealStatusAbi::DealStatusAbiErrors::abi_decode(revert) {
+        Ok(DealStatusAbi::DealStatusAbiErrors::DealListFull(_)) => NoQuote::ListFull(why),
+        _ => NoQuote::Refused(why),
     }
 }
 

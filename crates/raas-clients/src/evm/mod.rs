@@ -22,6 +22,6 @@ pub use kind::{AbiKind, UnknownKind};
 pub use status::DealStatus;
 pub use transaction::{NoCall, calldata, created_address};
 
-pub(crate) use abi::refusal;
+pub(crate) use abi::no_quote;
 pub(crate) use quantity::{hex_number, quantity};
 pub(crate) use transaction::Eip1559;

@@ -13,7 +13,7 @@ use alloy_primitives::{Address as EthAddress, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::{DealId, ProviderId, RequestId};
 use raas_core::observation::{NotSeen, Round};
-use raas_core::ports::{Contract, ContractWindow, RequestSeen, RequestStanding};
+use raas_core::ports::{Contract, ContractWindow, DealList, RequestSeen, RequestStanding};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -228,11 +228,7 @@ impl Contract for DealStatus {
         Ok(pairs(self.view(call, At::Block(block)).await?))
     }
 
-    async fn deals_of_each(
-        &self,
-        cids: &[Vec<u8>],
-        block: Epoch,
-    ) -> Vec<Result<Vec<(DealId, ProviderId)>, NotSeen>> {
+    async fn deals_of_each(&self, cids: &[Vec<u8>], block: Epoch) -> Vec<Result<DealList, NotSeen>> {
         let call = Abi::dealsOfCall { cids: cids.iter().map(|cid| Bytes::copy_from_slice(cid)).collect() };
         match self.view(call, At::Block(block)).await {
             Ok(lists) if lists.len() == cids.len() => {
@@ -249,16 +245,18 @@ impl Contract for DealStatus {
         }
         let mut lists = Vec::with_capacity(cids.len());
         for cid in cids {
-            lists.push(self.deals_of(cid, block).await);
+            lists.push(self.deals_of(cid, block).await.map(DealList::from));
         }
         lists
     }
 }
 
 /// The deals of f05 in a list; those of other market actors are no market deals.
-fn of_market(deals: Vec<MarketDeal>) -> Vec<(DealId, ProviderId)> {
-    let market = deals.into_iter().filter(|deal| deal.marketActorId == MARKET_ACTOR);
-    market.map(|deal| (DealId(deal.dealId), ProviderId::new(deal.providerId))).collect()
+fn of_market(listed: Vec<MarketDeal>) -> DealList {
+    let length = listed.len();
+    let market = listed.into_iter().filter(|deal| deal.marketActorId == MARKET_ACTOR);
+    let deals = market.map(|deal| (DealId(deal.dealId), ProviderId::new(deal.providerId))).collect();
+    DealList { deals, length }
 }
 
 /// Whether a contract does not know the function, or refuses it: a revert, with words or, as code 3, without.

@@ -1,6 +1,8 @@
 //! Calls of the contract as data, and EIP-1559 transactions.
 
-use super::abi::{DealStatusAbi as Abi, Frc0087Abi as Frc, InclusionProof, InclusionVerifierData, ProofData};
+use super::abi::{
+    self, DealStatusAbi as Abi, Frc0087Abi as Frc, InclusionProof, InclusionVerifierData, ProofData,
+};
 use super::kind::AbiKind;
 use crate::inclusion;
 use crate::key::eth_signature;
@@ -9,7 +11,7 @@ use alloy_primitives::{Address as EthAddress, Bytes, FixedBytes, TxKind, U256};
 use alloy_sol_types::SolCall;
 use raas_core::cid::Commitment;
 use raas_core::order::Within;
-use raas_core::ports::{Quote, SignedTx, TxIntent};
+use raas_core::ports::{Quote, SignedTx, Submission, TxIntent};
 use raas_core::units::{AttoFil, PaddedSize};
 use raas_piece::inclusion::Branch;
 
@@ -25,6 +27,9 @@ pub enum NoCall {
     /// The aggregate is not the one that this node puts the piece into.
     #[error("no proof can be made: the deal is not the aggregate of this piece alone")]
     OtherAggregate,
+    /// Only our own contract has this function.
+    #[error("a contract of this kind has no such function")]
+    NotOffered,
     /// The reference wants an inclusion proof, and the piece is a deal of its own.
     #[error(
         "the reference ABI cannot complete a piece that is a whole deal: it wants a proof of inclusion in an aggregate"
@@ -41,6 +46,20 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
         | TxIntent::Transfer { .. }
         | TxIntent::Cancel { .. } => return Err(NoCall::NotACall),
         TxIntent::Submit { cid, target, repair, renew, .. } => submit(kind, cid, *target, [*repair, *renew]),
+        TxIntent::SubmitMany { submissions } => match kind {
+            AbiKind::Raas => {
+                let submissions = submissions.iter().map(many).collect();
+                Abi::submitRaaSManyCall { submissions }.abi_encode()
+            }
+            AbiKind::Frc0087 | AbiKind::Reference => return Err(NoCall::NotOffered),
+        },
+        TxIntent::Prune { contract: _, cid, deals } => match kind {
+            AbiKind::Raas => {
+                let deals = deals.iter().map(|deal| deal.0).collect();
+                Abi::pruneDealsCall { cid: Bytes::copy_from_slice(cid), dealIds: deals }.abi_encode()
+            }
+            AbiKind::Frc0087 | AbiKind::Reference => return Err(NoCall::NotOffered),
+        },
         TxIntent::Complete { contract: _, request, deal, provider, piece, size, within } => {
             let proof = proof(*piece, *size, *within)?;
             let verifier =
@@ -85,6 +104,22 @@ fn proof(piece: Commitment, size: PaddedSize, within: Option<Within>) -> Result<
         .filter(|aggregate| aggregate.piece().commitment().as_bytes() == &within.aggregate.0);
     let proof = aggregate.and_then(|aggregate| aggregate.proof(0).ok()).ok_or(NoCall::OtherAggregate)?;
     Ok(InclusionProof { proofSubtree: branch(proof.subtree), proofIndex: branch(proof.index) })
+}
+
+/// A registration beside others, with the terms it would have alone: no end, and no piece told.
+fn many(one: &Submission) -> abi::Submission {
+    let epochs = |epochs: i64| u64::try_from(epochs).unwrap_or(0);
+    abi::Submission {
+        cid: Bytes::copy_from_slice(&one.cid),
+        policy: abi::Policy {
+            target: one.target,
+            repairThreshold: epochs(one.repair),
+            renewThreshold: epochs(one.renew),
+            endsAt: 0,
+        },
+        pieceCid: Bytes::new(),
+        pieceSize: 0,
+    }
 }
 
 fn submit(kind: AbiKind, cid: &[u8], target: u32, thresholds: [i64; 2]) -> Vec<u8> {
@@ -248,6 +283,45 @@ mod tests {
         assert_eq!(calldata(AbiKind::Reference, &enclosed), Err(NoCall::OtherAggregate));
         let money = TxIntent::AddBalance { amount: AttoFil(1) };
         assert_eq!(calldata(AbiKind::Raas, &money), Err(NoCall::NotACall));
+    }
+
+    #[test]
+    fn many_registrations_have_the_terms_of_each() {
+        let one = |number: u8| Submission {
+            job: raas_core::ids::JobId(number.into()),
+            cid: vec![number; 3],
+            target: number.into(),
+            repair: 10 + i64::from(number),
+            renew: 20 + i64::from(number),
+        };
+        let intent = TxIntent::SubmitMany { submissions: vec![one(2), one(1)] };
+        let call = Abi::submitRaaSManyCall::abi_decode(&calldata(AbiKind::Raas, &intent).expect("a call"))
+            .expect("submitRaaSMany");
+        let told: Vec<_> = call
+            .submissions
+            .iter()
+            .map(|one| {
+                let terms = &one.policy;
+                (one.cid.to_vec(), terms.target, terms.repairThreshold, terms.renewThreshold, terms.endsAt)
+            })
+            .collect();
+        assert_eq!(told, [(vec![2; 3], 2, 12, 22, 0), (vec![1; 3], 1, 11, 21, 0)]);
+        assert!(call.submissions.iter().all(|one| one.pieceCid.is_empty() && one.pieceSize == 0));
+        for kind in [AbiKind::Frc0087, AbiKind::Reference] {
+            assert_eq!(calldata(kind, &intent), Err(NoCall::NotOffered));
+        }
+    }
+
+    #[test]
+    fn only_our_own_contract_is_pruned() {
+        let contract = raas_core::ids::ContractAddress([1; 20]);
+        let intent = TxIntent::Prune { contract, cid: vec![1, 2], deals: vec![DealId(9), DealId(4)] };
+        let call = Abi::pruneDealsCall::abi_decode(&calldata(AbiKind::Raas, &intent).expect("a call"))
+            .expect("pruneDeals");
+        assert_eq!((call.cid.to_vec(), call.dealIds), (vec![1, 2], vec![9, 4]));
+        for kind in [AbiKind::Frc0087, AbiKind::Reference] {
+            assert_eq!(calldata(kind, &intent), Err(NoCall::NotOffered));
+        }
     }
 
     #[test]

@@ -5,14 +5,14 @@ use super::native::{Message, SETTLE_MAX};
 use super::signer::{Kind, Signer};
 use super::{broadcast, deal, lanes, taker};
 use crate::address::Address;
-use crate::evm::{AbiKind, Eip1559, calldata, quantity, refusal};
+use crate::evm::{AbiKind, Eip1559, calldata, no_quote, quantity};
 use crate::filecoin::TipSet;
 use crate::key::native_signature;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, Bytes};
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
-    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
+    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, NoQuote, Nonces, Quote, SignedDeal, SignedTx, Taker,
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
@@ -76,7 +76,7 @@ impl KeyWallet {
     fn contract_for(&self, intent: &TxIntent) -> Result<(EthAddress, AbiKind), String> {
         let contracts = &self.config.contracts;
         let found = match intent {
-            TxIntent::Complete { contract: Some(named), .. } => {
+            TxIntent::Complete { contract: Some(named), .. } | TxIntent::Prune { contract: named, .. } => {
                 let named = EthAddress::from(named.0);
                 let found = contracts.iter().find(|(address, _)| *address == named);
                 return found
@@ -84,7 +84,7 @@ impl KeyWallet {
                     .ok_or_else(|| format!("contract {named:#x} is not configured any more"));
             }
             // The reference would take a registration, but nothing could ever be shown for it.
-            TxIntent::Submit { .. } => {
+            TxIntent::Submit { .. } | TxIntent::SubmitMany { .. } => {
                 contracts.iter().find(|(_, kind)| *kind != AbiKind::Reference).or(contracts.first())
             }
             _ => contracts.first(),
@@ -112,11 +112,8 @@ impl KeyWallet {
     /// Quotes and signs at once, for those who keep no lane of their own.
     pub async fn prepare(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<SignedTx> {
         match self.quote(intent, nonce, bump).await {
-            Effect::Done(quote) => {
-                self.sign(intent, nonce, quote).await.map_or_else(Effect::Failed, Effect::Done)
-            }
-            Effect::Failed(why) => Effect::Failed(why),
-            Effect::Uncertain(why) => Effect::Uncertain(why),
+            Ok(quote) => self.sign(intent, nonce, quote).await.map_or_else(Effect::Failed, Effect::Done),
+            Err(why) => Effect::Failed(why.to_string()),
         }
     }
 
@@ -141,7 +138,7 @@ impl KeyWallet {
     async fn signed_evm(&self, to: Option<EthAddress>, input: Bytes, nonce: u64) -> Effect<SignedTx> {
         let unsigned = Unsigned::Evm(self.evm(to, input, AttoFil::ZERO, nonce));
         let signed = async {
-            let quote = self.quote_of(&unsigned, None).await?;
+            let quote = self.quote_of(&unsigned, None).await.map_err(|why| why.to_string())?;
             self.sign_at(unsigned, quote).await
         };
         signed.await.map_or_else(Effect::Failed, Effect::Done)
@@ -176,7 +173,10 @@ impl KeyWallet {
                 let to = Some(self.eth_address());
                 return Ok(Unsigned::Evm(self.evm(to, Bytes::new(), AttoFil::ZERO, nonce)));
             }
-            TxIntent::Submit { .. } | TxIntent::Complete { .. } => {
+            TxIntent::Submit { .. }
+            | TxIntent::SubmitMany { .. }
+            | TxIntent::Prune { .. }
+            | TxIntent::Complete { .. } => {
                 let (contract, kind) = self.contract_for(intent)?;
                 let input = calldata(kind, intent).map_err(|why| why.to_string())?;
                 return Ok(Unsigned::Evm(self.evm(Some(contract), input, AttoFil::ZERO, nonce)));
@@ -185,14 +185,15 @@ impl KeyWallet {
         Ok(Unsigned::Native(native))
     }
 
-    async fn quote_of(&self, unsigned: &Unsigned, bump: Option<Fees>) -> Result<Quote, String> {
+    async fn quote_of(&self, unsigned: &Unsigned, bump: Option<Fees>) -> Result<Quote, NoQuote> {
         let (estimate, premium) = match unsigned {
-            Unsigned::Native(message) => self.estimate_native(message).await?,
+            Unsigned::Native(message) => self.estimate_native(message).await.map_err(NoQuote::Unknown)?,
             Unsigned::Evm(transaction) => self.estimate_evm(transaction).await?,
         };
-        let gas_limit = gas_limit(estimate).ok_or("the transaction needs more gas than a block has")?;
-        let base_fee =
-            self.base_fee().await.map_err(|error| format!("the base fee is not known: {error}"))?;
+        let too_much = || NoQuote::Refused("the transaction needs more gas than a block has".to_owned());
+        let gas_limit = gas_limit(estimate).ok_or_else(too_much)?;
+        let unread = |error| NoQuote::Unknown(format!("the base fee is not known: {error}"));
+        let base_fee = self.base_fee().await.map_err(unread)?;
         Ok(Quote { gas_limit, fees: fees(base_fee, premium, bump) })
     }
 
@@ -211,7 +212,7 @@ impl KeyWallet {
         }
     }
 
-    async fn estimate_evm(&self, transaction: &Eip1559) -> Result<(u64, AttoFil), String> {
+    async fn estimate_evm(&self, transaction: &Eip1559) -> Result<(u64, AttoFil), NoQuote> {
         let mut message = json!({
             "from": self.eth_address(), "data": transaction.input, "value": format!("{:#x}", transaction.value.0),
         });
@@ -220,13 +221,11 @@ impl KeyWallet {
         }
         let estimate: String = self.pool.read(Call::new("eth_estimateGas", vec![message])).await.map_err(
             |error| match error {
-                CallError::Evidence(Evidence::Reverted(data)) => {
-                    format!("the contract refuses: {}", refusal(&data))
-                }
-                error => format!("gas cannot be estimated: {error}"),
+                CallError::Evidence(Evidence::Reverted(data)) => no_quote(&data),
+                error => NoQuote::Unknown(format!("gas cannot be estimated: {error}")),
             },
         )?;
-        let estimate = quantity(&estimate).map_err(|error| error.to_string())?;
+        let estimate = quantity(&estimate).map_err(|error| NoQuote::Unknown(error.to_string()))?;
         let premium = match self.pool.read::<String>(Call::new("eth_maxPriorityFeePerGas", vec![])).await {
             Ok(text) => quantity(&text).map_or(AttoFil::ZERO, |premium| AttoFil(premium.into())),
             // The floor of the premium serves where no endpoint proposes one.
@@ -299,13 +298,9 @@ impl Wallet for KeyWallet {
         Ok(lanes::nonces(self, lane).await?)
     }
 
-    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<Quote> {
-        let unsigned = match self.unsigned(intent, nonce) {
-            Ok(unsigned) => unsigned,
-            Err(why) => return Effect::Failed(why),
-        };
-        // Nothing leaves the node, so what did not succeed did not happen.
-        self.quote_of(&unsigned, bump).await.map_or_else(Effect::Failed, Effect::Done)
+    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Result<Quote, NoQuote> {
+        let unsigned = self.unsigned(intent, nonce).map_err(NoQuote::Refused)?;
+        self.quote_of(&unsigned, bump).await
     }
 
     async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {

@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use raas_clients::evm::{AbiKind, DealStatus, DealStatusAbi as Abi, Policy};
 use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::{DealId, JobId, OwnerId, RequestId};
-use raas_core::ports::{Asked, Broadcast, Contract, Effect, Lane, TxIntent, Wallet, Witness};
+use raas_core::ports::{Asked, Broadcast, Contract, DealList, Effect, Lane, TxIntent, Wallet, Witness};
 use raas_core::units::{Epoch, PaddedSize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -79,7 +79,8 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     let behind = DealStatus::new(pool(&[counting], 1), contract.address());
     let cids = [vec![7; 36], cid.clone(), vec![8; 36]];
     let told = vec![(deal, PROVIDER)];
-    assert_eq!(behind.deals_of_each(&cids, to).await, [Ok(vec![]), Ok(told.clone()), Ok(vec![])]);
+    let lists = [vec![], told.clone(), vec![]].map(|list| Ok(DealList::from(list)));
+    assert_eq!(behind.deals_of_each(&cids, to).await, lists);
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert_eq!(contract.active_deals(&cid).await, Ok(vec![(deal, PROVIDER)]));
     assert_eq!(contract.expiring_deals(&cid, 10).await, Ok(vec![]));
@@ -164,7 +165,11 @@ async fn a_reference_deployment_is_read_without_trust() {
     );
     assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
     let each = contract.deals_of_each(&[vec![1; 3], vec![2; 3]], to).await;
-    assert_eq!(each, [Ok(vec![]), Ok(vec![])], "which has no such view: each for itself");
+    assert_eq!(
+        each,
+        [Ok(DealList::default()), Ok(DealList::default())],
+        "which has no such view: each for itself"
+    );
     // Ours is told from it.
     let ours = net.deploy().await;
     assert_eq!(ours.kind().await, Ok(AbiKind::Raas));

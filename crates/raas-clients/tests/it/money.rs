@@ -7,7 +7,7 @@ use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
 use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::ids::DealId;
-use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, Taker, TxIntent, Wallet};
+use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, NoQuote, Taker, TxIntent, Wallet};
 use raas_core::units::{AttoFil, Epoch};
 use std::sync::atomic::Ordering;
 
@@ -175,5 +175,5 @@ async fn escrow_comes_back_and_money_goes_where_it_is_sent() {
     let f1 = net.wallet.native_address().to_string();
     let refused =
         net.wallet.quote(&TxIntent::Transfer { from: Lane::Evm, to: f1, amount: AttoFil(1) }, 0, None).await;
-    assert!(matches!(&refused, Effect::Failed(why) if why.contains("0x form")), "{refused:?}");
+    assert!(matches!(&refused, Err(NoQuote::Refused(why)) if why.contains("0x form")), "{refused:?}");
 }

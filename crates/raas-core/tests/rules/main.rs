@@ -18,6 +18,7 @@ mod keep;
 mod lane;
 mod order;
 mod properties;
+mod prune;
 mod renew;
 mod repair;
 mod replicate;

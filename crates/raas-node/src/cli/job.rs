@@ -137,6 +137,7 @@ fn show_one(answer: &Value) {
         ["duties".to_owned(), words::duties(&job["duties"])],
         ["policy".to_owned(), words::policy_of(job)],
         ["source".to_owned(), words::source(&job["source"])],
+        ["on chain".to_owned(), words::registration(answer)],
         ["since".to_owned(), format!("epoch {} ({})", plain(&job["at"]["epoch"]), plain(&job["at"]["time"]))],
         ["copies".to_owned(), words::standing(&answer["standing"])],
         ["network".to_owned(), plain(&answer["network"])],

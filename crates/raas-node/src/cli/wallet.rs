@@ -209,7 +209,10 @@ async fn transactions(node: &Client, id: Option<u64>, limit: u32, json: bool) ->
         let hash = tx["hashes"].as_array().and_then(|hashes| hashes.last()).map(plain);
         rows.push([
             plain(&tx["id"]),
-            plain(&tx["state"]),
+            match tx["carrier"].as_u64() {
+                Some(carrier) => format!("in {carrier}"),
+                None => plain(&tx["state"]),
+            },
             plain(&tx["intent"]["intent"]),
             plain(&tx["account"]),
             if tx["nonce"].is_null() { "-".to_owned() } else { plain(&tx["nonce"]) },

@@ -77,6 +77,14 @@ pub fn source(source: &Value) -> String {
     }
 }
 
+/// How a job stands on a contract: its request, and the transaction that registers it if this node sends one.
+pub fn registration(answer: &Value) -> String {
+    let request = answer["job"]["request"].as_u64().map(|id| format!("request {id}"));
+    let transaction = answer["transaction"].as_u64().map(|id| format!("by transaction {id}"));
+    let told: Vec<String> = request.into_iter().chain(transaction).collect();
+    if told.is_empty() { "no".to_owned() } else { told.join(", ") }
+}
+
 /// A policy on one line.
 pub fn policy(policy: &Value) -> String {
     let number = |name: &str| epochs(policy[name].as_i64().unwrap_or_default());

@@ -3,6 +3,7 @@
 //! Every step is safe to run twice and to lose at any point: it reads where its subject stands, does the next
 //! thing, stores the outcome, and only then gives the step back.
 
+mod batch;
 pub mod bytes;
 pub mod deliver;
 pub mod escrow;

@@ -80,6 +80,9 @@ impl<W: World> Sending<'_, W> {
         if let Err(queued) = lane::may_sign(&open) {
             return Ok(next_epoch(self.now, queued.to_string()));
         }
+        if self.is_merged().await? {
+            return Ok(StepOutcome::Done);
+        }
         let Ok(chain) = engine.world.wallet().nonces(lane).await else {
             return Ok(next_epoch(self.now, "the wallet's nonce could not be read"));
         };
@@ -138,6 +141,11 @@ impl<W: World> Sending<'_, W> {
             Ok(Some(_)) => self.engine.note_dear(self.tx.id, None),
             Ok(None) => return Ok(next_epoch(self.now, "the transaction changed meanwhile")),
             Err(short @ store::Error::GasSpent { .. }) => {
+                if replacing.is_none()
+                    && let Some(parted) = self.part().await?
+                {
+                    return Ok(parted);
+                }
                 let why = short.to_string();
                 self.engine.note_dear(self.tx.id, Some(&why));
                 self.record("sign", "failed", &why).await?;
@@ -324,7 +332,7 @@ impl<W: World> Sending<'_, W> {
     }
 }
 
-fn json(state: &State) -> Result<serde_json::Value, Error> {
+pub(super) fn json(state: &State) -> Result<serde_json::Value, Error> {
     serde_json::to_value(state)
         .map_err(|error| Error::Unreadable { what: "transaction", why: error.to_string() })
 }

@@ -11,8 +11,8 @@ use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{int, parse, uint};
-use super::types::{JobSource, NewJob, Registered, Sighting, SightingState, StepKind, TxId};
-use super::{cursor, jobs, mark, sightings, steps};
+use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
+use super::{batches, cursor, jobs, mark, sightings};
 
 /// What became of a request that is known already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,20 +74,24 @@ impl Store {
     }
 }
 
-/// Binds the request to the job whose own transaction submitted it, if that is so. A request that was read by view has
+/// Binds the request to the job whose own transaction submitted it, if that is so: among several jobs of one transaction
+/// the one at the request's place in it. A request that was read by view has
 /// no transaction; if it may be this node's own it binds to the first job whose registration is under way for its CID.
 async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
     let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
     let own: Option<(i64, i64)> = sqlx::query_as(
-        "SELECT j.id, j.holding FROM tx_signed s JOIN tx t ON t.id = s.tx JOIN job j ON j.id = t.job
-         JOIN holding h ON h.id = j.holding
+        "SELECT j.id, j.holding FROM tx_signed s JOIN tx t ON t.id = s.tx OR t.carrier = s.tx
+         JOIN job j ON j.id = t.job JOIN holding h ON h.id = j.holding
          WHERE (LOWER(s.hash) = LOWER($1) OR $1 = '') AND j.request IS NULL AND h.cid = $2
-         AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $4) ORDER BY j.id",
+         AND (t.carrier IS NULL OR $5 IS NULL OR t.position = $5)
+         AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $4)
+         ORDER BY t.id, j.id LIMIT 1",
     )
     .bind(transaction)
     .bind(job.cid.to_string())
     .bind(contract.to_string())
     .bind(int("request", request.0)?)
+    .bind(job.position.map(|position| int("position", position)).transpose()?)
     .fetch_optional(&mut *connection)
     .await?;
     let own = match own {
@@ -118,19 +122,14 @@ async fn bind_forgotten(
     }
     let waiting: Option<(i64, i64, i64)> = sqlx::query_as(
         "SELECT j.id, j.holding, t.id FROM tx t JOIN job j ON j.id = t.job JOIN holding h ON h.id = j.holding
-         WHERE t.open = 1 AND j.request IS NULL AND h.cid = $1 ORDER BY j.id LIMIT 1",
+         LEFT JOIN tx c ON c.id = t.carrier
+         WHERE (t.open = 1 OR c.open = 1) AND j.request IS NULL AND h.cid = $1 ORDER BY j.id LIMIT 1",
     )
     .bind(job.cid.to_string())
     .fetch_optional(&mut *connection)
     .await?;
     let Some((id, holding, tx)) = waiting else { return Ok(None) };
-    sqlx::query("UPDATE tx SET open = 0, version = version + 1 WHERE id = $1")
-        .bind(tx)
-        .execute(&mut *connection)
-        .await?;
-    let tx = TxId(uint("transaction", tx)?);
-    steps::remove(connection, &StepKind::Send { tx }).await?;
-    log(connection, Some(HoldingId(uint("holding", holding)?)), None, &Happened::TxClosed { tx }).await?;
+    batches::registered(connection, tx, HoldingId(uint("holding", holding)?)).await?;
     Ok(Some((id, holding)))
 }
 

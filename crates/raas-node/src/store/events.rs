@@ -151,6 +151,18 @@ pub enum Happened {
         /// Which.
         tx: TxId,
     },
+    /// A registration goes together with others.
+    TxCarried {
+        /// Which.
+        tx: TxId,
+        /// The transaction that carries it.
+        by: TxId,
+    },
+    /// What carried a registration came to nothing: it is sent by itself.
+    TxAlone {
+        /// Which.
+        tx: TxId,
+    },
     /// An account sends nothing any more until it is released.
     LaneHalted {
         /// Which.

@@ -19,6 +19,7 @@
 mod apply_window;
 mod assemble;
 mod attempts;
+mod batches;
 mod budget;
 mod cursor;
 mod deployments;

@@ -155,7 +155,7 @@ impl Store {
         let rows = sqlx::query(step_sql!(
             "WHERE why IS NOT NULL AND (
                  (kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
-                 OR (kind = 'send' AND subject IN (SELECT id FROM tx WHERE holding = $1))
+                 OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
                  OR (kind NOT IN ('deliver', 'send') AND subject = $1)) ORDER BY id"
         ))
         .bind(int("holding", holding.0)?)

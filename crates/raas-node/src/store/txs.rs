@@ -1,6 +1,7 @@
 //! Transactions of the node's wallet: intents, nonces, signed forms. Signed bytes and nonce are stored before
 //! they are broadcast; every form of one transaction has its nonce, so at most one is mined.
 
+use raas_core::holding::Holding;
 use raas_core::ids::{DealId, HoldingId, OwnerId, RequestAt};
 use raas_core::machine::sender::State;
 use raas_core::ports::{Fees, Lane, SignedTx, TxIntent};
@@ -15,14 +16,14 @@ use super::events::{Happened, log};
 use super::lanes::{self, GasDay};
 use super::open::Store;
 use super::schema::{TX_INTENT, TX_STATE, int, parse, uint};
-use super::steps;
 use super::types::{StepKind, StoredTx, TxId};
+use super::{batches, steps};
 
 macro_rules! tx_sql {
     ($where:literal) => {
         [
             concat!(
-                "SELECT t.id, t.intent, t.lane, t.version, t.nonce, t.state, t.open FROM tx t WHERE ",
+                "SELECT t.id, t.intent, t.lane, t.version, t.nonce, t.state, t.open, t.carrier FROM tx t WHERE ",
                 $where,
                 " ORDER BY t.id"
             ),
@@ -40,6 +41,15 @@ impl Store {
     pub async fn plan_tx(&self, intent: &TxIntent, key: &str) -> Result<TxId, Error> {
         let mut tx = self.write().await?;
         let id = plan(&mut tx, intent, key, Purpose { owner: &OwnerId::local(), holding: None }, 0).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// The same, for a holding.
+    pub async fn plan_tx_for(&self, holding: &Holding, intent: &TxIntent, key: &str) -> Result<TxId, Error> {
+        let mut tx = self.write().await?;
+        let purpose = Purpose { owner: &holding.owner, holding: Some(holding.id) };
+        let id = plan(&mut tx, intent, key, purpose, 0).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -164,6 +174,9 @@ impl Store {
         if !open {
             let holding = holding_of(&mut write, int("transaction", tx.0)?).await?;
             log(&mut write, holding, None, &Happened::TxClosed { tx }).await?;
+            if is_undone(state) {
+                batches::reopen(&mut write, int("transaction", tx.0)?).await?;
+            }
         }
         write.commit().await?;
         Ok(Some(version + 1))
@@ -207,6 +220,8 @@ pub(super) async fn plan(
         | TxIntent::Transfer { .. }
         | TxIntent::Withdraw { .. }
         | TxIntent::Settle { .. }
+        | TxIntent::SubmitMany { .. }
+        | TxIntent::Prune { .. }
         | TxIntent::Cancel { .. } => (None, None, None, None),
         TxIntent::Submit { job, .. } => (Some(int("job", job.0)?), None, None, None),
         TxIntent::Complete { contract, request, deal, .. } => (
@@ -338,6 +353,7 @@ async fn load(
 
 fn decode(row: &SqliteRow) -> Result<StoredTx, Error> {
     let nonce: Option<i64> = row.try_get("nonce")?;
+    let carrier: Option<i64> = row.try_get("carrier")?;
     Ok(StoredTx {
         id: TxId(uint("transaction", row.try_get("id")?)?),
         intent: TX_INTENT.decode(row.try_get("intent")?)?,
@@ -347,6 +363,7 @@ fn decode(row: &SqliteRow) -> Result<StoredTx, Error> {
         nonce: nonce.map(|nonce| uint("nonce", nonce)).transpose()?,
         state: TX_STATE.decode(row.try_get("state")?)?,
         open: row.try_get("open")?,
+        carrier: carrier.map(|id| uint("transaction", id).map(TxId)).transpose()?,
     })
 }
 

@@ -67,6 +67,8 @@ pub struct NewJob {
     /// Whether it is to be registered on the contract as well: the transaction is planned in the same
     /// transaction that stores the job.
     pub on_chain: Option<TxSubmit>,
+    /// Which of its transaction's requests it is, from 0; `None` where that is not known, and for other sources.
+    pub position: Option<u64>,
     /// Head when it was registered.
     pub at: Epoch,
     /// Seconds since 1970.
@@ -408,6 +410,8 @@ pub struct StoredTx {
     pub state: serde_json::Value,
     /// Whether it can still change.
     pub open: bool,
+    /// The transaction that carries it in its stead, if one does.
+    pub carrier: Option<TxId>,
 }
 
 /// A provider as the node knows it.

@@ -13,6 +13,7 @@ use super::assemble::{self, Scope};
 use super::error::Error;
 use super::open::Store;
 use super::schema::{VIEW, int, uint};
+use super::types::TxId;
 
 /// How a watched order stands, as far as watching is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +200,17 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// The lists of the holding that a transaction is for are read again.
+    pub async fn read_list_again(&self, tx: TxId) -> Result<(), Error> {
+        let mut write = self.write().await?;
+        sqlx::query("UPDATE holding SET listed_at = NULL WHERE id = (SELECT holding FROM tx WHERE id = $1)")
+            .bind(int("transaction", tx.0)?)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
         Ok(())
     }
 

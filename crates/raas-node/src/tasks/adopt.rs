@@ -3,8 +3,10 @@
 //! A listed deal counts only if the chain shows it with a piece that this node computed from the bytes of that
 //! very CID; otherwise it is shown as unverified and never acted on.
 
+use super::prune::prune;
 use crate::engine::{Engine, Error};
 use crate::failpoint;
+use crate::settings::ContractAt;
 use crate::store::{Adopted, RoundReport, Sighting, SightingState};
 use crate::world::World;
 use raas_clients::inclusion::within;
@@ -75,8 +77,9 @@ pub async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, 
 /// The contracts' lists of deals, read at once for a new holding and in a slow sweep for all; in between completions
 /// come by its events.
 async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), Error> {
-    let contracts: Vec<&W::Contract> =
-        engine.settings.contracts.iter().filter_map(|at| engine.world.contract(at.address)).collect();
+    let all = engine.settings.contracts.iter();
+    let contracts: Vec<(&ContractAt, &W::Contract)> =
+        all.filter_map(|at| Some((at, engine.world.contract(at.address)?))).collect();
     if contracts.is_empty() {
         return Ok(());
     }
@@ -90,14 +93,15 @@ async fn read_views<W: World>(engine: &Engine<W>, round: &Round) -> Result<(), E
         // Not told is not none: a holding that a contract does not answer for stays unlisted, and is asked for again.
         let mut told = vec![true; page.len()];
         let mut sightings = Vec::new();
-        for contract in &contracts {
+        for (at, contract) in &contracts {
             let lists = contract.deals_of_each(&cids, round.eth_block).await;
             for ((holding, told), list) in page.iter().zip(&mut told).zip(lists) {
-                let Ok(deals) = list else {
+                let Ok(list) = list else {
                     *told = false;
                     continue;
                 };
-                sightings.extend(deals.into_iter().map(|(deal, _)| Sighting {
+                prune(engine, round, at, holding, &list).await?;
+                sightings.extend(list.deals.into_iter().map(|(deal, _)| Sighting {
                     cid: holding.cid.clone(),
                     of: None,
                     deal,

@@ -303,6 +303,7 @@ async fn apply<W: World>(
     now: Now,
 ) -> Result<(), Error> {
     let mut jobs = Vec::new();
+    let firsts = firsts(&window.requests);
     for seen in requests {
         if !seen.open {
             record(engine, now, at, seen.request, "closed", "its owner closed it before it was seen").await?;
@@ -313,6 +314,8 @@ async fn apply<W: World>(
                 if !may_be_ours(engine, at, &seen) {
                     not_ours(&mut job);
                 }
+                let first = firsts.get(seen.transaction.as_str());
+                job.position = first.map(|first| seen.request.0.saturating_sub(first.0));
                 for note in notes {
                     record(engine, now, at, seen.request, "clamped", &note).await?;
                 }
@@ -330,6 +333,16 @@ async fn apply<W: World>(
     )
     .await?;
     Ok(())
+}
+
+/// The first request of each transaction. One call makes requests with consecutive ids, so the others count from it.
+fn firsts(requests: &[RequestSeen]) -> BTreeMap<&str, RequestId> {
+    let mut firsts = BTreeMap::new();
+    for seen in requests.iter().filter(|seen| !seen.transaction.is_empty()) {
+        let first = firsts.entry(seen.transaction.as_str()).or_insert(seen.request);
+        *first = seen.request.min(*first);
+    }
+    firsts
 }
 
 /// Whether a request whose event is lost may be a registration by this node: it sends those to one contract, from one
@@ -425,6 +438,7 @@ fn job_of(
             policy_known: seen.asked != Asked::Unknown,
         },
         on_chain: None,
+        position: None,
         at: now.epoch,
         at_unix: now.unix_seconds,
         idempotency_key: None,

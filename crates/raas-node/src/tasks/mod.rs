@@ -8,5 +8,6 @@ pub(crate) mod look;
 pub mod money;
 pub mod observe;
 pub mod plan;
+mod prune;
 pub mod published;
 pub mod restored;

@@ -5,6 +5,8 @@
 //! and texts are those of a public Lotus endpoint (no gap, a quarter more to replace, receipts one tipset later and
 //! forgotten after a while). What reaches it is judged by what it mined.
 
+mod batches;
 mod faults;
+mod pruning;
 mod scene;
 mod script;

@@ -1,6 +1,7 @@
 //! An engine over the scripted chain and a store in memory; only its steps run.
 
 use crate::script::{LAG, Script, ScriptWallet};
+use raas_clients::evm::AbiKind;
 use raas_core::fleet::{Ask, Rules};
 use raas_core::gate::Hold;
 use raas_core::ids::{ContractAddress, DealId, ProviderId, RequestId, SectorNumber};
@@ -15,10 +16,13 @@ use raas_core::ports::{
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::engine::Engine;
 use raas_node::execute;
-use raas_node::settings::{Settings, SpendingLimits};
+use raas_node::settings::{ContractAt, Settings, SpendingLimits};
 use raas_node::store::{Store, StoredTx, TxId};
 use raas_node::world::World;
 use std::sync::Arc;
+
+/// The contract of the settings; only the wallet's script answers for it.
+pub const CONTRACT: ContractAddress = ContractAddress([0xc0; 20]);
 
 /// The unused ports: nothing is seen there.
 pub struct Nothing;
@@ -141,7 +145,12 @@ fn settings(spending: SpendingLimits) -> Settings {
             placement: Placement { allow: vec![], deny: vec![], price_max: AttoFil(1) },
             keep_local: KeepLocal::Always,
         },
-        contracts: Vec::new(),
+        contracts: vec![ContractAt {
+            address: CONTRACT,
+            from_block: Epoch(0),
+            skip_to: None,
+            abi: AbiKind::Raas,
+        }],
         providers: vec![],
         public_url: "http://127.0.0.1:1".to_owned(),
         budget_total: AttoFil::fil(100),

@@ -2,7 +2,7 @@
 
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
-    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
+    Broadcast, DealTerms, Fees, Inclusion, Lane, NoQuote, Nonces, Quote, SignedDeal, SignedTx, Taker,
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 
 /// Between the head and the finalized tipset.
 pub const LAG: i64 = 30;
-/// Gas of everything.
+/// Gas of everything; of what does many things at once, of each.
 const GAS: u64 = 1_000;
 /// The premium proposed.
 const PREMIUM: u128 = 100;
@@ -50,6 +50,10 @@ pub struct Chain {
     pub forgets_after: Option<i64>,
     /// Of the next sends, in their order.
     pub quirks: VecDeque<Quirk>,
+    /// What the contract refuses, or what nobody can estimate.
+    pub refuses: Option<fn(&TxIntent) -> Option<NoQuote>>,
+    /// What is mined without success, by its purpose in words.
+    pub fails: Option<fn(&str) -> bool>,
     /// Hashes that reached the endpoint.
     pub received: Vec<String>,
 }
@@ -132,10 +136,21 @@ impl Chain {
         Broadcast::Taken
     }
 
+    fn succeeds(&self, what: &str) -> bool {
+        !self.fails.is_some_and(|fails| fails(what))
+    }
+
     fn find(&self, wanted: impl Fn(&Tx) -> bool) -> Option<(i64, Tx)> {
         let all =
             self.blocks.iter().flat_map(|(height, txs)| txs.iter().map(move |tx| (*height, tx.clone())));
         all.into_iter().find(|(_, tx)| wanted(tx))
+    }
+}
+
+const fn gas(intent: &TxIntent) -> u64 {
+    match intent {
+        TxIntent::SubmitMany { submissions } => GAS * submissions.len() as u64,
+        _ => GAS,
     }
 }
 
@@ -154,9 +169,13 @@ impl Wallet for ScriptWallet {
         Ok(Nonces { head: chain.nonce_at(head), finalized: chain.nonce_at(head - LAG) })
     }
 
-    async fn quote(&self, intent: &TxIntent, _: u64, bump: Option<Fees>) -> Effect<Quote> {
+    async fn quote(&self, intent: &TxIntent, _: u64, bump: Option<Fees>) -> Result<Quote, NoQuote> {
         if matches!(intent, TxIntent::Withdraw { .. }) && bump.is_some() {
-            return Effect::Failed("the contract refuses: done meanwhile".to_owned());
+            return Err(NoQuote::Refused("the contract refuses: done meanwhile".to_owned()));
+        }
+        let refuses = self.0.chain().refuses;
+        if let Some(why) = refuses.and_then(|refuses| refuses(intent)) {
+            return Err(why);
         }
         let base = self.0.chain().base_fee;
         let (mut premium, mut cap) = (PREMIUM, base * 2 + PREMIUM);
@@ -164,10 +183,7 @@ impl Wallet for ScriptWallet {
             premium = premium.max(old.premium.0 * 5 / 4 + 1);
             cap = cap.max(old.fee_cap.0 * 5 / 4 + 1).max(base * 2 + premium);
         }
-        Effect::Done(Quote {
-            gas_limit: GAS,
-            fees: Fees { fee_cap: AttoFil(cap), premium: AttoFil(premium) },
-        })
+        Ok(Quote { gas_limit: gas(intent), fees: Fees { fee_cap: AttoFil(cap), premium: AttoFil(premium) } })
     }
 
     async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {
@@ -201,15 +217,15 @@ impl Wallet for ScriptWallet {
         let found = chain.find(|tx| tx.hash == hash).filter(|(height, _)| *height < chain.head);
         Ok(found
             .filter(|(height, _)| *height >= oldest)
-            .map(|(height, _)| Inclusion { block: Epoch(height), success: true }))
+            .map(|(height, tx)| Inclusion { block: Epoch(height), success: chain.succeeds(&tx.what) }))
     }
 
     async fn taker(&self, _: Lane, nonce: u64, _: Epoch) -> Result<Taker, NotSeen> {
         let chain = self.0.chain();
         let found = chain.find(|tx| tx.nonce == nonce).filter(|(height, _)| *height <= chain.head - LAG);
         Ok(found.map_or(Taker::Nobody, |(height, tx)| Taker::Tx {
+            inclusion: Inclusion { block: Epoch(height), success: chain.succeeds(&tx.what) },
             hash: tx.hash,
-            inclusion: Inclusion { block: Epoch(height), success: true },
         }))
     }
 

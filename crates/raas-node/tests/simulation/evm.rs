@@ -5,7 +5,7 @@ use crate::shared::Shared;
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use raas_clients::evm::{AbiKind, calldata};
 use raas_core::ids::ContractAddress;
-use raas_core::ports::{Fees, Inclusion, Nonces, Quote, SignedTx, Taker, TxIntent};
+use raas_core::ports::{Fees, Inclusion, NoQuote, Nonces, Quote, SignedTx, Taker, TxIntent};
 use raas_core::units::{AttoFil, Epoch};
 use raas_devnet::fevm::{EthKey, Tipset, Transaction, Trial, Unsigned};
 use raas_devnet::world::{Command, CommandError, Outcome, StateAt, World};
@@ -41,15 +41,15 @@ impl EvmLane {
     }
 
     /// What the call costs, or why the contract refuses it at the head.
-    pub fn quote(&self, intent: &TxIntent, fees: Fees, head: i64) -> Result<Quote, String> {
-        let (to, data) = self.call(intent)?;
+    pub fn quote(&self, intent: &TxIntent, fees: Fees, head: i64) -> Result<Quote, NoQuote> {
+        let (to, data) = self.call(intent).map_err(NoQuote::Refused)?;
         let world = self.shared.world();
         let height = world.chain().parent(head);
         let trial = Trial { from: Some(self.address()), to: Some(to), value: U256::ZERO, data: data.into() };
         let tipset = Tipset { chain: world.chain(), height, miner: world.block_miner() };
         let estimate = world.fevm.estimate(&trial, tipset, &world.actors_at(StateAt::after(height)));
-        let gas_limit =
-            estimate.map_err(|failure| format!("the contract refuses: exit {:?}", failure.exit))?;
+        let gas_limit = estimate
+            .map_err(|failure| NoQuote::Refused(format!("the contract refuses: exit {:?}", failure.exit)))?;
         // A list grows between the estimate and the inclusion.
         Ok(Quote { gas_limit: gas_limit + gas_limit / 4, fees })
     }

@@ -66,6 +66,7 @@ impl Run {
             policy: self.setting.policy(keep),
             source: JobSource::Upload,
             on_chain,
+            position: None,
             at: self.shared.clock(),
             at_unix: 0,
             idempotency_key: None,

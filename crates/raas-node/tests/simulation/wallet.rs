@@ -11,7 +11,7 @@ use raas_clients::key::Key;
 use raas_core::ids::ContractAddress;
 use raas_core::observation::NotSeen;
 use raas_core::ports::{
-    Broadcast, DealTerms, Effect, Fees, Inclusion, Lane, Nonces, Quote, SignedDeal, SignedTx, Taker,
+    Broadcast, DealTerms, Fees, Inclusion, Lane, NoQuote, Nonces, Quote, SignedDeal, SignedTx, Taker,
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
@@ -85,20 +85,20 @@ impl Wallet for SimWallet {
         Ok(Nonces { head: nonce(StateAt::before(head)), finalized: nonce(StateAt::before(finalized)) })
     }
 
-    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Effect<Quote> {
+    async fn quote(&self, intent: &TxIntent, nonce: u64, bump: Option<Fees>) -> Result<Quote, NoQuote> {
         let (fee_cap, premium) = World::suggested_fees();
         let fees = bump.map_or(Fees { fee_cap, premium }, |old| {
             let raise = |fee: AttoFil| AttoFil(fee.0 * 5 / 4 + 1);
             Fees { fee_cap: raise(old.fee_cap), premium: raise(old.premium) }
         });
-        let Some(head) = self.shared.head() else { return Effect::Failed("no answer".to_owned()) };
-        let quoted = match intent.lane() {
+        let Some(head) = self.shared.head() else { return Err(NoQuote::Unknown("no answer".to_owned())) };
+        match intent.lane() {
             Lane::Evm => self.evm.quote(intent, fees, head),
             Lane::Native => self
                 .message(intent, nonce, Quote { gas_limit: 0, fees })
-                .map(|message| Quote { gas_limit: World::gas_of(&message) * 2, fees }),
-        };
-        quoted.map_or_else(Effect::Failed, Effect::Done)
+                .map(|message| Quote { gas_limit: World::gas_of(&message) * 2, fees })
+                .map_err(NoQuote::Refused),
+        }
     }
 
     async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {

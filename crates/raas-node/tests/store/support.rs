@@ -72,6 +72,7 @@ pub fn job(number: u64) -> NewJob {
         policy: policy(3),
         source: JobSource::Api,
         on_chain: None,
+        position: None,
         at: Epoch(100),
         at_unix: 1_000,
         idempotency_key: None,

@@ -84,6 +84,7 @@ pub async fn store_job<W: World>(
             repair: policy.repair_after.get(),
             renew: policy.renew_before.get(),
         }),
+        position: None,
         at: now.epoch,
         at_unix: now.unix_seconds,
         idempotency_key,

@@ -55,6 +55,7 @@ pub async fn show<W: World>(
     Ok(Json(json!({
         "network": app.network,
         "job": job_json(&job),
+        "transaction": store.registration(job.id).await?,
         "standing": standing(&orders, job.policy.replicas.target),
         "orders": orders.iter().map(order).collect::<Vec<_>>(),
     })))

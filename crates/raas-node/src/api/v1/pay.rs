@@ -14,7 +14,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use raas_core::amount::{self, fil};
 use raas_core::ids::DealId;
-use raas_core::ports::{Effect, Lane, TxIntent, Wallet};
+use raas_core::ports::{Lane, TxIntent, Wallet};
 use raas_core::units::AttoFil;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,10 +65,8 @@ pub async fn pay<W: World>(
     let unread = |what: &str| ApiError::Unavailable(format!("no endpoint tells {what} now; try again"));
     let nonces = wallet.nonces(lane).await.map_err(|_| unread("the account's nonce"))?;
     let nonce = app.engine.store().floor(lane).await?.next().max(nonces.head);
-    let quote = match wallet.quote(&intent, nonce, None).await {
-        Effect::Done(quote) => quote,
-        Effect::Failed(why) | Effect::Uncertain(why) => return Err(ApiError::Bad(why)),
-    };
+    let quoted = wallet.quote(&intent, nonce, None).await;
+    let quote = quoted.map_err(|why| ApiError::Bad(why.to_string()))?;
     let balance = wallet.balance(lane).await.map_err(|_| unread("the account's balance"))?;
     let total = intent.value().plus(quote.gas_max());
     let mut answer = json!({

@@ -174,10 +174,20 @@ fn transaction(tx: &StoredTx, waits: Option<&String>) -> Value {
         "intent": tx.intent,
         "account": tx.lane,
         "nonce": tx.nonce,
-        "state": tx.state["state"],
+        "state": state(tx),
+        "carrier": tx.carrier,
         "hashes": tx.signed.iter().map(|signed| &signed.hash).collect::<Vec<_>>(),
         "receipt": tx.state.get("receipt"),
         "gas_max": tx.signed.iter().map(|signed| signed.gas_max).max().map(amount),
         "waits": waits,
     })
+}
+
+/// The sender machine's state; of what is closed without ever having been signed, why it is.
+fn state(tx: &StoredTx) -> Value {
+    match tx.carrier {
+        Some(_) => json!("carried"),
+        None if !tx.open && tx.signed.is_empty() => json!("dropped"),
+        None => tx.state["state"].clone(),
+    }
 }
