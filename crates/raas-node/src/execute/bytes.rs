@@ -51,7 +51,7 @@ pub async fn ensure_local<W: World>(
     }))
 }
 
-/// Providers with a copy of `piece`, proven ones first.
+/// Providers with a copy of `piece`, proven ones first, and last of all those that failed lately: by wrong bytes, above all.
 pub async fn sources<W: World>(
     engine: &Engine<W>,
     round: &Round,
@@ -59,7 +59,15 @@ pub async fn sources<W: World>(
 ) -> Result<Vec<PieceSource>, Error> {
     let Some(known) = engine.store.piece(piece).await? else { return Ok(Vec::new()) };
     let car_bytes = known.piece.car_bytes;
-    let mut copies: Vec<(u8, ProviderId, Option<Commitment>)> = engine
+    let failed: BTreeSet<ProviderId> = engine
+        .store
+        .providers()
+        .await?
+        .into_iter()
+        .filter(|provider| provider.backs_off_until.is_some_and(|until| round.head < until))
+        .map(|provider| provider.on_chain.provider)
+        .collect();
+    let mut copies: Vec<(bool, u8, ProviderId, Option<Commitment>)> = engine
         .store
         .orders_of_piece(piece)
         .await?
@@ -72,13 +80,14 @@ pub async fn sources<W: World>(
                 _ => 2,
             };
             let within = stored.order.within.map(|within| within.aggregate);
-            Some((rank, stored.order.provider, within))
+            let provider = stored.order.provider;
+            Some((failed.contains(&provider), rank, provider, within))
         })
         .collect();
     copies.sort_unstable();
-    copies.dedup_by_key(|(_, provider, _)| *provider);
+    copies.dedup_by_key(|(_, _, provider, _)| *provider);
     let mut sources = Vec::new();
-    for (_, provider, aggregate) in copies {
+    for (_, _, provider, aggregate) in copies {
         if let Ok(provider) = engine.world.chain().provider(round, provider).await {
             let within = aggregate.map(|aggregate| Enclosed { aggregate, car_bytes });
             sources.push(PieceSource { provider, piece, within });

@@ -69,6 +69,14 @@ async fn a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_
         "{attempts:?}"
     );
 
+    // Who lied or failed is asked last from then on.
+    let before = attempts.len();
+    delete_pieces(&scene);
+    is_served(&scene, &cid, 61).await;
+    let later = self::attempts(&scene, &cid).await;
+    assert_eq!(later.len(), before + 1, "one more, and it was good: {later:?}");
+    assert_eq!(later.first(), Some(&("fetch".to_owned(), *good, "done".to_owned())));
+
     // The one that lied gets no order for a long while: the next file goes elsewhere.
     let (_, next) = scene.kept(62).await;
     let chosen: Vec<u64> = scene.ledger().await.deals(&next).values().map(|deal| deal.provider).collect();
