@@ -32,7 +32,8 @@ const BY_STORING: &[&str] = &[
     "step.finish",
 ];
 /// Passed by every transaction that such a life sends.
-const BY_SENDING: &[&str] = &["send.quote", "send.prepare", "send.store", "send.broadcast", "send.settle"];
+const BY_SENDING: &[&str] =
+    &["send.batch", "send.quote", "send.prepare", "send.store", "send.broadcast", "send.settle"];
 /// Passed by a life that gives its own copy away and needs it again.
 const BY_MOVING: &[&str] = &[
     "probe.verify",
@@ -158,6 +159,36 @@ async fn killed_at_each_effect_of_a_registration() {
     const ITS_OWN: &[&str] =
         &["register.store", "upload.record", "follow.apply", "plan.commit", "send.broadcast"];
     each(sides(ITS_OWN).map(|point| (point.clone(), storing(point, true)))).await;
+}
+
+/// Three jobs for one CID wait at once and go together: each is registered once, in one transaction.
+async fn together(point: String) {
+    // keccak-256 of submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[]).
+    let selector = hex::encode(
+        &alloy_primitives::keccak256("submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[])")[..4],
+    );
+    let mut life = Life::begin().await.armed(&point);
+    life.start().await;
+    let bytes = contents(&point);
+    let (answer, _) = life.ask(&Ask::post("/api/uploadFile?deal=false", bytes)).await;
+    let cid = answer.expect(201)["cid"].as_str().expect("a CID").to_owned();
+    for number in 0..3 {
+        let job = json!({ "cid": cid, "jobType": "all", "replicationTarget": COPIES.to_string() });
+        let (answer, _) = life.ask(&Ask::keyed("/api/register_job", &format!("job {number}"), &job)).await;
+        answer.expect(201);
+    }
+    until_attested(&mut life).await;
+    judge(&mut life, Verdict { jobs: 3, ..Verdict::PLAIN }).await;
+    let ledger = life.ledger().await;
+    let many = ledger.of("transaction").filter(|entry| entry["selector"] == selector).count();
+    assert_eq!(many, 1, "{point}: one transaction");
+    assert_eq!(life.fell, 1, "{point} is passed");
+}
+
+#[tokio::test]
+async fn killed_where_registrations_go_together() {
+    const ITS_OWN: &[&str] = &["send.batch", "send.store", "send.broadcast", "send.settle", "follow.apply"];
+    each(sides(ITS_OWN).map(|point| (point.clone(), together(point)))).await;
 }
 
 /// Later passages of points that a life passes often: the second order, the third round, the last transaction.

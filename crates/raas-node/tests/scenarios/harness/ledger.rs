@@ -189,6 +189,14 @@ impl Ledger {
         self.proven_history(piece).last().map_or(0, |(_, count)| *count)
     }
 
+    /// Calls of the function with this selector that were executed: when, and whether with success.
+    pub fn calls(&self, selector: &str) -> Vec<(i64, bool)> {
+        self.of("transaction")
+            .filter(|entry| entry.text("selector") == selector)
+            .map(|entry| (entry.epoch, entry.rest["success"] == true))
+            .collect()
+    }
+
     /// `CompleteAggregatorRequest` logs of `contract`: (request, deal), in order of both.
     pub fn completions(&self, contract: &str) -> Vec<(u64, u64)> {
         // keccak-256 of CompleteAggregatorRequest(uint256,uint64), the frozen topic.
