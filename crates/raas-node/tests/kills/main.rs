@@ -165,7 +165,8 @@ async fn killed_at_each_effect_of_a_registration() {
 async fn together(point: String) {
     // keccak-256 of submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[]).
     let selector = hex::encode(
-        &alloy_primitives::keccak256("submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[])")[..4],
+        &alloy_primitives::keccak256("submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[])")
+            [..4],
     );
     let mut life = Life::begin().await.armed(&point);
     life.start().await;

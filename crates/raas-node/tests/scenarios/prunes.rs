@@ -26,8 +26,12 @@ async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown(
     other.grant_aggregator(&scene, contract, scene.node_eth_address()).await;
     other.grant_aggregator(&scene, contract, other.wallet.eth_address()).await;
     let address = contract.to_string();
-    scene.config.deployments =
-        vec![DeploymentSection { address: address.clone(), from_block, skip_to_block: None, abi: "raas".to_owned() }];
+    scene.config.deployments = vec![DeploymentSection {
+        address: address.clone(),
+        from_block,
+        skip_to_block: None,
+        abi: "raas".to_owned(),
+    }];
     scene.start_node().await;
     let (cid, piece) = scene.upload_only(small(70)).await;
     let user = Foreign::arrive(&scene, 12).await;
@@ -37,7 +41,9 @@ async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown(
     other.submit(&address, &cid, 1, 2_880, 86_400).await;
     scene.advance(2).await;
     scene
-        .until("the node has orders on their way", 2_880, async || scene.ledger().await.proposals().len() >= 2)
+        .until("the node has orders on their way", 2_880, async || {
+            scene.ledger().await.proposals().len() >= 2
+        })
         .await;
     other.completes_with_bulk(&scene, &address, 2, FULL, 400).await;
     other.cancels(&scene, &address, 2).await;
@@ -66,10 +72,8 @@ async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown(
     assert_eq!(scene.standing(&cid).await["proven"], 2);
     let why = scene.why(&cid).await;
     let adopted = why["seen_on_contract"].as_array().expect("deals").iter();
-    let adopted: BTreeSet<u64> = adopted
-        .filter(|seen| seen["state"] == "adopted")
-        .filter_map(|seen| seen["deal"].as_u64())
-        .collect();
+    let adopted: BTreeSet<u64> =
+        adopted.filter(|seen| seen["state"] == "adopted").filter_map(|seen| seen["deal"].as_u64()).collect();
     assert!(adopted.is_subset(&own), "{adopted:?}");
     scene.end().await;
 }

@@ -225,7 +225,14 @@ impl Foreign {
     }
 
     /// Completes `request` with `count` deals of one piece that exist from now on, and are over after `duration`.
-    pub async fn completes_with_bulk(&self, scene: &Scene, contract: &str, request: u64, count: u64, duration: i64) {
+    pub async fn completes_with_bulk(
+        &self,
+        scene: &Scene,
+        contract: &str,
+        request: u64,
+        count: u64,
+        duration: i64,
+    ) {
         let listed = scene.rpc("devnet_bulkPieces", json!([0, 1])).await;
         let cid = listed[0]["/"].as_str().expect("a link");
         let piece = cid.parse().expect("a piece CID");
