@@ -45,10 +45,9 @@ async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown(
             scene.ledger().await.proposals().len() >= 2
         })
         .await;
-    other.completes_with_bulk(&scene, &address, 2, FULL, 400).await;
+    other.completes_with_bulk(&scene, &address, 2, FULL).await;
     other.cancels(&scene, &address, 2).await;
     assert_eq!(listed(&scene, &address, &cid).await.len(), FULL as usize, "full");
-    scene.advance(600).await;
 
     scene.until_proven(&cid, &piece, 2).await;
     let own: BTreeSet<u64> = scene.ledger().await.deals(&piece).into_keys().collect();

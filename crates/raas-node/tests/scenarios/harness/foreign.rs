@@ -224,27 +224,25 @@ impl Foreign {
         self.send(contract, &intent).await;
     }
 
-    /// Completes `request` with `count` deals of one piece that exist from now on, and are over after `duration`.
-    pub async fn completes_with_bulk(
-        &self,
-        scene: &Scene,
-        contract: &str,
-        request: u64,
-        count: u64,
-        duration: i64,
-    ) {
+    /// Completes `request` with `count` deals of one piece, and has all of them terminated then.
+    pub async fn completes_with_bulk(&self, scene: &Scene, contract: &str, request: u64, count: u64) {
         let listed = scene.rpc("devnet_bulkPieces", json!([0, 1])).await;
         let cid = listed[0]["/"].as_str().expect("a link");
         let piece = cid.parse().expect("a piece CID");
         let size = PaddedSize::new(1 << 20).expect("a size");
-        let options = json!({ "pieceSize": size.get(), "duration": duration });
+        let options = json!({ "pieceSize": size.get() });
+        let mut sectors = Vec::new();
         for number in 0..count {
             let provider = 1_000 + number % 3;
             let made = scene.rpc("devnet_bulkDeals", json!([format!("t0{provider}"), 1, options])).await;
             let deal = DealId(made["firstDeal"].as_u64().expect("a deal"));
+            sectors.push((provider, made["firstSector"].as_u64().expect("a sector")));
             let provider = ProviderId::new(provider);
             self.completes(contract, request, &Made { deal, provider, piece, size }).await;
             scene.advance(2).await;
+        }
+        for (provider, sector) in sectors {
+            scene.rpc("devnet_terminate", json!([provider, [sector]])).await;
         }
     }
 

@@ -133,7 +133,8 @@ impl Ledger {
                 deal.sector = Some(entry.number("sector"));
             }
             "ended" | "terminated" | "neverActivated" => {
-                let deal = deals.get_mut(&entry.number("dealId")).expect("published before");
+                // Deals made in bulk have no facts of their making.
+                let Some(deal) = deals.get_mut(&entry.number("dealId")) else { return };
                 deal.over.get_or_insert((entry.epoch, entry.kind.clone()));
             }
             _ => {}
