@@ -100,21 +100,33 @@ interface IDealRegistry {
     /// @notice This contract is to be replaced by `successor`.
     event SuccessorSet(address indexed successor);
 
+    /// @notice A CID has 1 to 128 bytes.
     error InvalidCidLength(uint256 length);
+    /// @notice A fetch link has at most 2,048 bytes.
     error InvalidFetchLinkLength(uint256 length);
+    /// @notice A target is 1 to `getMaxReplications()`.
     error InvalidTarget(uint256 target, uint256 max);
+    /// @notice A threshold is at most 2^62 epochs.
     error InvalidThreshold(uint256 epochs);
     /// @notice The end of a policy must lie ahead.
     error InvalidEnd(uint256 endsAt);
+    /// @notice A bound on targets that cannot be.
     error InvalidMaxReplications(uint256 wanted);
+    /// @notice The account has as many open requests as it may without `SUBMITTER_ROLE`.
     error TooManyOpenRequests(address owner, uint256 max);
     /// @notice This deployment wants a deposit for each request, in attoFIL.
     error DepositMissing(uint256 wanted, uint256 sent);
+    /// @notice The receiver did not take the attoFIL; nothing has changed.
     error PaymentFailed(address to, uint256 amount);
+    /// @notice No closed request of the account has a deposit left.
     error NothingToWithdraw(address owner);
+    /// @notice Request ids run from 1 to `requestCount()`.
     error RequestNotFound(uint256 id);
+    /// @notice The request was cancelled.
     error RequestClosed(uint256 id);
+    /// @notice Only the account that submitted the request may do this; anyone may cancel one past its end.
     error NotOwner(uint256 id, address caller);
+    /// @notice The request is bound to a piece already.
     error PieceAlreadyBound(uint256 id);
     /// @notice Without an inclusion proof, piece and size must have been bound before.
     error PieceNotBound(uint256 id);
@@ -126,14 +138,21 @@ interface IDealRegistry {
     error UnsupportedMarket(uint64 marketActorId);
     /// @notice The market says that the deal is not active: exit 0 = not activated or terminated, 17/32 = gone.
     error DealNotActive(uint64 dealId, int256 exitCode);
+    /// @notice The term of the deal is over since `endEpoch`.
     error DealEnded(uint64 dealId, uint64 endEpoch);
+    /// @notice The deal is not at this provider (actor id).
     error WrongProvider(uint64 dealId, uint64 providerId);
     /// @notice The deal on chain is not the one that the proof leads to.
     error WrongDealPiece(uint64 dealId);
+    /// @notice As many deals are listed for the CID as can be; `pruneDeals` makes room.
     error DealListFull(bytes32 cidKey);
+    /// @notice The deal is not on the list of the CID.
     error DealNotListed(uint64 dealId);
+    /// @notice Only deals that can never be active again are pruned.
     error DealStillLive(uint64 dealId);
+    /// @notice A page has at most `max` items.
     error PageTooLarge(uint256 wanted, uint256 max);
+    /// @notice Only a miner actor may tell of its sectors.
     error NotAMiner(address caller);
     /// @notice A native message that this contract does not take.
     error UnsupportedMethod(uint64 method, uint64 codec);
@@ -141,7 +160,9 @@ interface IDealRegistry {
     error SectorsUnsupported();
     /// @notice The sector is not live at this place.
     error WrongPlace(uint64 dealId);
+    /// @notice The successor is named once, for ever.
     error SuccessorAlreadySet(address successor);
+    /// @notice The successor must be another contract.
     error InvalidSuccessor(address successor);
 
     // ---- Requests

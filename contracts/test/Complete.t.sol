@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IDealRegistry} from "../src/IDealRegistry.sol";
-import {IDealStatus, InclusionAuxData, InclusionProof} from "../src/IDealStatus.sol";
-import {MarketDeal} from "../src/IFrc0087.sol";
+import {IDealStatus, InclusionAuxData, InclusionProof, InclusionVerifierData} from "../src/IDealStatus.sol";
+import {IFrc0087, MarketDeal} from "../src/IFrc0087.sol";
 import {Market} from "../src/Market.sol";
 import {Podsi} from "../src/Podsi.sol";
 import {Fixture} from "./support/Fixture.sol";
@@ -12,6 +12,16 @@ import {Log} from "./support/Vm.sol";
 import {Tree} from "./support/Tree.sol";
 
 contract CompleteTest is Fixture {
+    /// All that a completion says.
+    struct Statement {
+        uint256 id;
+        uint64 market;
+        uint64 dealId;
+        uint64 provider;
+        InclusionProof proof;
+        InclusionVerifierData data;
+    }
+
     uint64 private constant LATER = NOW + 100_000;
 
     function test_direct_piece() public {
@@ -42,6 +52,29 @@ contract CompleteTest is Fixture {
         eq(aux.sizePa, Tree.DEAL_SIZE, "sizePa");
         eqIds(status.getActiveDeals(CID), list(dealId), "active");
         eq(status.getRequest(id).pieceCid, pieceCid(piece), "the piece is bound, not the deal's");
+    }
+
+    /// Every bit of all that a completion says, one at a time, beside a deal on chain of which the whole is true: as
+    /// test_every_single_bit_is_needed, but with what the chain is asked, and through the piece CID.
+    function test_every_single_bit_of_a_completion_is_needed() public {
+        (bytes32 piece, bytes32 root, InclusionProof memory proof) = aggregate();
+        uint64 dealId = activeDealOf(root, Tree.DEAL_SIZE);
+        Statement memory s = Statement(status.submit(CID), 5, dealId, MINER, proof, verifier(piece, 128));
+        for (uint256 bit = 0; bit < 256; ++bit) {
+            s.id ^= 1 << bit;
+            check(!accepted(s), "request");
+            s.id ^= 1 << bit;
+            everyWord(s, s.proof.proofSubtree.path, bytes32(uint256(1) << bit));
+            everyWord(s, s.proof.proofIndex.path, bytes32(uint256(1) << bit));
+            if (bit < 64) everyNumber(s, uint64(1) << uint64(bit));
+        }
+        for (uint256 bit = 0; bit < 8 * s.data.commPc.length; ++bit) {
+            s.data.commPc[bit / 8] ^= bytes1(uint8(1) << uint8(bit % 8));
+            check(!accepted(s), "piece CID");
+            s.data.commPc[bit / 8] ^= bytes1(uint8(1) << uint8(bit % 8));
+        }
+        eqIds(status.getAllDeals(CID), list(), "nothing recorded");
+        check(accepted(s), "control");
     }
 
     /// One request, one copy as its own deal and one inside an aggregate.
@@ -248,6 +281,40 @@ contract CompleteTest is Fixture {
         );
         eq(uint256(logs[0].topics[1]), id, "id");
         eq(uint256(logs[0].topics[2]), dealId, "deal");
+    }
+
+    function everyWord(Statement memory s, bytes32[] memory path, bytes32 mask) private {
+        for (uint256 i = 0; i < path.length; ++i) {
+            path[i] ^= mask;
+            check(!accepted(s), "path");
+            path[i] ^= mask;
+        }
+    }
+
+    function everyNumber(Statement memory s, uint64 mask) private {
+        s.market ^= mask;
+        check(!accepted(s), "market actor");
+        s.market ^= mask;
+        s.dealId ^= mask;
+        check(!accepted(s), "deal");
+        s.dealId ^= mask;
+        s.provider ^= mask;
+        check(!accepted(s), "provider");
+        s.provider ^= mask;
+        s.data.sizePc ^= mask;
+        check(!accepted(s), "size");
+        s.data.sizePc ^= mask;
+        s.proof.proofSubtree.index ^= mask;
+        check(!accepted(s), "subtree index");
+        s.proof.proofSubtree.index ^= mask;
+        s.proof.proofIndex.index ^= mask;
+        check(!accepted(s), "entry index");
+        s.proof.proofIndex.index ^= mask;
+    }
+
+    function accepted(Statement memory s) private returns (bool ok) {
+        (ok,) = address(status)
+            .call(abi.encodeCall(IFrc0087.complete, (s.id, s.market, s.dealId, s.provider, s.proof, s.data)));
     }
 
     function aggregate() private pure returns (bytes32 piece, bytes32 root, InclusionProof memory proof) {

@@ -11,6 +11,7 @@ pub mod evm;
 pub mod filecoin;
 pub mod guard;
 mod http;
+pub mod inclusion;
 pub mod key;
 pub mod provider;
 mod rle;

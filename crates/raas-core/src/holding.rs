@@ -3,7 +3,7 @@
 use crate::cid::{Commitment, DataCid};
 use crate::health::Health;
 use crate::ids::{HoldingId, OperatorId, OwnerId, RequestAt};
-use crate::order::{Order, OrderState};
+use crate::order::{Order, OrderState, Within};
 use crate::policy::{Duties, Policy};
 use crate::units::PaddedSize;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct Piece {
     pub local: bool,
     /// When a retrieval from a provider was last verified, if ever: a source besides the local copy.
     pub retrievable: bool,
+    /// What new copies are bought in, where a request can be shown nothing but pieces in aggregates. `None` where none
+    /// asks for it, and for a piece so large that no deal holds more than it.
+    pub within: Option<Within>,
 }
 
 /// One numbered place of one piece. Generations are in order of their making; the last is the newest.
@@ -70,11 +73,6 @@ pub struct Attestation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "unserved")]
 pub enum Unserved {
-    /// Its contract takes only pieces in aggregates, and this node makes none.
-    NeedsAggregate {
-        /// Its request.
-        at: RequestAt,
-    },
     /// Its event is lost, and its contract stores no policies: the CID is known, what is wanted is not.
     PolicyUnknown {
         /// Its request.

@@ -174,6 +174,15 @@ impl Cause {
     }
 }
 
+/// An aggregate in which a piece lies: what the deal is about where a contract wants a proof of inclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Within {
+    /// The aggregate's commitment.
+    pub aggregate: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+}
+
 /// One purchase with its place in the holding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -183,13 +192,15 @@ pub struct Order {
     pub piece: Commitment,
     /// Its padded size.
     pub size: PaddedSize,
+    /// The aggregate it is bought in; `None`: the piece is the deal.
+    pub within: Option<Within>,
     /// Where.
     pub provider: ProviderId,
     /// Who runs that provider.
     pub operator: OperatorId,
     /// Why.
     pub cause: Cause,
-    /// Price of the whole piece per epoch.
+    /// Price of the whole deal per epoch.
     pub price_per_epoch: AttoFil,
     /// The term's length.
     pub duration: Epochs,
@@ -200,6 +211,15 @@ pub struct Order {
 }
 
 impl Order {
+    /// The piece that the deal names, and its padded size.
+    #[must_use]
+    pub const fn deal_piece(&self) -> (Commitment, PaddedSize) {
+        match self.within {
+            Some(within) => (within.aggregate, within.size),
+            None => (self.piece, self.size),
+        }
+    }
+
     /// What the client pays over the whole term.
     #[must_use]
     pub const fn cost(&self) -> AttoFil {

@@ -10,7 +10,7 @@ use crate::health::LossReason;
 use crate::holding::Holding;
 use crate::ids::{DealId, HoldingId, OperatorId, OrderId, ProviderId, RequestAt};
 use crate::observation::{NotSeen, Round};
-use crate::order::{Cause, SlotRef};
+use crate::order::{Cause, SlotRef, Within};
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use crate::want::want;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ impl Want {
 #[serde(rename_all = "snake_case", tag = "want")]
 pub enum Wanted {
     /// A new copy for `slot`.
-    Copy(CopyWanted),
+    Copy(Box<CopyWanted>),
     /// Put a verified spare into an empty slot: no money moves.
     Fill {
         /// The place.
@@ -166,6 +166,8 @@ pub struct CopyWanted {
     pub piece: Commitment,
     /// Its padded size.
     pub size: PaddedSize,
+    /// The aggregate to buy it in; `None`: the piece is the deal.
+    pub within: Option<Within>,
     /// Term of the new deal.
     pub duration: Epochs,
     /// From signing to start.
@@ -196,11 +198,14 @@ pub enum Action {
         piece: Commitment,
         /// Its padded size.
         size: PaddedSize,
+        /// The aggregate it is bought in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Within>,
         /// Where.
         provider: ProviderId,
         /// Who runs it.
         operator: OperatorId,
-        /// Price of the whole piece per epoch, at the provider's ask.
+        /// Price of the whole deal per epoch, at the provider's ask.
         price_per_epoch: AttoFil,
         /// Term.
         duration: Epochs,
@@ -338,7 +343,8 @@ pub enum WaitFor {
     NotAsked,
     /// A job is not served, and why.
     Unserved(crate::holding::Unserved),
-    /// A request cannot be shown this proven deal: its contract wants a proof of inclusion in an aggregate.
+    /// A request cannot be shown this proven deal: its contract wants a proof of inclusion in an aggregate, and the
+    /// piece is a whole deal. Its successor will be in one.
     CompletesInAggregate {
         /// The request.
         at: RequestAt,
@@ -398,6 +404,14 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Everything that is not done now.
     pub waits: Vec<Wait>,
+}
+
+impl CopyWanted {
+    /// Padded size of the deal.
+    #[must_use]
+    pub fn deal_size(&self) -> PaddedSize {
+        self.within.map_or(self.size, |within| within.size)
+    }
 }
 
 impl Plan {

@@ -374,6 +374,17 @@ pub struct PieceSource {
     pub provider: ProviderOnChain,
     /// The piece.
     pub piece: Commitment,
+    /// Where it lies at the provider, if it is not a deal of its own.
+    pub within: Option<Enclosed>,
+}
+
+/// A piece at the beginning of an aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enclosed {
+    /// The aggregate's commitment.
+    pub aggregate: Commitment,
+    /// Bytes of the piece's CAR, which others follow.
+    pub car_bytes: u64,
 }
 
 /// A payload packed into a piece on the local disk.
@@ -427,8 +438,8 @@ pub struct DealTerms {
     pub piece: Commitment,
     /// Its padded size.
     pub size: PaddedSize,
-    /// Bytes of the CAR that the provider pulls.
-    pub car_bytes: u64,
+    /// Bytes that the provider pulls.
+    pub bytes: u64,
     /// Root of the payload: the label and the deal data root.
     pub root: crate::cid::DataCid,
     /// Where.

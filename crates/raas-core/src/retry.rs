@@ -7,7 +7,9 @@ use crate::hash::spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A step that crashed its worker this often is set aside until the admin says "retry now".
+/// A step whose worker died in so many runs one after the other runs alone, so that the next death is its own.
+pub const ALONE_FROM: u32 = 2;
+/// And after so many it is set aside.
 pub const CRASHES_MAX: u32 = 3;
 
 /// What kind of failure it was.
@@ -20,35 +22,31 @@ pub enum Class {
     Provider,
     /// Nothing changes by itself soon (data gone, bad configuration): 1 to 32 h.
     Terminal,
-    /// It crashed its worker [`CRASHES_MAX`] times: never by itself.
-    Poison,
 }
 
 impl Class {
-    /// First delay and longest delay; `None` when it is not tried again by itself.
-    const fn bounds(self) -> Option<(Duration, Duration)> {
+    /// First delay and longest delay.
+    const fn bounds(self) -> (Duration, Duration) {
         match self {
-            Self::Transient => Some((Duration::from_secs(5), Duration::from_secs(300))),
-            Self::Provider => Some((Duration::from_secs(60), Duration::from_secs(64 * 60))),
-            Self::Terminal => Some((Duration::from_secs(3_600), Duration::from_secs(32 * 3_600))),
-            Self::Poison => None,
+            Self::Transient => (Duration::from_secs(5), Duration::from_secs(300)),
+            Self::Provider => (Duration::from_secs(60), Duration::from_secs(64 * 60)),
+            Self::Terminal => (Duration::from_secs(3_600), Duration::from_secs(32 * 3_600)),
         }
-    }
-
-    /// The class of a step that crashed its worker `crashes` times and otherwise failed as `self`.
-    #[must_use]
-    pub const fn after_crashes(self, crashes: u32) -> Self {
-        if crashes >= CRASHES_MAX { Self::Poison } else { self }
     }
 }
 
+/// How long a step is set aside whose worker died `crashes` times in a row; `None` while it is not. It comes back by
+/// itself: what it is about may be money on its way, and what killed its worker may be over.
+#[must_use]
+pub fn quarantine(crashes: u32, jitter_key: &[u8]) -> Option<Duration> {
+    let again = crashes.checked_sub(CRASHES_MAX)?;
+    Some(delay(Class::Terminal, again.saturating_add(1), jitter_key))
+}
+
 /// The delay after failed attempt number `attempt`, counted from 1. `jitter_key` names what is retried.
-/// [`Duration::MAX`] for [`Class::Poison`].
 #[must_use]
 pub fn delay(class: Class, attempt: u32, jitter_key: &[u8]) -> Duration {
-    let Some((first, longest)) = class.bounds() else {
-        return Duration::MAX;
-    };
+    let (first, longest) = class.bounds();
     let doublings = attempt.saturating_sub(1).min(16);
     let full = first.saturating_mul(1 << doublings).min(longest);
     let share = spread(&[jitter_key, &attempt.to_le_bytes()]) % 256;
@@ -84,10 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn a_third_crash_sets_the_step_aside() {
-        assert_eq!(Class::Transient.after_crashes(2), Class::Transient);
-        assert_eq!(Class::Transient.after_crashes(3), Class::Poison);
-        assert_eq!(delay(Class::Poison, 1, b""), Duration::MAX);
+    fn a_third_crash_sets_the_step_aside_and_each_further_one_for_longer() {
+        assert_eq!((quarantine(0, b""), quarantine(2, b"")), (None, None));
+        for (crashes, attempt) in [(3, 1), (4, 2), (9, 7), (u32::MAX, u32::MAX - 2)] {
+            assert_eq!(
+                quarantine(crashes, b"key"),
+                Some(delay(Class::Terminal, attempt, b"key")),
+                "{crashes}"
+            );
+        }
     }
 
     #[test]
@@ -101,7 +104,7 @@ mod tests {
         #[test]
         fn a_delay_stays_within_its_class_and_is_repeatable(attempt in 0_u32.., key: [u8; 8]) {
             for class in [Class::Transient, Class::Provider, Class::Terminal] {
-                let (first, longest) = class.bounds().expect("bounded");
+                let (first, longest) = class.bounds();
                 let waited = delay(class, attempt, &key);
                 prop_assert!(waited <= longest && waited * 4 > first * 3);
                 prop_assert_eq!(waited, delay(class, attempt, &key));

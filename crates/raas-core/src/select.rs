@@ -79,10 +79,10 @@ fn fit(wanted: &CopyWanted, provider: &Provider, head: Epoch) -> Result<Ask, Unf
         return Err(Unfit::OperatorInUse);
     }
     let ask = provider.ask.ok_or(Unfit::NoAsk)?;
-    if wanted.size < ask.size_min {
+    if wanted.deal_size() < ask.size_min {
         return Err(Unfit::TooSmall { size_min: ask.size_min });
     }
-    if wanted.size > ask.size_max {
+    if wanted.deal_size() > ask.size_max {
         return Err(Unfit::TooLarge { size_max: ask.size_max });
     }
     if ask.price > wanted.placement.price_max {

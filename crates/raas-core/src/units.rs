@@ -178,6 +178,12 @@ impl PaddedSize {
         self.0
     }
 
+    /// Bytes of the stream that fills it: 127 of 128.
+    #[must_use]
+    pub const fn payload_bytes(self) -> u64 {
+        self.0 / 128 * 127
+    }
+
     /// The cost per epoch of the whole piece at `price` per GiB and epoch, rounded up, so that it is never
     /// below what a provider computes by rounding down.
     #[must_use]

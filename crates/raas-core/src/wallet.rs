@@ -3,6 +3,7 @@
 use crate::cid::Commitment;
 use crate::ids::{ContractAddress, DealId, JobId, ProviderId, RequestId};
 use crate::observation::NotSeen;
+use crate::order::Within;
 use crate::ports::{DealTerms, SignedDeal};
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,7 @@ pub enum TxIntent {
         /// Which deals.
         deals: Vec<DealId>,
     },
-    /// `complete` of a request with a proven direct piece.
+    /// `complete` of a request with a proven deal.
     Complete {
         /// Which contract; `None`, in what was stored before there could be several, is the first one.
         #[serde(default)]
@@ -95,6 +96,9 @@ pub enum TxIntent {
         piece: Commitment,
         /// Its padded size.
         size: PaddedSize,
+        /// The aggregate that is the deal's piece; `None`: the piece is the deal.
+        #[serde(default)]
+        within: Option<Within>,
     },
 }
 

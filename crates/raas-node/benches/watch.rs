@@ -469,6 +469,7 @@ fn copy(made: &Made, offset: u64, piece: Commitment, size: PaddedSize, head: i64
         id: OrderId(0),
         piece,
         size,
+        within: None,
         provider: made.provider,
         operator: made.operator,
         cause: Cause::Adopt,

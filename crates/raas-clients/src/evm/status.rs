@@ -228,11 +228,7 @@ impl Contract for DealStatus {
         Ok(pairs(self.view(call, At::Block(block)).await?))
     }
 
-    async fn deals_of_each(
-        &self,
-        cids: &[Vec<u8>],
-        block: Epoch,
-    ) -> Vec<Result<DealList, NotSeen>> {
+    async fn deals_of_each(&self, cids: &[Vec<u8>], block: Epoch) -> Vec<Result<DealList, NotSeen>> {
         let call = Abi::dealsOfCall { cids: cids.iter().map(|cid| Bytes::copy_from_slice(cid)).collect() };
         match self.view(call, At::Block(block)).await {
             Ok(lists) if lists.len() == cids.len() => {

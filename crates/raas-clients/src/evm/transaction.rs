@@ -1,13 +1,19 @@
 //! Calls of the contract as data, and EIP-1559 transactions.
 
-use super::abi::{self, DealStatusAbi as Abi, Frc0087Abi as Frc, InclusionProof, InclusionVerifierData, ProofData};
+use super::abi::{
+    self, DealStatusAbi as Abi, Frc0087Abi as Frc, InclusionProof, InclusionVerifierData, ProofData,
+};
 use super::kind::AbiKind;
+use crate::inclusion;
 use crate::key::eth_signature;
 use alloy_consensus::{SignableTransaction, TxEip1559};
-use alloy_primitives::{Address as EthAddress, Bytes, TxKind, U256};
+use alloy_primitives::{Address as EthAddress, Bytes, FixedBytes, TxKind, U256};
 use alloy_sol_types::SolCall;
+use raas_core::cid::Commitment;
+use raas_core::order::Within;
 use raas_core::ports::{Quote, SignedTx, Submission, TxIntent};
-use raas_core::units::AttoFil;
+use raas_core::units::{AttoFil, PaddedSize};
+use raas_piece::inclusion::Branch;
 
 /// The actor id of the storage market.
 pub(super) const MARKET_ACTOR: u64 = 5;
@@ -18,6 +24,9 @@ pub enum NoCall {
     /// It is a message of another kind.
     #[error("this is no call of a DealStatus contract")]
     NotACall,
+    /// The aggregate is not the one that this node puts the piece into.
+    #[error("no proof can be made: the deal is not the aggregate of this piece alone")]
+    OtherAggregate,
     /// Only our own contract has this function.
     #[error("a contract of this kind has no such function")]
     NotOffered,
@@ -51,14 +60,14 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
             }
             AbiKind::Frc0087 | AbiKind::Reference => return Err(NoCall::NotOffered),
         },
-        TxIntent::Complete { contract: _, request, deal, provider, piece, size } => {
-            let none = || ProofData { index: 0, path: Vec::new() };
-            let proof = InclusionProof { proofSubtree: none(), proofIndex: none() };
+        TxIntent::Complete { contract: _, request, deal, provider, piece, size, within } => {
+            let proof = proof(*piece, *size, *within)?;
             let verifier =
                 InclusionVerifierData { commPc: piece.piece_cid_v1().to_bytes().into(), sizePc: size.get() };
             let (id, deal, provider) = (U256::from(request.0), deal.0, provider.number());
             match kind {
-                AbiKind::Raas => Abi::completeCall {
+                AbiKind::Reference if within.is_none() => return Err(NoCall::NeedsAggregate),
+                AbiKind::Raas | AbiKind::Reference => Abi::completeCall {
                     _id: id,
                     _dealId: deal,
                     _minerId: provider,
@@ -75,11 +84,26 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
                     verifierData: verifier,
                 }
                 .abi_encode(),
-                AbiKind::Reference => return Err(NoCall::NeedsAggregate),
             }
         }
     };
     Ok(data.into())
+}
+
+/// That the piece is in the deal; both paths are empty where it is the deal.
+fn proof(piece: Commitment, size: PaddedSize, within: Option<Within>) -> Result<InclusionProof, NoCall> {
+    let branch = |branch: Branch| ProofData {
+        index: branch.index,
+        path: branch.path.into_iter().map(FixedBytes).collect(),
+    };
+    let Some(within) = within else {
+        let none = || ProofData { index: 0, path: Vec::new() };
+        return Ok(InclusionProof { proofSubtree: none(), proofIndex: none() });
+    };
+    let aggregate = inclusion::alone(piece, size)
+        .filter(|aggregate| aggregate.piece().commitment().as_bytes() == &within.aggregate.0);
+    let proof = aggregate.and_then(|aggregate| aggregate.proof(0).ok()).ok_or(NoCall::OtherAggregate)?;
+    Ok(InclusionProof { proofSubtree: branch(proof.subtree), proofIndex: branch(proof.index) })
 }
 
 /// A registration beside others, with the terms it would have alone: no end, and no piece told.
@@ -183,7 +207,6 @@ mod tests {
     use alloy_primitives::keccak256;
     use raas_core::ids::{DealId, ProviderId, RequestId};
     use raas_core::ports::Fees;
-    use raas_core::units::PaddedSize;
 
     #[test]
     fn a_signed_transaction_decodes_to_its_sender_and_call() {
@@ -197,6 +220,7 @@ mod tests {
                 .parse()
                 .expect("a piece"),
             size: PaddedSize::new(1 << 20).expect("a size"),
+            within: None,
         };
         let transaction = Eip1559 {
             chain_id: 31_415_926,
@@ -233,6 +257,7 @@ mod tests {
                 .parse()
                 .expect("a piece"),
             size: PaddedSize::new(1 << 20).expect("a size"),
+            within: None,
         };
         let ours = calldata(AbiKind::Raas, &intent).expect("a call");
         assert_eq!(ours[..4], Abi::completeCall::SELECTOR);
@@ -240,6 +265,22 @@ mod tests {
             .expect("FRC-0087");
         assert_eq!((frc.marketActorId, frc.dealId, frc.providerId), (5, 9, 1000));
         assert_eq!(calldata(AbiKind::Reference, &intent), Err(NoCall::NeedsAggregate));
+
+        let TxIntent::Complete { piece, size, .. } = intent else { unreachable!() };
+        let mut enclosed = intent.clone();
+        let put = |intent: &mut TxIntent, around: Option<Within>| match intent {
+            TxIntent::Complete { within, .. } => *within = around,
+            _ => unreachable!(),
+        };
+        let around = inclusion::within(piece, size).expect("an aggregate");
+        put(&mut enclosed, Some(around));
+        let shown = calldata(AbiKind::Reference, &enclosed).expect("a call");
+        let shown = Abi::completeCall::abi_decode(&shown).expect("the reference's");
+        assert_eq!(shown._verifierData.sizePc, 1 << 20);
+        assert_eq!((shown._proof.proofSubtree.index, shown._proof.proofSubtree.path.len()), (0, 1));
+        assert!(!shown._proof.proofIndex.path.is_empty());
+        put(&mut enclosed, Some(Within { aggregate: piece, ..around }));
+        assert_eq!(calldata(AbiKind::Reference, &enclosed), Err(NoCall::OtherAggregate));
         let money = TxIntent::AddBalance { amount: AttoFil(1) };
         assert_eq!(calldata(AbiKind::Raas, &money), Err(NoCall::NotACall));
     }

@@ -128,7 +128,7 @@ impl Draft<'_> {
         let deal = DealParams {
             deal_uuid: terms.uuid,
             transfer: Transfer {
-                size: terms.car_bytes,
+                size: terms.bytes,
                 r#type: "http",
                 params: serde_json::to_vec(&params).expect("texts are JSON"),
                 client_id: "",
@@ -179,7 +179,7 @@ mod tests {
                 .parse()
                 .expect("a piece"),
             size: PaddedSize::new(34_359_738_368).expect("a size"),
-            car_bytes: 34_091_302_912,
+            bytes: 34_091_302_912,
             root: "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi".parse().expect("a root"),
             provider: ProviderId::new(1000),
             start: Epoch(5_000_000),

@@ -45,6 +45,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
         provider: PROVIDER,
         piece: stored.terms.piece,
         size: stored.terms.size,
+        within: None,
     };
     assert!(net.execute(&complete).await.success);
     net.advance(30).await;
@@ -144,6 +145,7 @@ async fn a_reference_deployment_is_read_without_trust() {
         provider: PROVIDER,
         piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq".parse().expect("a piece"),
         size: PaddedSize::new(1 << 20).expect("a size"),
+        within: None,
     };
     match net.wallet.prepare(&complete, 9, None).await {
         Effect::Failed(why) => assert!(why.contains("aggregate"), "{why}"),
@@ -163,7 +165,11 @@ async fn a_reference_deployment_is_read_without_trust() {
     );
     assert_eq!(contract.deals_of(&[1; 3], to).await, Ok(vec![]));
     let each = contract.deals_of_each(&[vec![1; 3], vec![2; 3]], to).await;
-    assert_eq!(each, [Ok(DealList::default()), Ok(DealList::default())], "which has no such view: each for itself");
+    assert_eq!(
+        each,
+        [Ok(DealList::default()), Ok(DealList::default())],
+        "which has no such view: each for itself"
+    );
     // Ours is told from it.
     let ours = net.deploy().await;
     assert_eq!(ours.kind().await, Ok(AbiKind::Raas));

@@ -173,7 +173,7 @@ impl Net {
             uuid: [9; 16],
             piece: raas_core::cid::Commitment(piece.commitment.0),
             size,
-            car_bytes: car.len() as u64,
+            bytes: car.len() as u64,
             root: ROOT.parse().expect("a root"),
             provider: PROVIDER,
             start,

@@ -138,6 +138,7 @@ impl Purchase {
         if self.copy.placement != other.placement {
             self.copy.placement = self.copy.placement.narrower(&other.placement);
         }
+        self.copy.within = self.copy.within.or(other.within);
         add(&mut self.copy.operators_in_use, &other.operators_in_use);
         add(&mut self.copy.operators_watched, &other.operators_watched);
         self.copy.prefer = self.copy.prefer.filter(|prefer| other.prefer == Some(*prefer));

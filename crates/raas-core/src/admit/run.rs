@@ -106,7 +106,7 @@ impl Run<'_> {
             .iter()
             .filter_map(|want| match &want.what {
                 Wanted::Copy(copy) => {
-                    let mut copy = copy.clone();
+                    let mut copy = CopyWanted::clone(copy);
                     self.chosen.exclude(&mut copy);
                     Some((*want, copy))
                 }
@@ -142,7 +142,7 @@ impl Run<'_> {
         let Ok(provider) = choose(copy, &self.providers, self.round.head) else { return };
         let Some(ask) = provider.ask else { return };
         let (id, operator) = (provider.id, provider.operator);
-        let price_per_epoch = copy.size.cost_per_epoch(ask.price);
+        let price_per_epoch = copy.deal_size().cost_per_epoch(ask.price);
         let cost = price_per_epoch.times(copy.duration.get().unsigned_abs());
         if let Err(short) = self.budget.take(cost, item.priority()) {
             served.iter().for_each(|want| self.wait(want, short.clone(), Wake::OnBudget));
@@ -164,6 +164,7 @@ impl Run<'_> {
             cause: copy.cause,
             piece: copy.piece,
             size: copy.size,
+            within: copy.within,
             provider: id,
             operator,
             price_per_epoch,
@@ -176,7 +177,7 @@ impl Run<'_> {
 
     fn wait_for_provider(&mut self, want: &Want) {
         let Wanted::Copy(copy) = &want.what else { return };
-        let mut copy = copy.clone();
+        let mut copy = CopyWanted::clone(copy);
         self.chosen.exclude(&mut copy);
         let mut rejected = choose(&copy, &self.providers, self.round.head).err().unwrap_or_default();
         let wake = wake_of(&rejected);

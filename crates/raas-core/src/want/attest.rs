@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut Out) {
     for attestation in &view.holding.attestations {
         let mut seen: Vec<DealId> = Vec::new();
+        let mut said = false;
         let filling = fills.values().filter_map(|fill| match fill {
             Fill::Put(spare) => Some(*spare),
             Fill::Hold(..) => None,
@@ -23,19 +24,20 @@ pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut
             if health(order) == Some(Health::Proven) && is_new {
                 seen.push(on_chain.deal);
                 let at = attestation.at;
-                let cannot = match attestation.completes {
-                    Some(Completes::Direct) => {
+                let cannot = match (attestation.completes, order.within) {
+                    (Some(Completes::Direct), _) | (Some(Completes::InAggregate), Some(_)) => {
                         let what = Wanted::Attest { at, order: order.id, deal: on_chain.deal };
                         out.wants.push(view.want(what, Reason::NotAttested { at }, view.round.height));
                         continue;
                     }
-                    Some(Completes::InAggregate) => WaitFor::CompletesInAggregate { at },
-                    None => WaitFor::ContractNotFollowed { at },
+                    (Some(Completes::InAggregate), None) => WaitFor::CompletesInAggregate { at },
+                    (None, _) => WaitFor::ContractNotFollowed { at },
                 };
-                let holding = Some(view.holding.id);
-                out.waits.push(Wait { holding, slot: None, for_: cannot, wake: Wake::OnRound });
                 // One word for all of its deals.
-                break;
+                if !std::mem::replace(&mut said, true) {
+                    let holding = Some(view.holding.id);
+                    out.waits.push(Wait { holding, slot: None, for_: cannot, wake: Wake::OnRound });
+                }
             }
         }
     }

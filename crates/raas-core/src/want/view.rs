@@ -164,11 +164,12 @@ impl<'a> View<'a> {
         watched.dedup();
         let policy = &self.holding.policy;
         let is_repair = matches!(target.cause, Cause::Repair { .. });
-        Wanted::Copy(CopyWanted {
+        Wanted::Copy(Box::new(CopyWanted {
             slot: self.slot_ref(target.index),
             cause: target.cause,
             piece: target.of.map_or(self.pieces.piece.commitment, |of| of.piece),
             size: target.of.map_or(self.pieces.piece.size, |of| of.size),
+            within: self.pieces.piece.within,
             duration: policy.duration,
             start_delay: policy.start_delay,
             placement: policy.placement.clone(),
@@ -176,7 +177,7 @@ impl<'a> View<'a> {
             operators_watched: watched,
             prefer: target.prefer,
             replaces: target.of.filter(|_| is_repair).map(|of| of.provider),
-        })
+        }))
     }
 }
 

@@ -113,6 +113,7 @@ pub fn holding(number: u64) -> Holding {
         car_bytes: 1_000_000,
         local: true,
         retrievable: false,
+        within: None,
     };
     Holding {
         id: HoldingId(number),
@@ -144,6 +145,7 @@ pub fn order(id: u64, provider: u64, cause: Cause, state: OrderState) -> Order {
         id: OrderId(id),
         piece: commitment(1),
         size: PaddedSize::new(1 << 20).expect("a size"),
+        within: None,
         provider: ProviderId::new(provider),
         operator: operator_of(provider),
         cause,

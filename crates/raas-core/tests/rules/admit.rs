@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use raas_core::fleet::{Breaker, Fleet, Money, Pace, Trip};
 use raas_core::holding::{Holding, PieceSlots, Slot};
 use raas_core::ids::{ContractAddress, HoldingId, OrderId, ProviderId};
-use raas_core::order::{Cause, Order, OrderState};
+use raas_core::order::{Cause, Order, OrderState, Within};
 use raas_core::plan::{Action, Plan, Priority, WaitFor, Wake, plan};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use std::collections::BTreeSet;
@@ -120,6 +120,23 @@ fn a_group_is_bought_under_the_strictest_of_its_limits() {
     assert_eq!(provider.number(), 1_030, "1000 failed, 1010 denied, 1020 in use, 1040 too dear");
     assert_eq!((*duration, *start_delay), (Epochs::days(600), Epochs::days(2)));
     assert_eq!(*priority, Priority::LastCopy, "the most urgent of the three");
+}
+
+#[test]
+fn a_group_is_bought_in_an_aggregate_when_one_of_it_must_be() {
+    let mut holdings = sharing(3, &sick(7, 1_000), 2);
+    let around = Within { aggregate: commitment(77), size: PaddedSize::new(1 << 33).expect("a size") };
+    holdings[1].pieces[0].piece.within = Some(around);
+    let mut fleet = fleet(providers(5));
+    for provider in &mut fleet.providers {
+        provider.ask.as_mut().expect("an ask").price = AttoFil(3);
+    }
+    let plan = planned(&holdings, &fleet);
+    let [Action::Order { slots, within, price_per_epoch, .. }] = orders(&plan)[..] else {
+        panic!("one order: {:?}", plan_lines(&plan))
+    };
+    assert_eq!((slots.len(), *within), (3, Some(around)));
+    assert_eq!(*price_per_epoch, AttoFil(24), "eight GiB, whatever is in them");
 }
 
 #[test]

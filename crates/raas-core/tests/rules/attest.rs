@@ -1,15 +1,17 @@
 //! Every request of a holding is shown every proven deal, once.
 
 use crate::model::build::{
-    FAR, NOW, attestation, holding_with, lost, proven, published, round, sick, unknown,
+    FAR, NOW, attestation, commitment, holding_with, lost, proven, published, round, sick, unknown,
 };
 use crate::model::text::wanted;
 use proptest::prelude::*;
 use raas_core::fleet::Rules;
-use raas_core::holding::{Completes, Holding, Unserved};
-use raas_core::ids::ContractAddress;
+use raas_core::holding::{Attestation, Completes, Holding, Unserved};
+use raas_core::ids::{ContractAddress, OrderId};
+use raas_core::order::{Order, Within};
 use raas_core::plan::{WaitFor, Wanted};
 use raas_core::policy::Duties;
+use raas_core::units::PaddedSize;
 use raas_core::want::want;
 
 fn attested(holding: &Holding) -> Vec<String> {
@@ -83,9 +85,33 @@ fn what_a_contract_does_not_take_is_said_once_and_not_sent() {
         1,
         "{said:?}"
     );
-    reference.completes = None;
-    holding.attestations = vec![reference];
+    let unfollowed = Attestation { completes: None, ..reference };
+    holding.attestations = vec![unfollowed];
     assert!(waits(&holding).contains(&WaitFor::ContractNotFollowed { at }));
+}
+
+#[test]
+fn a_deal_that_is_an_aggregate_is_shown_to_both_kinds_of_contract() {
+    let around = Within { aggregate: commitment(77), size: PaddedSize::new(1 << 21).expect("a size") };
+    let enclosed = Order { within: Some(around), ..proven(1, 1_000, FAR) };
+    let mut holding = holding_with(1, vec![vec![enclosed], vec![proven(2, 1_010, FAR)]]);
+    let shown = |completes| {
+        let attestation = Attestation { completes: Some(completes), ..attestation(7, &[]) };
+        holding.attestations = vec![attestation];
+        let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
+        let deals: Vec<OrderId> = wants
+            .iter()
+            .filter_map(|want| match want.what {
+                Wanted::Attest { order, .. } => Some(order),
+                _ => None,
+            })
+            .collect();
+        let waits = waits.iter().any(|wait| matches!(wait.for_, WaitFor::CompletesInAggregate { .. }));
+        (deals, waits)
+    };
+    let mut shown = shown;
+    assert_eq!(shown(Completes::InAggregate), (vec![OrderId(1)], true), "the whole deal cannot be");
+    assert_eq!(shown(Completes::Direct), (vec![OrderId(1), OrderId(2)], false));
 }
 
 #[test]
@@ -109,7 +135,9 @@ fn the_same_request_id_of_two_contracts_is_two_requests() {
 fn a_holding_of_jobs_that_are_not_served_wants_nothing_and_says_why() {
     let mut holding = holding_with(1, vec![vec![]]);
     let at = attestation(7, &[]).at;
-    holding.unserved = vec![Unserved::NeedsAggregate { at }, Unserved::PolicyUnknown { at }];
+    let mut other = attestation(8, &[]).at;
+    other.contract = ContractAddress([0xc1; 20]);
+    holding.unserved = vec![Unserved::PolicyUnknown { at }, Unserved::PolicyUnknown { at: other }];
     let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
     assert!(!wants.is_empty(), "another job is served");
     assert!(waits.iter().any(|wait| wait.for_ == WaitFor::Unserved(holding.unserved[1])));

@@ -28,3 +28,30 @@ proptest! {
         prop_assert_eq!(open, expected - head <= 5 && head - expected <= 2 && agreed >= wanted);
     }
 }
+
+#[test]
+fn a_hold_names_what_it_saw() {
+    let (head, expected) = (Epoch(17), Epoch(29));
+    let table = [
+        (Hold::NoEndpoint, "no chain endpoint answers"),
+        (Hold::OtherNetwork, "serve another network"),
+        (Hold::HeadOld { head, expected }, "head 17 is older than the clock's epoch 29"),
+        (Hold::HeadAhead { head, expected }, "head 17 is ahead of the clock's epoch 29"),
+        (Hold::ChainStalled { head, expected }, "stands still at 17, the clock is at 29"),
+        (
+            Hold::FinalityStalled { finalized: head, head: expected },
+            "the head is 29, the newest finalized tipset 17",
+        ),
+        (Hold::Upgrade { epoch: head }, "upgrades at 17"),
+        (Hold::Disagreement { agreed: 1, wanted: 2 }, "1 endpoints agree on a finalized tipset, 2 must"),
+        (Hold::Behind { finalized: head, seen: expected }, "tipset 17 is behind 29"),
+        (Hold::Rewritten { height: head }, "the tipset at 17 was final"),
+        (Hold::Contradiction, "denies what was seen finalized"),
+        (Hold::Restored { until: head }, "until epoch 17 is final"),
+    ];
+    for (hold, words) in table {
+        assert!(hold.to_string().contains(words), "{hold}");
+    }
+    let failed = [true, false].map(|disk_full| Hold::PassFailed { disk_full }.to_string());
+    assert!(failed[0] != failed[1] && failed.iter().all(|words| !words.is_empty()), "{failed:?}");
+}

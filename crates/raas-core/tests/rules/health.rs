@@ -340,3 +340,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_loss_and_a_doubt_are_named() {
+    assert_eq!(LossReason::Terminated.to_string(), "terminated");
+    assert_eq!(LossReason::NeverActivated.to_string(), "never activated");
+    let table = [
+        (UnknownReason::NotSeen(NotSeen::NotOffered), "no endpoint offers the method"),
+        (UnknownReason::OneWitness, "the market says gone, but its sector is not seen dead"),
+        (UnknownReason::NeverAllocated, "the market denies a deal that was seen finalized"),
+    ];
+    for (reason, words) in table {
+        assert_eq!(reason.to_string(), words);
+    }
+}

@@ -4,7 +4,7 @@ use crate::model::build::{LAG, NOW, commitment, operator_of, policy, provider, p
 use proptest::prelude::*;
 use raas_core::fleet::{Ask, Provider};
 use raas_core::ids::{HoldingId, ProviderId};
-use raas_core::order::{Cause, SlotRef};
+use raas_core::order::{Cause, SlotRef, Within};
 use raas_core::plan::CopyWanted;
 use raas_core::select::{Unfit, choose};
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
@@ -19,6 +19,7 @@ fn wanted(piece: u64) -> CopyWanted {
         cause: Cause::Replicate,
         piece: commitment(piece),
         size: PaddedSize::new(1 << 30).expect("a size"),
+        within: None,
         duration: policy.duration,
         start_delay: policy.start_delay,
         placement: policy.placement,
@@ -51,6 +52,13 @@ fn everything_that_is_forbidden() {
             Unfit::TooLarge { size_max: size(1 << 29) },
         ),
         (
+            |wanted, provider| {
+                wanted.within = Some(Within { aggregate: commitment(9), size: size(1 << 31) });
+                provider.ask.as_mut().expect("an ask").size_max = size(1 << 30);
+            },
+            Unfit::TooLarge { size_max: size(1 << 30) },
+        ),
+        (
             |_, provider| provider.ask.as_mut().expect("an ask").price = AttoFil(101),
             Unfit::TooDear { price: AttoFil(101) },
         ),
@@ -70,6 +78,10 @@ fn everything_that_is_forbidden() {
     edge.backs_off_until = Some(HEAD);
     edge.in_flight = edge.capacity - 1;
     assert_eq!(choose(&wanted(1), std::slice::from_ref(&edge), HEAD).map(|provider| provider.id), Ok(id));
+    // It is the deal that must be large enough, not the piece in it.
+    let within = Some(Within { aggregate: commitment(9), size: size(1 << 30) });
+    let enclosed = CopyWanted { size: size(1 << 29), within, ..wanted(1) };
+    assert_eq!(choose(&enclosed, std::slice::from_ref(&edge), HEAD).map(|provider| provider.id), Ok(id));
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub fn order(stored: &StoredOrder) -> Value {
         "operator": order.operator.to_string(),
         "pieceCid": order.piece.to_string(),
         "pieceSize": order.size,
+        "aggregatePieceCid": order.within.map(|within| within.aggregate.to_string()),
         "startEpoch": term.map(|term| term.start),
         "endEpoch": term.map(|term| term.end),
         "pricePerEpoch": order.price_per_epoch,

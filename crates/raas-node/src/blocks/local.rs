@@ -7,7 +7,7 @@ use raas_core::cid::{Commitment, DataCid};
 use raas_core::ports::{Bytes, Effect, Fetched, Imported, Packed as PackedFacts, PieceSource};
 use raas_piece::car::{CopyError, Fault, Limits};
 use raas_piece::pack::{PackError, Packed, pack_car};
-use std::io;
+use std::io::{self, Read as _};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// Local pieces, and where others are fetched from.
@@ -36,14 +36,16 @@ impl LocalBytes {
     async fn staged_piece(&self, source: &PieceSource) -> Result<(Packed, Staged), Failure> {
         let mut last = Failure::Unavailable(format!("{} has no address", source.provider.provider));
         for url in &source.provider.urls {
-            let download = match self.fetcher.piece(url, source.piece, self.max_bytes).await {
+            let named = source.within.map_or(source.piece, |within| within.aggregate);
+            let download = match self.fetcher.piece(url, named, self.max_bytes).await {
                 Ok(download) => download,
                 Err(error) => {
                     last = unavailable(&error);
                     continue;
                 }
             };
-            match self.stage(download, None).await {
+            let end = source.within.map_or(u64::MAX, |within| within.car_bytes);
+            match self.stage(download, None, end).await {
                 Ok((packed, _)) if core_commitment(packed.piece.commitment()) != source.piece => {
                     let other = core_commitment(packed.piece.commitment());
                     return Err(Failure::WrongBytes(format!("a good CAR, but of piece {other}")));
@@ -55,15 +57,21 @@ impl LocalBytes {
         Err(last)
     }
 
-    /// Streams a CAR into staging; every block and the closure of its root are checked on the way.
-    async fn stage(&self, download: Download, root: Option<cid::Cid>) -> Result<(Packed, Staged), Failure> {
+    /// Streams a CAR of at most `end` bytes into staging; every block and the closure of its root are checked on the
+    /// way. What follows is not read.
+    async fn stage(
+        &self,
+        download: Download,
+        root: Option<cid::Cid>,
+        end: u64,
+    ) -> Result<(Packed, Staged), Failure> {
         let pieces = self.pieces.clone();
         let limits = Limits { total_bytes: self.max_bytes, ..Limits::default() };
         let reader = StreamReader::new(Box::pin(download.into_stream()));
         let bridge = SyncIoBridge::new(reader);
         let copied = tokio::task::spawn_blocking(move || {
             let staged = pieces.stage().map_err(|error| Failure::Unavailable(error.to_string()))?;
-            pack_car(bridge, staged, root.as_ref(), limits).map_err(failure)
+            pack_car(bridge.take(end), staged, root.as_ref(), limits).map_err(failure)
         });
         copied.await.map_err(|error| Failure::Unavailable(error.to_string()))?
     }
@@ -125,7 +133,7 @@ impl Bytes for LocalBytes {
                     continue;
                 }
             };
-            match self.stage(download, Some(*root.cid())).await {
+            match self.stage(download, Some(*root.cid()), u64::MAX).await {
                 Ok((packed, staged)) => {
                     let Some(size) = core_size(packed.piece.padded()) else {
                         return Imported::Unavailable("larger than a 64 GiB piece".to_owned());

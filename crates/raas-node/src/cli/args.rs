@@ -211,6 +211,11 @@ pub enum Job {
         #[arg(value_name = "ID|CID", allow_negative_numbers = true)]
         job: String,
     },
+    /// Try what is put off or set aside again now.
+    Retry {
+        /// Only what is for this CID.
+        cid: Option<String>,
+    },
     /// Spend nothing more for a job; what lives is listed.
     Stop {
         /// Its number; `raas job list --cid CID` tells it.

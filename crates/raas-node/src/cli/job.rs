@@ -1,4 +1,4 @@
-//! `raas job register|list|show|stop`.
+//! `raas job register|list|show|retry|stop`.
 
 use super::args::{Job, Register};
 use super::client::Client;
@@ -15,6 +15,7 @@ pub async fn job(node: &Client, job: &Job, json: bool) -> Result<(), Failure> {
         Job::Register(register) => self::register(node, register, json).await,
         Job::List { cid, limit } => list(node, cid.as_deref(), *limit, json).await,
         Job::Show { job } => show(node, job, json).await,
+        Job::Retry { cid } => retry(node, cid.as_deref(), json).await,
         Job::Stop { id } => stop(node, *id, json).await,
     }
 }
@@ -147,6 +148,23 @@ fn show_one(answer: &Value) {
     }
     orders(&answer["orders"]);
     output::say(&format!("next: raas why {}", plain(&job["cid"])));
+}
+
+async fn retry(node: &Client, cid: Option<&str>, json: bool) -> Result<(), Failure> {
+    let query =
+        cid.map(|cid| url::form_urlencoded::Serializer::new("?".to_owned()).append_pair("cid", cid).finish());
+    let path = format!("/v1/steps/retry{}", query.unwrap_or_default());
+    let answer = node.call(Method::POST, &path, None).await?;
+    if json {
+        output::json(&answer);
+    } else {
+        output::data(&format!(
+            "{} steps are tried again now (network {})",
+            answer["retried"],
+            plain(&answer["network"])
+        ));
+    }
+    Ok(())
 }
 
 async fn stop(node: &Client, id: u64, json: bool) -> Result<(), Failure> {

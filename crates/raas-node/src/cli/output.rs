@@ -4,6 +4,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -28,8 +29,19 @@ pub fn start_log(verbose: u8) {
     }
 }
 
+/// Whether anything was said on stdout.
+static SAID: AtomicBool = AtomicBool::new(false);
+
+/// An error for a program that reads stdout, unless it has its answer already.
+pub fn json_error(text: &str, code: u8) {
+    if !SAID.load(Ordering::Relaxed) {
+        json(&serde_json::json!({ "error": text, "code": code }));
+    }
+}
+
 /// One line of data on stdout. A closed pipe ends the talk quietly.
 pub fn data(text: &str) {
+    SAID.store(true, Ordering::Relaxed);
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 

@@ -15,14 +15,15 @@ pub fn run() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), args.json),
     };
+    let json = args.json;
     let outcome = runtime.block_on(dispatch(args));
     // A thread that waits for stdin or a disk does not hold the end up.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => fail(&failure),
+        Err(failure) => fail(&failure, json),
     }
 }
 
@@ -50,8 +51,11 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn fail(failure: &Failure) -> ExitCode {
+fn fail(failure: &Failure, json: bool) -> ExitCode {
     let (code, text) = failure.explain();
+    if json {
+        output::json_error(&text, code);
+    }
     output::error(&text);
     ExitCode::from(code)
 }

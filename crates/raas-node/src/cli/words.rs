@@ -62,9 +62,6 @@ pub fn policy_of(job: &Value) -> String {
 /// Why nothing is done for a job that is open.
 pub fn unserved(why: Unserved) -> String {
     match why {
-        Unserved::NeedsAggregate { at } => format!(
-            "{at} waits for an aggregate: its contract (reference ABI) takes only pieces in aggregates, and this node makes none"
-        ),
         Unserved::PolicyUnknown { at } => format!(
             "what {at} asks for is not known: its event is lost and its contract (reference ABI) stores no policies; \
              `raas job register` with its CID keeps the data under a policy of yours"
@@ -273,7 +270,8 @@ fn waiting_for(waiting: &WaitFor) -> String {
         WaitFor::NotAsked => "no job asks for this".to_owned(),
         WaitFor::Unserved(why) => unserved(*why),
         WaitFor::CompletesInAggregate { at } => format!(
-            "{at} cannot be shown this: that contract takes only pieces in aggregates, and this node makes none"
+            "{at} cannot be shown this: its contract (reference ABI) takes only pieces in aggregates, and this was bought \
+             as a whole deal; its successor will be in one"
         ),
         WaitFor::ContractNotFollowed { at } => {
             format!("{at} cannot be shown this: the contract is not in the configuration any more")

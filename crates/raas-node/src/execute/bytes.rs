@@ -12,7 +12,7 @@ use raas_core::health::Health;
 use raas_core::holding::{Holding, PieceSlots};
 use raas_core::ids::{HoldingId, ProviderId};
 use raas_core::observation::{DealSeen, Round, SectorSeen};
-use raas_core::ports::{Bytes, Chain, Effect, Fetched, Imported, Now, PieceSource};
+use raas_core::ports::{Bytes, Chain, Effect, Enclosed, Fetched, Imported, Now, PieceSource};
 use raas_core::retry::Class;
 use std::collections::BTreeSet;
 
@@ -51,13 +51,23 @@ pub async fn ensure_local<W: World>(
     }))
 }
 
-/// Providers with a copy of `piece`, proven ones first.
+/// Providers with a copy of `piece`, proven ones first, and last of all those that failed lately: by wrong bytes, above all.
 pub async fn sources<W: World>(
     engine: &Engine<W>,
     round: &Round,
     piece: Commitment,
 ) -> Result<Vec<PieceSource>, Error> {
-    let mut copies: Vec<(u8, ProviderId)> = engine
+    let Some(known) = engine.store.piece(piece).await? else { return Ok(Vec::new()) };
+    let car_bytes = known.piece.car_bytes;
+    let failed: BTreeSet<ProviderId> = engine
+        .store
+        .providers()
+        .await?
+        .into_iter()
+        .filter(|provider| provider.backs_off_until.is_some_and(|until| round.head < until))
+        .map(|provider| provider.on_chain.provider)
+        .collect();
+    let mut copies: Vec<(bool, u8, ProviderId, Option<Commitment>)> = engine
         .store
         .orders_of_piece(piece)
         .await?
@@ -69,15 +79,18 @@ pub async fn sources<W: World>(
                 Health::Suspect => 1,
                 _ => 2,
             };
-            Some((rank, stored.order.provider))
+            let within = stored.order.within.map(|within| within.aggregate);
+            let provider = stored.order.provider;
+            Some((failed.contains(&provider), rank, provider, within))
         })
         .collect();
     copies.sort_unstable();
-    copies.dedup_by_key(|(_, provider)| *provider);
+    copies.dedup_by_key(|(_, _, provider, _)| *provider);
     let mut sources = Vec::new();
-    for (_, provider) in copies {
+    for (_, _, provider, aggregate) in copies {
         if let Ok(provider) = engine.world.chain().provider(round, provider).await {
-            sources.push(PieceSource { provider, piece });
+            let within = aggregate.map(|aggregate| Enclosed { aggregate, car_bytes });
+            sources.push(PieceSource { provider, piece, within });
         }
     }
     Ok(sources)

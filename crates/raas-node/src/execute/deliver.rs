@@ -58,6 +58,7 @@ async fn prepare<W: World>(
     attempts: u32,
 ) -> Result<Result<StoredOrder, StepOutcome>, Error> {
     let order = &stored.order;
+    let (deal_piece, deal_size) = order.deal_piece();
     let key = order.id.0.to_be_bytes();
     if let Some(why) = bytes::ensure_local(engine, round, now, stored).await? {
         return Ok(Err(again(now, Class::Provider, attempts, &key, why)));
@@ -72,7 +73,7 @@ async fn prepare<W: World>(
         }
     }
     let (Ok(bounds), Ok(next_deal)) =
-        (engine.world.chain().collateral(order.size).await, engine.world.chain().next_deal(round).await)
+        (engine.world.chain().collateral(deal_size).await, engine.world.chain().next_deal(round).await)
     else {
         return Ok(Err(next_epoch(now, "collateral bounds could not be read")));
     };
@@ -87,9 +88,10 @@ async fn prepare<W: World>(
     let secret = hex::encode(identity.1);
     let mut terms = DealTerms {
         uuid: identity.0,
-        piece: order.piece,
-        size: order.size,
-        car_bytes: piece.piece.car_bytes,
+        piece: deal_piece,
+        size: deal_size,
+        // An aggregate is pulled to its end, where its index is.
+        bytes: if order.within.is_some() { deal_size.payload_bytes() } else { piece.piece.car_bytes },
         root: piece.piece.root,
         provider: order.provider,
         start: term.start,
@@ -97,7 +99,7 @@ async fn prepare<W: World>(
         price_per_epoch: order.price_per_epoch,
         // A fifth above the least, as others propose, since the bound moves with the network's power.
         provider_collateral: AttoFil(bounds.min.0.saturating_mul(6).div_ceil(5)).min(bounds.max),
-        url: format!("{}/piece/{}", engine.settings.public_url.trim_end_matches('/'), order.piece),
+        url: format!("{}/piece/{}", engine.settings.public_url.trim_end_matches('/'), deal_piece),
         headers: vec![("Authorization".to_owned(), format!("Bearer {secret}"))],
     };
     // The market takes one proposal once. Two holdings of one piece may want the same deal of the same provider at the

@@ -18,18 +18,32 @@ use escrow::Purse;
 use futures_util::TryStreamExt;
 use raas_core::observation::Round;
 use raas_core::ports::Now;
-use raas_core::retry::{self, Class};
+use raas_core::retry::{self, ALONE_FROM, Class};
 use raas_core::units::Epochs;
 
 /// Steps claimed in one pass.
 const CLAIM_MAX: u32 = 256;
-/// A step that took the process down this often is parked for a human.
-const CRASHES_MAX: u32 = 3;
 
-/// Runs every due step once. True when any ran.
+/// Runs every due step once; first those that killed their process, each by itself. True when any ran.
 pub async fn work<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Result<bool, Error> {
-    let steps = engine.store.claim_due(now.unix_seconds, CLAIM_MAX).await?;
-    let any = !steps.is_empty();
+    let mut any = false;
+    loop {
+        let steps = engine.store.claim_due(now.unix_seconds, CLAIM_MAX).await?;
+        any |= !steps.is_empty();
+        let alone = steps.first().is_some_and(|step| step.crashes >= ALONE_FROM);
+        run_all(engine, round, now, steps).await?;
+        if !alone {
+            return Ok(any);
+        }
+    }
+}
+
+async fn run_all<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    steps: Vec<Step>,
+) -> Result<(), Error> {
     let purse = &Purse::default();
     futures_util::stream::iter(steps.into_iter().map(Ok::<_, Error>))
         .try_for_each_concurrent(engine.settings.concurrency, |step| async move {
@@ -46,8 +60,7 @@ pub async fn work<W: World>(engine: &Engine<W>, round: &Round, now: Now) -> Resu
             failpoint::around("step.finish", engine.store.finish_step(step.id, &outcome)).await?;
             Ok(())
         })
-        .await?;
-    Ok(any)
+        .await
 }
 
 async fn run<W: World>(
@@ -57,9 +70,12 @@ async fn run<W: World>(
     purse: &Purse,
     step: &Step,
 ) -> Result<StepOutcome, Error> {
-    if step.crashes >= CRASHES_MAX {
+    let aside = retry::quarantine(step.crashes, &step.id.0.to_be_bytes());
+    if let Some(aside) = aside.filter(|_| step.died) {
+        let seconds = i64::try_from(aside.as_secs()).unwrap_or(i64::MAX);
         let why = format!("the process died {} times in this step", step.crashes);
-        return Ok(StepOutcome::Parked { why });
+        tracing::error!(step = ?step.kind, why, seconds, "a step is set aside");
+        return Ok(StepOutcome::SetAside { at_unix: now.unix_seconds.saturating_add(seconds), why });
     }
     match &step.kind {
         StepKind::Deliver { order } => {

@@ -13,7 +13,7 @@ use crate::api::{self, App};
 use crate::blocks::{LocalBytes, PieceStore};
 use crate::config::{Config, ConfigError, EndpointSetting, Network};
 use crate::data;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, NextWake};
 use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store};
 use alloy_primitives::Address as EthAddress;
@@ -145,6 +145,11 @@ impl Handle {
     #[must_use]
     pub fn data_url(&self) -> String {
         format!("http://{}", self.data)
+    }
+
+    /// Brings the node to rest at this head; when it wants to be woken.
+    pub async fn quiesce(&self) -> Result<NextWake, engine::Error> {
+        self.app.engine.quiesce().await
     }
 
     /// Waits until a part of the node ends by itself, which is a failure.

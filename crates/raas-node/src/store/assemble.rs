@@ -1,5 +1,6 @@
 //! Puts holdings together as the rules see them: each table is read once, then grouped in memory.
 
+use raas_clients::inclusion::within;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Unserved};
 use raas_core::ids::{DealId, HoldingId, OwnerId, RequestAt, RequestId};
@@ -120,7 +121,7 @@ async fn read_jobs(
         }
         // The source is read only where it can matter.
         let unserved = match at {
-            Some(_) => jobs::unserved(&SOURCE.decode(row.try_get("source")?)?, at, completes),
+            Some(_) => jobs::unserved(&SOURCE.decode(row.try_get("source")?)?, at),
             None => None,
         };
         match unserved {
@@ -157,6 +158,7 @@ async fn read_pieces(
             car_bytes: uint("CAR bytes", row.try_get("car_bytes")?)?,
             local: row.try_get("local")?,
             retrievable: row.try_get::<Option<i64>, _>("retrieved_at")?.is_some(),
+            within: None,
         });
     }
     Ok(())
@@ -258,13 +260,18 @@ impl Draft {
         };
         let policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
         let (mut placed, mut spares) = (self.placed, self.spares);
+        let in_aggregate =
+            self.requests.values().any(|(completes, _)| *completes == Some(Completes::InAggregate));
         let pieces = self
             .pieces
             .into_iter()
             .map(|piece| PieceSlots {
                 slots: slots(policy.replicas.target, placed.remove(&piece.commitment).unwrap_or_default()),
                 spares: spares.remove(&piece.commitment).unwrap_or_default(),
-                piece,
+                piece: Piece {
+                    within: if in_aggregate { within(piece.commitment, piece.size) } else { None },
+                    ..piece
+                },
             })
             .collect();
         let attestations = self

@@ -39,7 +39,8 @@ impl Store {
                 submissions.push(Submission { job, cid, target, repair, renew });
             }
         }
-        let is_first = rows.first().is_some_and(|(id, _)| uint("transaction", *id).is_ok_and(|id| id == tx.0));
+        let is_first =
+            rows.first().is_some_and(|(id, _)| uint("transaction", *id).is_ok_and(|id| id == tx.0));
         if !is_first || submissions.len() < 2 || submissions.len() != rows.len() {
             return Ok(None);
         }
@@ -129,8 +130,10 @@ pub(super) async fn registered(
     tx: i64,
     holding: HoldingId,
 ) -> Result<(), Error> {
-    let carrier: Option<i64> =
-        sqlx::query_scalar("SELECT carrier FROM tx WHERE id = $1").bind(tx).fetch_one(&mut *connection).await?;
+    let carrier: Option<i64> = sqlx::query_scalar("SELECT carrier FROM tx WHERE id = $1")
+        .bind(tx)
+        .fetch_one(&mut *connection)
+        .await?;
     let Some(carrier) = carrier else { return close(connection, tx, Some(holding)).await };
     if part(connection, carrier).await? {
         return close(connection, tx, Some(holding)).await;

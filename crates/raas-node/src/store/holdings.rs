@@ -77,8 +77,6 @@ pub(super) async fn policy(
 ) -> Result<Option<Policy>, Error> {
     let texts: Vec<String> = sqlx::query_scalar(
         "SELECT policy FROM job j WHERE holding = $1 AND open = 1 AND policy_known = 1
-             AND NOT (json_extract(source, '$.d.source') = 'contract' AND EXISTS
-             (SELECT 1 FROM deployment d WHERE d.contract = j.contract AND d.completes = 'in_aggregate'))
              ORDER BY id",
     )
     .bind(int("holding", holding.0)?)

@@ -4,6 +4,7 @@
 //! money spent: whatever does not hold any more is refused, and the next plan decides again.
 
 use raas_core::cid::Commitment;
+use raas_core::holding::Completes;
 use raas_core::ids::{DealId, HoldingId, OrderId, RequestAt};
 use raas_core::machine::order::{self, Event};
 use raas_core::order::{Cause, Order, OrderState, SlotRef};
@@ -21,7 +22,7 @@ use super::open::Store;
 use super::orders::{decode_order, order_columns};
 use super::schema::{ORDER_STATE, int};
 use super::types::{Committed, Refusal, StepKind};
-use super::{holdings, orders, places, steps, txs};
+use super::{deployments, holdings, orders, places, steps, txs};
 
 /// Old and successor: a place never holds more replicas.
 const LIVE_GENERATIONS_MAX: i64 = 2;
@@ -94,6 +95,7 @@ impl Commit {
             cause,
             piece,
             size,
+            within,
             provider,
             operator,
             price_per_epoch,
@@ -109,6 +111,7 @@ impl Commit {
             id: OrderId(0),
             piece: *piece,
             size: *size,
+            within: *within,
             provider: *provider,
             operator: *operator,
             cause: *cause,
@@ -200,10 +203,10 @@ impl Commit {
         deal: DealId,
     ) -> Result<Committed, Error> {
         let row = sqlx::query(concat!(
-            "SELECT j.owner, ",
+            "SELECT j.owner, d.completes, ",
             order_columns!(),
             " FROM job j JOIN orders o ON o.id = $3 AND o.deal = $4
-             JOIN deployment d ON d.contract = j.contract AND d.completes = 'direct'
+             JOIN deployment d ON d.contract = j.contract
              WHERE j.holding = $1 AND j.contract = $5 AND j.request = $2 AND j.open = 1"
         ))
         .bind(int("holding", holding.0)?)
@@ -215,12 +218,18 @@ impl Commit {
         .await?;
         let Some(row) = row else { return Ok(Committed::Refused(Refusal::Changed)) };
         let bought = decode_order(&row)?;
+        let completes = deployments::completes(row.try_get("completes")?)?;
+        if completes != Some(Completes::Direct) && bought.within.is_none() {
+            return Ok(Committed::Refused(Refusal::Changed));
+        }
         if txs::is_attested(connection, at, deal).await? {
             return Ok(Committed::Refused(Refusal::Already));
         }
-        let Order { provider, piece, size, .. } = bought;
+        let Order { provider, piece, size, within, .. } = bought;
         let RequestAt { contract, request } = at;
-        let intent = TxIntent::Complete { contract: Some(contract), request, deal, provider, piece, size };
+        let contract_named = Some(contract);
+        let intent =
+            TxIntent::Complete { contract: contract_named, request, deal, provider, piece, size, within };
         let key = format!("complete:{contract}:{request}:{deal}");
         let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
         let purpose = txs::Purpose { owner: &owner, holding: Some(holding) };

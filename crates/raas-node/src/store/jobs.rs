@@ -1,7 +1,7 @@
 //! Jobs: what was registered. A job creates or joins the holding of its owner and CID.
 
 use raas_core::cid::DataCid;
-use raas_core::holding::{Completes, Unserved};
+use raas_core::holding::Unserved;
 use raas_core::ids::{HoldingId, JobId, OwnerId, RequestAt, RequestId};
 use raas_core::policy::{Duties, Policy};
 use raas_core::ports::TxIntent;
@@ -15,7 +15,7 @@ use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{DUTIES, ON_CHAIN, POLICY, SOURCE, int, parse, uint};
 use super::types::{Job, JobSource, JobState, NewJob, Registered, StepKind, TxSubmit};
-use super::{deployments, holdings, pieces, steps, txs};
+use super::{holdings, pieces, steps, txs};
 
 /// [`TxSubmit`] as it is stored, to tell a repeated call from another one.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
@@ -37,8 +37,7 @@ macro_rules! job_sql {
     ($rest:literal) => {
         concat!(
             "SELECT j.id, j.holding, j.owner, h.cid, j.duties, j.policy, j.source, j.on_chain, j.open,
-             j.contract, j.request, j.at, j.at_unix,
-             (SELECT d.completes FROM deployment d WHERE d.contract = j.contract) AS completes FROM job j JOIN holding h ON h.id = j.holding ",
+             j.contract, j.request, j.at, j.at_unix FROM job j JOIN holding h ON h.id = j.holding ",
             $rest
         )
     };
@@ -248,18 +247,10 @@ async fn seen_before(connection: &mut SqliteConnection, job: &NewJob) -> Result<
 }
 
 /// Why nothing is done for a job, if so. A job of the API that was registered on a contract is served all the same.
-pub(super) fn unserved(
-    source: &JobSource,
-    request: Option<RequestAt>,
-    completes: Option<Completes>,
-) -> Option<Unserved> {
+pub(super) fn unserved(source: &JobSource, request: Option<RequestAt>) -> Option<Unserved> {
     let JobSource::Contract { policy_known, .. } = source else { return None };
     let at = request?;
-    match completes {
-        _ if !policy_known => Some(Unserved::PolicyUnknown { at }),
-        Some(Completes::InAggregate) => Some(Unserved::NeedsAggregate { at }),
-        Some(Completes::Direct) | None => None,
-    }
+    (!policy_known).then_some(Unserved::PolicyUnknown { at })
 }
 
 fn same_content(row: &SqliteRow, first: &Job, job: &NewJob) -> Result<bool, Error> {
@@ -284,7 +275,6 @@ fn decode(row: &SqliteRow) -> Result<Job, Error> {
         _ => None,
     };
     let source: JobSource = SOURCE.decode(row.try_get("source")?)?;
-    let completes = deployments::completes(row.try_get("completes")?)?;
     Ok(Job {
         id: JobId(uint("job", row.try_get("id")?)?),
         holding: HoldingId(uint("holding", row.try_get("holding")?)?),
@@ -292,7 +282,7 @@ fn decode(row: &SqliteRow) -> Result<Job, Error> {
         cid: parse("CID", row.try_get("cid")?)?,
         duties,
         policy: POLICY.decode(row.try_get("policy")?)?,
-        unserved: unserved(&source, request, completes).filter(|_| open),
+        unserved: unserved(&source, request).filter(|_| open),
         source,
         request,
         state: if open { JobState::Open } else { JobState::Stopped },

@@ -7,7 +7,7 @@
 use raas_core::cid::Commitment;
 use raas_core::health::Term;
 use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, ProviderId};
-use raas_core::order::{Cause, Order, OrderState, Signed};
+use raas_core::order::{Cause, Order, OrderState, Signed, Within};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -25,7 +25,7 @@ use super::{attempts, places};
 macro_rules! order_columns {
     () => {
         "o.id AS order_id, o.piece AS piece, o.size, o.provider, o.operator, o.cause, o.price_per_epoch,
-         o.duration, o.planned_at, o.state"
+         o.duration, o.planned_at, o.state, o.within, o.within_size"
     };
 }
 pub(super) use order_columns;
@@ -154,15 +154,17 @@ impl Store {
         Ok(version)
     }
 
-    /// The order and piece that a deal's secret opens.
-    pub async fn proposal_by_secret(&self, secret: &str) -> Result<Option<(OrderId, Commitment)>, Error> {
-        let row: Option<(i64, String)> = sqlx::query_as(
-            "SELECT o.id, o.piece FROM proposal p JOIN orders o ON o.id = p.order_id WHERE p.secret = $1",
-        )
+    /// The order whose bytes a deal's secret opens.
+    pub async fn order_by_secret(&self, secret: &str) -> Result<Option<Order>, Error> {
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM proposal p JOIN orders o ON o.id = p.order_id WHERE p.secret = $1"
+        ))
         .bind(secret)
         .fetch_optional(&mut *self.read().await?)
         .await?;
-        row.map(|(id, piece)| Ok((OrderId(uint("order", id)?), parse("commitment", &piece)?))).transpose()
+        row.as_ref().map(decode_order).transpose()
     }
 
     /// What orders can still cost that are not seen published: the sum over all that reserve escrow.
@@ -236,9 +238,9 @@ pub(super) async fn insert(
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO orders (version, holding, piece, size, provider, operator, cause, adopted,
          price_per_epoch, duration, cost, planned_at, state_name, state, closed, reserves, deal, mark, sector,
-         term_start, term_end, fault_since, fault_first)
+         term_start, term_end, fault_since, fault_first, within, within_size)
          VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-         $21, $22) RETURNING id",
+         $21, $22, $23, $24) RETURNING id",
     )
     .bind(int("holding", holding.0)?)
     .bind(order.piece.to_string())
@@ -262,6 +264,8 @@ pub(super) async fn insert(
     .bind(narrow.term_end)
     .bind(narrow.fault_since)
     .bind(narrow.fault_first)
+    .bind(order.within.map(|within| within.aggregate.to_string()))
+    .bind(order.within.map(|within| int("aggregate size", within.size.get())).transpose()?)
     .fetch_one(connection)
     .await?;
     Ok(OrderId(uint("order", id)?))
@@ -463,6 +467,7 @@ pub(super) fn decode_order(row: &SqliteRow) -> Result<Order, Error> {
         id: OrderId(uint("order", row.try_get("order_id")?)?),
         piece: parse("commitment", row.try_get("piece")?)?,
         size: padded(size)?,
+        within: within(row)?,
         provider: ProviderId::new(uint("provider", row.try_get("provider")?)?),
         operator: OperatorId(ActorId(uint("operator", row.try_get("operator")?)?)),
         cause: CAUSE.decode(row.try_get("cause")?)?,
@@ -472,6 +477,13 @@ pub(super) fn decode_order(row: &SqliteRow) -> Result<Order, Error> {
         planned_at: Epoch(row.try_get("planned_at")?),
         state: ORDER_STATE.decode(row.try_get("state")?)?,
     })
+}
+
+fn within(row: &SqliteRow) -> Result<Option<Within>, Error> {
+    let aggregate: Option<String> = row.try_get("within")?;
+    let size: Option<i64> = row.try_get("within_size")?;
+    let (Some(aggregate), Some(size)) = (aggregate, size) else { return Ok(None) };
+    Ok(Some(Within { aggregate: parse("commitment", &aggregate)?, size: padded(size)? }))
 }
 
 pub(super) fn padded(size: i64) -> Result<PaddedSize, Error> {

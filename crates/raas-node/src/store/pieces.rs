@@ -2,7 +2,7 @@
 
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::HoldingId;
-use raas_core::units::Epoch;
+use raas_core::units::{Epoch, PaddedSize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use std::collections::BTreeSet;
@@ -65,6 +65,15 @@ impl Store {
         let all: Vec<String> =
             sqlx::query_scalar("SELECT commitment FROM piece").fetch_all(&mut *self.read().await?).await?;
         all.iter().map(|text| parse("commitment", text)).collect()
+    }
+
+    /// All pieces smaller than `size`.
+    pub async fn pieces_below(&self, size: PaddedSize) -> Result<Vec<StoredPiece>, Error> {
+        let rows = sqlx::query(piece_sql!("WHERE size < $1 ORDER BY commitment"))
+            .bind(int("piece size", size.get())?)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.iter().map(decode).collect()
     }
 
     /// All pieces whose CAR is on the disk.

@@ -21,6 +21,7 @@ pub(super) fn migrator() -> Migrator {
         migration(21, "watch", include_str!("migrations/0021_watch.sql")),
         migration(22, "spending", include_str!("migrations/0022_spending.sql")),
         migration(23, "deployments", include_str!("migrations/0023_deployments.sql")),
+        migration(24, "aggregates", include_str!("migrations/0024_aggregates.sql")),
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
     ])
 }

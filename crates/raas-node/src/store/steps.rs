@@ -1,10 +1,13 @@
 //! Steps: durable work. A row exists as long as there is something to do.
 //!
 //! A step is claimed with this start's fence, done outside of any transaction, and finished. A claim of an
-//! older start is void: its process is gone, the step is handed out again and its crash counted.
+//! older start is void: its process is gone, the step is handed out again and its crash counted. Whatever was claimed
+//! beside the one that killed the process is counted too; who dies in it once more runs alone
+//! ([0031](../../../../docs/adr/0031-a-step-that-kills-runs-alone.md)).
 
 use raas_core::cid::Commitment;
 use raas_core::ids::{HoldingId, OrderId, StepId};
+use raas_core::retry::{ALONE_FROM, CRASHES_MAX};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -25,23 +28,36 @@ macro_rules! step_sql {
 }
 
 impl Store {
-    /// Claims at most `limit` due steps, the longest due first. A step claimed by this start is not handed
-    /// out again before it is finished.
+    /// Claims at most `limit` due steps, the longest due first; one by itself while there is one whose worker died
+    /// [`ALONE_FROM`] times. A step claimed by this start is not handed out again before it is finished.
     pub async fn claim_due(&self, now_unix: i64, limit: u32) -> Result<Vec<Step>, Error> {
         let mut tx = self.write().await?;
-        let rows = sqlx::query(step_sql!(
-            "WHERE parked = 0 AND due <= $1 AND (claimed IS NULL OR claimed < $2) ORDER BY due, id LIMIT $3"
+        let alone = sqlx::query(step_sql!(
+            "WHERE parked = 0 AND due <= $1 AND (claimed IS NULL OR claimed < $2)
+             AND crashes + (claimed IS NOT NULL) >= $3 ORDER BY due, id LIMIT 1"
         ))
         .bind(now_unix)
         .bind(self.fence())
-        .bind(limit)
+        .bind(i64::from(ALONE_FROM))
         .fetch_all(&mut *tx)
         .await?;
+        let rows = if alone.is_empty() {
+            sqlx::query(step_sql!(
+                "WHERE parked = 0 AND due <= $1 AND (claimed IS NULL OR claimed < $2) ORDER BY due, id LIMIT $3"
+            ))
+            .bind(now_unix)
+            .bind(self.fence())
+            .bind(limit)
+            .fetch_all(&mut *tx)
+            .await?
+        } else {
+            alone
+        };
         let mut claimed = Vec::with_capacity(rows.len());
         for row in &rows {
             let mut step = decode(row)?;
             // Whoever claimed it before never finished it.
-            step.crashes += u32::from(row.try_get::<Option<i64>, _>("claimed")?.is_some());
+            step.crashes = step.crashes.saturating_add(u32::from(step.died));
             sqlx::query("UPDATE step SET claimed = $2, crashes = $3, woken = 0 WHERE id = $1")
                 .bind(int("step", step.id.0)?)
                 .bind(self.fence())
@@ -76,6 +92,7 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(()) };
         let woken: bool = row.try_get("woken")?;
+        let set_aside = matches!(outcome, StepOutcome::SetAside { .. });
         let (due, failed, parked, why) = match outcome {
             StepOutcome::Done if woken => (NOW, false, false, None),
             StepOutcome::Done => {
@@ -86,20 +103,22 @@ impl Store {
             StepOutcome::Again { at_unix, why, failed } => {
                 (if woken { NOW } else { *at_unix }, *failed, false, Some(why))
             }
+            StepOutcome::SetAside { at_unix, why } => (*at_unix, true, false, Some(why)),
             StepOutcome::Parked { why } => (NOW, true, !woken, Some(why)),
         };
         sqlx::query(
-            "UPDATE step SET claimed = NULL, woken = 0, crashes = 0, due = $2, attempts = attempts + $3,
-             parked = $4, why = $5 WHERE id = $1",
+            "UPDATE step SET claimed = NULL, woken = 0, crashes = CASE WHEN $6 THEN crashes ELSE 0 END, due = $2,
+             attempts = attempts + $3, parked = $4, why = $5 WHERE id = $1",
         )
         .bind(id)
         .bind(due)
         .bind(i64::from(failed))
         .bind(parked)
         .bind(why)
+        .bind(set_aside)
         .execute(&mut *tx)
         .await?;
-        if parked {
+        if parked || set_aside {
             let kind: String = row.try_get("kind")?;
             let subject = uint("step subject", row.try_get("subject")?)?;
             let why = why.cloned().unwrap_or_default();
@@ -140,14 +159,33 @@ impl Store {
         .await?)
     }
 
-    /// Steps that wait for somebody to say "retry now", each with why.
+    /// Steps that are set aside or wait for somebody to say "retry now", each with why.
     pub async fn parked(&self) -> Result<Vec<(Step, String)>, Error> {
-        let rows = sqlx::query(step_sql!("WHERE parked = 1 ORDER BY id"))
+        let rows = sqlx::query(step_sql!("WHERE parked = 1 OR crashes >= $1 ORDER BY id"))
+            .bind(i64::from(CRASHES_MAX))
             .fetch_all(&mut *self.read().await?)
             .await?;
         rows.iter()
             .map(|row| Ok((decode(row)?, row.try_get::<Option<String>, _>("why")?.unwrap_or_default())))
             .collect()
+    }
+
+    /// Makes every step that is put off or parked due now: those of one holding, or all. How many.
+    pub async fn retry_now(&self, holding: Option<HoldingId>) -> Result<u64, Error> {
+        let holding = holding.map(|holding| int("holding", holding.0)).transpose()?;
+        let mut tx = self.write().await?;
+        let woken = sqlx::query(
+            "UPDATE step SET due = 0, parked = 0, woken = CASE WHEN claimed IS NOT NULL THEN 1 ELSE 0 END
+             WHERE (why IS NOT NULL OR parked = 1) AND ($1 IS NULL
+                 OR (kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
+                 OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
+                 OR (kind NOT IN ('deliver', 'send') AND subject = $1))",
+        )
+        .bind(holding)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(woken.rows_affected())
     }
 
     /// What of a holding is put off, each with why.
@@ -269,5 +307,6 @@ fn decode(row: &SqliteRow) -> Result<Step, Error> {
         kind,
         attempts: small("attempts", row.try_get("attempts")?)?,
         crashes: small("crashes", row.try_get("crashes")?)?,
+        died: row.try_get::<Option<i64>, _>("claimed")?.is_some(),
     })
 }

@@ -16,8 +16,8 @@ use super::events::{Happened, log};
 use super::lanes::{self, GasDay};
 use super::open::Store;
 use super::schema::{TX_INTENT, TX_STATE, int, parse, uint};
-use super::{batches, steps};
 use super::types::{StepKind, StoredTx, TxId};
+use super::{batches, steps};
 
 macro_rules! tx_sql {
     ($where:literal) => {

@@ -328,6 +328,8 @@ pub struct Step {
     pub attempts: u32,
     /// How often it was claimed and never finished: the process died in it.
     pub crashes: u32,
+    /// Whether its last run is one of them.
+    pub died: bool,
 }
 
 /// The kinds of step; one row per (kind, subject).
@@ -378,6 +380,13 @@ pub enum StepOutcome {
         why: String,
         /// Whether it counts as a failed attempt.
         failed: bool,
+    },
+    /// Its worker died in it too often: set aside until this time, and alone from then on until it ends.
+    SetAside {
+        /// Seconds since 1970 by the decision clock.
+        at_unix: i64,
+        /// Why.
+        why: String,
     },
     /// Not again until somebody says "retry now".
     Parked {

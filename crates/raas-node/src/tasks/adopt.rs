@@ -9,13 +9,14 @@ use crate::failpoint;
 use crate::settings::ContractAt;
 use crate::store::{Adopted, RoundReport, Sighting, SightingState};
 use crate::world::World;
+use raas_clients::inclusion::within;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
-use raas_core::holding::Holding;
+use raas_core::holding::{Holding, Piece};
 use raas_core::ids::{DealId, OrderId, RequestAt};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderOnChain, Round, SectorSeen};
-use raas_core::order::{Cause, OnChain, Order, OrderState};
+use raas_core::order::{Cause, OnChain, Order, OrderState, Within};
 use raas_core::ports::{Chain, Contract, LISTS_AT_ONCE};
 use raas_core::units::Epochs;
 
@@ -131,13 +132,9 @@ async fn settle<W: World>(
     if holding.pieces.is_empty() {
         return None;
     }
-    let fits = holding
-        .pieces
-        .iter()
-        .any(|slots| slots.piece.commitment == deal.piece && slots.piece.size == deal.size);
-    if !fits {
+    let Some((piece, within)) = piece_of(holding, &deal) else {
         return Some((SightingState::Unverified, None));
-    }
+    };
     let provider = engine.world.chain().provider(round, deal.provider).await.ok()?;
     let sector = match deal.activated {
         Some(_) => {
@@ -146,8 +143,21 @@ async fn settle<W: World>(
         }
         None => SectorSeen::NotSeen(NotSeen::NotAsked),
     };
-    let order = order_for(sighting.deal, &deal, sector, &provider, round)?;
+    let order = Order { within, ..order_for(sighting.deal, &deal, piece, sector, &provider, round)? };
     Some((SightingState::Adopted, Some(Adopted { holding: holding.id, order })))
+}
+
+/// The piece of `holding` that the deal is, or that is alone in it.
+fn piece_of(holding: &Holding, deal: &OnChainDeal) -> Option<(Piece, Option<Within>)> {
+    let named = (deal.piece, deal.size);
+    holding.pieces.iter().map(|slots| slots.piece).find_map(|piece| {
+        if (piece.commitment, piece.size) == named {
+            return Some((piece, None));
+        }
+        // Most deals are of another size than the piece's aggregate, which is then not computed.
+        let around = if deal.size > piece.size { within(piece.commitment, piece.size) } else { None };
+        around.filter(|within| (within.aggregate, within.size) == named).map(|within| (piece, Some(within)))
+    })
 }
 
 /// The holding of the request that completed the deal; without one, the only holding of the CID.
@@ -162,6 +172,7 @@ fn holding_of<'a>(cid: &DataCid, of: Option<RequestAt>, holdings: &'a [Holding])
 fn order_for(
     id: DealId,
     deal: &OnChainDeal,
+    piece: Piece,
     sector: SectorSeen,
     provider: &ProviderOnChain,
     round: &Round,
@@ -178,8 +189,9 @@ fn order_for(
     let (state, _) = order::next(&published, &observed).ok()?;
     Some(Order {
         id: OrderId(0),
-        piece: deal.piece,
-        size: deal.size,
+        piece: piece.commitment,
+        size: piece.size,
+        within: None,
         provider: deal.provider,
         operator: provider.operator,
         cause: Cause::Adopt,

@@ -174,8 +174,7 @@ fn owner_of<'a, 'b>(
         let Some(signed) = order.state.signed() else { return false };
         deal.client == client
             && deal.provider == order.provider
-            && deal.piece == order.piece
-            && deal.size == order.size
+            && (deal.piece, deal.size) == order.deal_piece()
             && deal.start == signed.term.start
             && deal.end == signed.term.end
             && deal.price_per_epoch == order.price_per_epoch

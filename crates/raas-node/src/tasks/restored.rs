@@ -5,10 +5,12 @@
 //! looked for and adopted where their piece is known. Then the accounts go on from the chain's nonces.
 
 use crate::engine::{Engine, Error};
-use crate::store::{Restored, Sighting, SightingState};
+use crate::store::{NewPiece, Restored, Sighting, SightingState};
 use crate::world::World;
+use raas_clients::inclusion::within;
+use raas_core::cid::DataCid;
 use raas_core::gate::Hold;
-use raas_core::observation::{DealSeen, Round};
+use raas_core::observation::{DealSeen, OnChainDeal, Round};
 use raas_core::ports::{Chain, DealChange, DealEvent, Lane, Now, Wallet};
 use raas_core::units::{Epoch, Epochs};
 
@@ -77,14 +79,26 @@ async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Resto
             DealSeen::Gone => continue,
             DealSeen::NeverAllocated | DealSeen::NotSeen(_) => return Ok(false),
         };
-        if let Some(piece) = engine.store.piece(on_chain.piece).await? {
-            let cid = piece.piece.root;
+        if let Some(cid) = root_of(engine, &on_chain).await? {
             sightings.push(Sighting { cid, of: None, deal: *deal, state: SightingState::New });
         }
     }
     engine.store.add_sightings(&sightings).await?;
     engine.store.set_restored(Restored { read_to: to, ..restored }).await?;
     Ok(true)
+}
+
+/// The payload of a deal's piece, or of the piece that is alone in it.
+async fn root_of<W: World>(engine: &Engine<W>, deal: &OnChainDeal) -> Result<Option<DataCid>, Error> {
+    if let Some(stored) = engine.store.piece(deal.piece).await? {
+        return Ok(Some(stored.piece.root));
+    }
+    let smaller = engine.store.pieces_below(deal.size).await?;
+    let around = |piece: &NewPiece| {
+        within(piece.commitment, piece.size)
+            .is_some_and(|within| (within.aggregate, within.size) == (deal.piece, deal.size))
+    };
+    Ok(smaller.into_iter().map(|stored| stored.piece).find(around).map(|piece| piece.root))
 }
 
 /// What used the accounts' nonces meanwhile was this node. False when they cannot be read.

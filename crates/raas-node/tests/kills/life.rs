@@ -116,7 +116,7 @@ pub struct Life {
     admin: u16,
     data: u16,
     environment: Vec<(&'static str, String)>,
-    armed: Option<String>,
+    armed: Vec<String>,
     moment: Option<Moment>,
     /// The ledger at the last step, and the epochs of the next one.
     happened: Value,
@@ -155,7 +155,7 @@ impl Life {
             admin: port(),
             data: port(),
             environment: Vec::new(),
-            armed: None,
+            armed: Vec::new(),
             moment: None,
             happened: Value::Null,
             round: *ROUND_EPOCHS.start(),
@@ -165,9 +165,9 @@ impl Life {
         }
     }
 
-    /// Arms the first start of the node.
+    /// Arms the next start of the node that is not armed yet.
     pub fn armed(mut self, failpoint: &str) -> Self {
-        self.armed = Some(failpoint.to_owned());
+        self.armed.insert(0, failpoint.to_owned());
         self
     }
 
@@ -200,7 +200,7 @@ impl Life {
         }
     }
 
-    /// Starts the node; again, unarmed, as often as it dies while it starts.
+    /// Starts the node; again, armed as it was told to be, as often as it dies while it starts.
     pub async fn start(&mut self) {
         for _ in 0..ASKS_MAX {
             let moment = self.due();
@@ -239,7 +239,7 @@ impl Life {
         for (key, value) in &self.environment {
             command.env(key, value);
         }
-        if let Some(point) = self.armed.take() {
+        if let Some(point) = self.armed.pop() {
             command.env("RAAS_FAILPOINT", point);
         }
         command.spawn().expect("the node starts")

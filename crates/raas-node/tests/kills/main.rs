@@ -133,6 +133,27 @@ async fn fault_2_killed_between_sign_broadcast_and_record() {
     each(sides(BY_SENDING).map(|point| (point.clone(), storing(point, false)))).await;
 }
 
+/// Whatever stood beside the step that kills goes on at once, and that one goes on by itself, hours later.
+#[tokio::test]
+async fn killed_again_and_again_in_one_step() {
+    const DEATHS: u32 = 5;
+    each(["deliver.propose:before", "send.broadcast:before", "send.settle:after"].map(|point| {
+        let life = async move {
+            let mut life = Life::begin().await;
+            for _ in 0..DEATHS {
+                life = life.armed(point);
+            }
+            life.start().await;
+            let (_, verdict) = upload(&mut life, contents(&format!("{point} {DEATHS}"))).await;
+            until_attested(&mut life).await;
+            judge(&mut life, verdict).await;
+            assert_eq!(life.fell, DEATHS, "{point} kills");
+        };
+        (format!("{point} {DEATHS} times"), life)
+    }))
+    .await;
+}
+
 #[tokio::test]
 async fn killed_at_each_effect_of_a_registration() {
     const ITS_OWN: &[&str] =
@@ -144,7 +165,8 @@ async fn killed_at_each_effect_of_a_registration() {
 async fn together(point: String) {
     // keccak-256 of submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[]).
     let selector = hex::encode(
-        &alloy_primitives::keccak256("submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[])")[..4],
+        &alloy_primitives::keccak256("submitRaaSMany((bytes,(uint32,uint64,uint64,uint64),bytes,uint64)[])")
+            [..4],
     );
     let mut life = Life::begin().await.armed(&point);
     life.start().await;

@@ -1,20 +1,26 @@
 //! Several contracts: each is followed, its requests are its own, and what a reference deployment cannot do or does not
 //! tell is said.
 
-use crate::harness::{Foreign, Proxy, Scene, Setting, small};
+use crate::harness::{Foreign, Ledger, Proxy, Scene, Setting, short_memory, small};
 use raas_node::config::DeploymentSection;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const DAY: i64 = 2_880;
-
-/// A contract that behaves as the reference was found to, from `contracts/test/reference`.
-const REFERENCE: &str = include_str!("../../../raas-clients/tests/vectors/reference-behaviour.hex");
+/// About what the CAR of one of the files here has.
+const SMALL_CAR_BYTES: u64 = 1_200;
 
 fn deployment(address: impl std::fmt::Display, from_block: i64, abi: &str) -> DeploymentSection {
     let abi = abi.to_owned();
     DeploymentSection { address: address.to_string(), from_block, skip_to_block: None, abi }
+}
+
+/// The piece CID of the aggregate around a small file's piece.
+fn aggregate(piece: &str) -> String {
+    let commitment = raas_piece::cid::decode_v1(&piece.parse().expect("a CID")).expect("a piece CID");
+    let size = raas_piece::PaddedSize::for_payload(SMALL_CAR_BYTES).expect("a size");
+    let around = raas_piece::segment::Aggregate::alone(commitment, size).expect("an aggregate");
+    raas_piece::cid::v1(around.piece().commitment()).to_string()
 }
 
 async fn job_of(scene: &Scene, cid: &str) -> Value {
@@ -29,7 +35,7 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
     let other = Foreign::arrive(&scene, 11).await;
     let (second, block) = other.deploy(&scene).await;
     other.grant_aggregator(&scene, second, scene.node_eth_address()).await;
-    let reference = other.create(&scene, REFERENCE.trim().parse().expect("hex")).await;
+    let reference = other.reference(&scene).await;
     scene.config.deployments =
         vec![deployment(second, block, "raas"), deployment(reference, block, "reference")];
     scene.start_node().await;
@@ -50,6 +56,8 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
     };
     scene.until_proven(one, one_piece, 2).await;
     scene.until_proven(two, two_piece, 2).await;
+    let around = aggregate(three_piece);
+    scene.until_proven(three, &around, 2).await;
     scene.until_idle().await;
 
     let ledger = scene.ledger().await;
@@ -60,18 +68,13 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
         assert_eq!(shown.iter().map(|(_, deal)| *deal).collect::<BTreeSet<_>>(), deals(piece), "{contract}");
         assert_eq!(shown.len(), 2, "each once");
     }
-    assert_eq!(ledger.completions(&reference.to_string()), []);
-    assert_eq!(
-        deals(three_piece),
-        BTreeSet::new(),
-        "a piece that the reference cannot be shown is not bought"
-    );
-
+    // The reference takes nothing but a proof of inclusion, and checks it: each deal is an aggregate around the piece.
+    assert_eq!(deals(three_piece), BTreeSet::new(), "no whole deal");
+    let enclosed: Vec<(u64, u64)> = deals(&around).into_iter().map(|deal| (1, deal)).collect();
+    assert_eq!((ledger.completions(&reference.to_string()), enclosed.len()), (enclosed, 2));
     let job = job_of(&scene, three).await;
     assert_eq!((&job["request"], &job["state"]), (&json!(1), &json!("open")));
-    assert_eq!(job["unserved"]["unserved"], "needs_aggregate", "{job}");
-    assert_eq!(scene.waits(three).await, ["unserved"]);
-    assert_eq!(job_of(&scene, one).await["unserved"], Value::Null);
+    assert_eq!(job["unserved"], Value::Null);
     let node = scene.get("/v1/node").await.expect(200);
     let kinds: Vec<&Value> =
         node["contracts"].as_array().expect("contracts").iter().map(|at| &at["abi"]).collect();
@@ -96,23 +99,67 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
     scene.end().await;
 }
 
-static OLDEST: AtomicI64 = AtomicI64::new(0);
+/// The reference asks no market. Our own contract does, and has its ABI: here it is followed as if it were one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_an_aggregate_is_proven_replaced_and_read_back() {
+    let mut scene = Setting::new().devnet_only().await;
+    let other = Foreign::arrive(&scene, 11).await;
+    let (strict, block) = other.deploy(&scene).await;
+    other.grant_aggregator(&scene, strict, scene.node_eth_address()).await;
+    scene.config.deployments = vec![deployment(strict, block, "reference")];
+    scene.start_node().await;
+    let (cid, piece) = scene.upload_only(small(65)).await;
+    other.submit(&strict.to_string(), &cid, 2, DAY, 86_400).await;
+    let around = aggregate(&piece);
+    scene.until_proven(&cid, &around, 2).await;
+    scene.until_idle().await;
+    let completed = |ledger: &Ledger| -> Vec<u64> {
+        ledger.completions(&strict.to_string()).into_iter().map(|(_, deal)| deal).collect()
+    };
+    let ledger = scene.ledger().await;
+    let first = ledger.deals(&around);
+    assert_eq!(completed(&ledger), first.keys().copied().collect::<Vec<_>>(), "inclusion is proven on chain");
 
-/// Logs, receipts and state before [`OLDEST`] are gone.
-fn short_memory(call: &Value) -> Option<Value> {
-    let number = |value: &Value| {
-        value.as_str().and_then(|text| i64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
-    };
-    let params = &call["params"];
-    let height = match call["method"].as_str()? {
-        "eth_getLogs" => number(&params[0]["fromBlock"])?,
-        "eth_getBlockReceipts" => number(&params[0])?,
-        "eth_call" => number(&params[1])?,
-        "Filecoin.ChainGetTipSetAfterHeight" => params[0].as_i64()?,
-        _ => return None,
-    };
-    let message = "bad tipset height: lookbacks of more than 24h0m0s are disallowed";
-    (height < OLDEST.load(Ordering::SeqCst)).then(|| json!({"error": {"code": 1, "message": message}}))
+    // Neither the aggregate nor its index was ever written here, and providers serve it whole.
+    std::fs::remove_file(scene.pieces().join(format!("{piece}.car"))).expect("deleted");
+    let (status, bytes) = scene.ipfs(&cid).await;
+    assert_eq!((status, bytes == small(65)), (200, true));
+    std::fs::remove_file(scene.pieces().join(format!("{piece}.car"))).expect("deleted again");
+    let lost = first.values().next().expect("a deal");
+    scene.rpc("devnet_terminate", json!([lost.provider, [lost.sector]])).await;
+    scene.until("it is replaced", 5 * DAY, async || scene.ledger().await.proven(&around) == 1).await;
+    scene.until_proven(&cid, &around, 2).await;
+    scene.until_idle().await;
+    let ledger = scene.ledger().await;
+    assert_eq!((ledger.deals(&around).len(), ledger.deals(&piece).len()), (3, 0));
+    assert_eq!(completed(&ledger).len(), 3, "and so is its replacement");
+
+    // Where whole deals are there already, nothing more is bought; what replaces them is shown to both contracts.
+    let (cid, piece) = scene.upload_only(small(66)).await;
+    let (node, around) = (scene.contract(), aggregate(&piece));
+    other.submit(&node, &cid, 2, DAY, 86_400).await;
+    scene.until_proven(&cid, &piece, 2).await;
+    other.submit(&strict.to_string(), &cid, 2, DAY, 86_400).await;
+    scene
+        .until("it is said", DAY, async || {
+            scene.waits(&cid).await.contains(&"completes_in_aggregate".to_owned())
+        })
+        .await;
+    scene.until_idle().await;
+    let whole = scene.ledger().await.deals(&piece);
+    assert_eq!((whole.len(), scene.ledger().await.deals(&around).len()), (2, 0));
+    let lost = whole.values().next().expect("a deal");
+    scene.rpc("devnet_terminate", json!([lost.provider, [lost.sector]])).await;
+    scene.until("its place is filled", 5 * DAY, async || scene.ledger().await.proven(&around) == 1).await;
+    scene.until_idle().await;
+    let ledger = scene.ledger().await;
+    let (deal, _) = ledger.deals(&around).pop_first().expect("one deal");
+    assert_eq!(
+        ledger.completions(&strict.to_string()).into_iter().filter(|(id, _)| *id == 2).collect::<Vec<_>>(),
+        [(2, deal)]
+    );
+    assert!(ledger.completions(&node).contains(&(1, deal)), "{:?}", ledger.completions(&node));
+    scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,40 +167,44 @@ async fn of_a_lost_reference_event_the_cid_is_known_and_the_policy_is_not() {
     let mut scene = Setting::new().devnet_only().await;
     let user = Foreign::arrive(&scene, 12).await;
     let block = scene.now().await;
-    let reference = user.create(&scene, REFERENCE.trim().parse().expect("hex")).await;
+    let reference = user.reference(&scene).await;
     scene.start_node().await;
     let mut uploaded = Vec::new();
     for number in [63, 64] {
-        uploaded.push(scene.upload_only(small(number)).await.0);
+        uploaded.push(scene.upload_only(small(number)).await);
     }
     scene.stop_node().await;
-    user.submit(&reference.to_string(), &uploaded[0], 2, DAY, 86_400).await;
+    user.submit(&reference.to_string(), &uploaded[0].0, 2, DAY, 86_400).await;
     scene.advance(3 * DAY).await;
     let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
-    OLDEST.store(scene.now().await - DAY, Ordering::SeqCst);
-    proxy.decide(short_memory);
+    proxy.decide(short_memory(scene.now().await - DAY));
     scene.config.network = Some(proxy.url());
     scene.config.deployments = vec![deployment(reference, block, "reference")];
     scene.start_node().await;
     scene.quiesce().await;
-    let job = job_of(&scene, &uploaded[0]).await;
+    let job = job_of(&scene, &uploaded[0].0).await;
     assert_eq!(job["request"], 1);
     assert_eq!(job["unserved"]["unserved"], "policy_unknown", "{job}");
     assert_eq!(job["source"]["policy_known"], false);
-    assert_eq!(scene.waits(&uploaded[0]).await, ["unserved"]);
+    assert_eq!(scene.waits(&uploaded[0].0).await, ["unserved"]);
     assert_eq!(scene.get("/v1/node").await.expect(200)["contract_waits"], Value::Null, "it goes on");
 
     // A later event is read as it is, under the next id.
-    user.submit(&reference.to_string(), &uploaded[1], 3, DAY, 86_400).await;
+    user.submit(&reference.to_string(), &uploaded[1].0, 3, DAY, 86_400).await;
     scene
         .until("the next request is seen", DAY, async || {
             let jobs = scene.get("/v1/jobs").await.expect(200);
             jobs["jobs"].as_array().is_some_and(|jobs| jobs.len() == 2)
         })
         .await;
-    let job = job_of(&scene, &uploaded[1]).await;
+    let job = job_of(&scene, &uploaded[1].0).await;
     assert_eq!((&job["request"], &job["policy"]["replicas"]["target"]), (&json!(2), &json!(3)));
-    assert_eq!(job["unserved"]["unserved"], "needs_aggregate", "{job}");
-    assert_eq!(scene.ledger().await.proposals().len(), 0, "nothing is bought");
+    assert_eq!(job["unserved"], Value::Null);
+    assert_eq!(
+        scene.ledger().await.deals(&uploaded[0].1).len(),
+        0,
+        "nothing is bought for what nobody knows"
+    );
+    assert_eq!(scene.waits(&uploaded[0].0).await, ["unserved"]);
     scene.end().await;
 }

@@ -19,15 +19,19 @@ async fn listed(scene: &Scene, contract: &str, cid: &str) -> BTreeSet<u64> {
 
 /// The list fills up while the node's own deals are on their way, so that the node finds out by the contract's refusal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_list_of_deals_that_are_over_is_pruned_and_the_nodes_own_deals_are_shown() {
+async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown() {
     let mut scene = Setting::new().devnet_only().await;
     let other = Foreign::arrive(&scene, 11).await;
     let (contract, from_block) = other.deploy(&scene).await;
     other.grant_aggregator(&scene, contract, scene.node_eth_address()).await;
     other.grant_aggregator(&scene, contract, other.wallet.eth_address()).await;
     let address = contract.to_string();
-    scene.config.deployments =
-        vec![DeploymentSection { address: address.clone(), from_block, skip_to_block: None, abi: "raas".to_owned() }];
+    scene.config.deployments = vec![DeploymentSection {
+        address: address.clone(),
+        from_block,
+        skip_to_block: None,
+        abi: "raas".to_owned(),
+    }];
     scene.start_node().await;
     let (cid, piece) = scene.upload_only(small(70)).await;
     let user = Foreign::arrive(&scene, 12).await;
@@ -37,7 +41,9 @@ async fn a_full_list_of_deals_that_are_over_is_pruned_and_the_nodes_own_deals_ar
     other.submit(&address, &cid, 1, 2_880, 86_400).await;
     scene.advance(2).await;
     scene
-        .until("the node has orders on their way", 2_880, async || scene.ledger().await.proposals().len() >= 2)
+        .until("the node has orders on their way", 2_880, async || {
+            scene.ledger().await.proposals().len() >= 2
+        })
         .await;
     other.completes_with_bulk(&scene, &address, 2, FULL).await;
     other.cancels(&scene, &address, 2).await;
@@ -65,10 +71,8 @@ async fn a_full_list_of_deals_that_are_over_is_pruned_and_the_nodes_own_deals_ar
     assert_eq!(scene.standing(&cid).await["proven"], 2);
     let why = scene.why(&cid).await;
     let adopted = why["seen_on_contract"].as_array().expect("deals").iter();
-    let adopted: BTreeSet<u64> = adopted
-        .filter(|seen| seen["state"] == "adopted")
-        .filter_map(|seen| seen["deal"].as_u64())
-        .collect();
+    let adopted: BTreeSet<u64> =
+        adopted.filter(|seen| seen["state"] == "adopted").filter_map(|seen| seen["deal"].as_u64()).collect();
     assert!(adopted.is_subset(&own), "{adopted:?}");
     scene.end().await;
 }

@@ -1,6 +1,6 @@
 //! What a node does when its endpoints are away, foreign, poor or without memory.
 
-use crate::harness::{Foreign, Proxy, Scene, Setting, causes, small, start_with};
+use crate::harness::{Foreign, Proxy, Scene, Setting, causes, short_memory, small, start_with};
 use raas_node::config::EndpointSetting;
 use raas_node::node::doctor::{Finding, Level, examine};
 use serde_json::{Value, json};
@@ -241,26 +241,6 @@ async fn fault_27_a_node_refuses_endpoints_of_another_network() {
     other.end().await;
 }
 
-/// Logs, receipts and state of blocks before 30,000 epochs are gone, as after a long rest on a public endpoint.
-fn short_memory(call: &Value) -> Option<Value> {
-    let number = |value: &Value| {
-        value.as_str().and_then(|text| i64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
-    };
-    let params = &call["params"];
-    let height = match call["method"].as_str()? {
-        "eth_getLogs" => number(&params[0]["fromBlock"])?,
-        "eth_getBlockReceipts" => number(&params[0])?,
-        "eth_call" => number(&params[1])?,
-        "Filecoin.ChainGetTipSetAfterHeight" => params[0].as_i64()?,
-        _ => return None,
-    };
-    let message = "bad tipset height: lookbacks of more than 24h0m0s are disallowed";
-    let oldest = OLDEST.load(std::sync::atomic::Ordering::SeqCst);
-    (height < oldest).then(|| json!({"error": {"code": 1, "message": message}}))
-}
-
-static OLDEST: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_11_logs_that_nobody_keeps_are_made_up_for_by_the_contracts_views() {
     let (mut scene, proxy) = behind_proxy().await;
@@ -272,8 +252,7 @@ async fn fault_11_logs_that_nobody_keeps_are_made_up_for_by_the_contracts_views(
     scene.stop_node().await;
     user.submit(&contract, &cid, 3, DAY, 86_400).await;
     scene.advance(3 * DAY).await;
-    OLDEST.store(scene.now().await - DAY, std::sync::atomic::Ordering::SeqCst);
-    proxy.decide(short_memory);
+    proxy.decide(short_memory(scene.now().await - DAY));
     scene.start_node().await;
     scene.quiesce().await;
     let jobs = scene.get("/v1/jobs").await.expect(200);
@@ -287,16 +266,19 @@ async fn fault_11_logs_that_nobody_keeps_are_made_up_for_by_the_contracts_views(
 }
 
 /// As [`short_memory`], before a contract without views of its own.
-fn short_memory_of_a_reference(call: &Value) -> Option<Value> {
-    let data = call["params"][0]["data"].as_str().unwrap_or_default();
-    let is_view = |signature: &str| {
-        let hash = alloy_primitives::keccak256(signature);
-        data.starts_with(&format!("0x{}", hex::encode(hash.get(..4).expect("32 bytes"))))
-    };
-    if call["method"] == "eth_call" && (is_view("requestCount()") || is_view("getRequest(uint256)")) {
-        return Some(json!({"error": {"code": 3, "message": "message execution failed", "data": "0x"}}));
+fn short_memory_of_a_reference(oldest: i64) -> impl Fn(&Value) -> Option<Value> + Send + Sync + 'static {
+    let forgets = short_memory(oldest);
+    move |call| {
+        let data = call["params"][0]["data"].as_str().unwrap_or_default();
+        let is_view = |signature: &str| {
+            let hash = alloy_primitives::keccak256(signature);
+            data.starts_with(&format!("0x{}", hex::encode(hash.get(..4).expect("32 bytes"))))
+        };
+        if call["method"] == "eth_call" && (is_view("requestCount()") || is_view("getRequest(uint256)")) {
+            return Some(json!({"error": {"code": 3, "message": "message execution failed", "data": "0x"}}));
+        }
+        forgets(call)
     }
-    short_memory(call)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -310,8 +292,7 @@ async fn fault_11_a_gap_of_a_contract_without_views_is_said_until_an_admin_decid
     let deployed = scene.now().await;
     scene.stop_node().await;
     scene.advance(3 * DAY).await;
-    OLDEST.store(scene.now().await - DAY, std::sync::atomic::Ordering::SeqCst);
-    proxy.decide(short_memory_of_a_reference);
+    proxy.decide(short_memory_of_a_reference(scene.now().await - DAY));
     scene.config.contract.address = Some(contract.clone());
     scene.config.contract.from_block = Some(deployed);
     scene.start_node().await;
@@ -382,6 +363,24 @@ async fn the_doctor_names_every_trouble_with_its_fix() {
     assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
 
     proxy.decide(|_| None);
+
+    // A contract that does not let the node complete, and one that is of another generation than the configuration says.
+    let admin = Foreign::arrive(&scene, 13).await;
+    let (closed, block) = admin.deploy(&scene).await;
+    let mut barred = scene.config.clone();
+    barred.contract.address = Some(closed.to_string());
+    barred.contract.from_block = Some(block);
+    let barred = examine(&barred, 0).await.expect("findings");
+    let found = finding(&barred, "contract", "does not let");
+    assert!(found.level == Level::Problem && found.fix.contains("raas contract grant"), "{found:?}");
+    let mut mistaken = scene.config.clone();
+    let reference = admin.reference(&scene).await;
+    mistaken.contract.address = Some(reference.to_string());
+    mistaken.contract.from_block = Some(block);
+    let mistaken = examine(&mistaken, 0).await.expect("findings");
+    let found = finding(&mistaken, "contract", "is of the generation reference, and is followed as raas");
+    assert_eq!((found.level, found.fix.as_str()), (Level::Problem, "set its abi to \"reference\""));
+
     let mut absent = scene.config.clone();
     absent.contract.address = sick.contract.address.clone();
     let absent = examine(&absent, 0).await.expect("findings");

@@ -78,7 +78,6 @@ async fn a_hundred_and_twenty_jobs_are_three_transactions() {
         let [tx] = listed["transactions"].as_array().expect("one").as_slice() else { panic!("{listed}") };
         let submissions = tx["intent"]["submissions"].as_array().expect("submissions");
         assert_eq!((tx["state"].as_str(), submissions.len()), (Some("final"), carried), "{tx}");
-        eprintln!("carried {carried}: {tx}");
     }
     scene.until_idle().await;
     scene.end().await;

@@ -69,6 +69,12 @@ async fn a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_
         "{attempts:?}"
     );
 
+    // Who lied is asked last from then on.
+    delete_pieces(&scene);
+    is_served(&scene, &cid, 61).await;
+    let lies = self::attempts(&scene, &cid).await.into_iter().filter(|(_, _, came)| came == "wrong_bytes");
+    assert_eq!(lies.count(), 1, "not asked a second time");
+
     // The one that lied gets no order for a long while: the next file goes elsewhere.
     let (_, next) = scene.kept(62).await;
     let chosen: Vec<u64> = scene.ledger().await.deals(&next).values().map(|deal| deal.provider).collect();

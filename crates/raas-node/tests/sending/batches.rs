@@ -150,7 +150,8 @@ async fn one_that_is_refused_holds_up_no_other() {
 async fn one_that_nobody_can_estimate_is_taken_apart_in_the_end() {
     let scene = Scene::new().await;
     scene.script.chain().refuses = Some(|intent| {
-        matches!(intent, TxIntent::SubmitMany { .. }).then(|| NoQuote::Unknown("too large an answer".to_owned()))
+        matches!(intent, TxIntent::SubmitMany { .. })
+            .then(|| NoQuote::Unknown("too large an answer".to_owned()))
     });
     jobs(&scene, 3).await;
     scene.work().await;

@@ -49,6 +49,7 @@ async fn a_completion_that_finds_the_list_full_has_it_read_again_and_goes_when_t
         provider: ProviderId::new(1_000),
         piece: PIECE.parse().expect("a piece"),
         size: PaddedSize::new(1 << 20).expect("a size"),
+        within: None,
     };
     let id = planned(&scene, &complete).await;
     scene.script.chain().refuses = Some(|_| Some(NoQuote::Unknown("no answer".to_owned())));
@@ -73,9 +74,17 @@ async fn pruning_that_the_contract_refuses_is_dropped_and_can_be_planned_anew() 
     scene.script.chain().refuses = Some(|_| Some(NoQuote::Refused("DealNotListed".to_owned())));
     scene.pass(20).await;
     assert!(!scene.tx(id).await.open);
-    assert_eq!(scene.store.steps(9).await.expect("readable").iter().filter(|(step, _)| {
-        matches!(step.kind, raas_node::store::StepKind::Send { .. })
-    }).count(), 0);
+    assert_eq!(
+        scene
+            .store
+            .steps(9)
+            .await
+            .expect("readable")
+            .iter()
+            .filter(|(step, _)| { matches!(step.kind, raas_node::store::StepKind::Send { .. }) })
+            .count(),
+        0
+    );
     scene.script.chain().refuses = None;
     let again = scene.store.plan_tx(&prune(), "one").await.expect("planned");
     assert_ne!(again, id);

@@ -183,10 +183,7 @@ impl Wallet for ScriptWallet {
             premium = premium.max(old.premium.0 * 5 / 4 + 1);
             cap = cap.max(old.fee_cap.0 * 5 / 4 + 1).max(base * 2 + premium);
         }
-        Ok(Quote {
-            gas_limit: gas(intent),
-            fees: Fees { fee_cap: AttoFil(cap), premium: AttoFil(premium) },
-        })
+        Ok(Quote { gas_limit: gas(intent), fees: Fees { fee_cap: AttoFil(cap), premium: AttoFil(premium) } })
     }
 
     async fn sign(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<SignedTx, String> {

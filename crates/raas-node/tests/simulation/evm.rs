@@ -48,9 +48,8 @@ impl EvmLane {
         let trial = Trial { from: Some(self.address()), to: Some(to), value: U256::ZERO, data: data.into() };
         let tipset = Tipset { chain: world.chain(), height, miner: world.block_miner() };
         let estimate = world.fevm.estimate(&trial, tipset, &world.actors_at(StateAt::after(height)));
-        let gas_limit = estimate.map_err(|failure| {
-            NoQuote::Refused(format!("the contract refuses: exit {:?}", failure.exit))
-        })?;
+        let gas_limit = estimate
+            .map_err(|failure| NoQuote::Refused(format!("the contract refuses: exit {:?}", failure.exit)))?;
         // A list grows between the estimate and the inclusion.
         Ok(Quote { gas_limit: gas_limit + gas_limit / 4, fees })
     }

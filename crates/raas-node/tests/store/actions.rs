@@ -35,7 +35,10 @@ async fn an_order_comes_with_its_place_and_its_step_and_is_made_once() {
     assert_eq!((stored.order.state, stored.order.planned_at), (OrderState::Planned, Epoch(100)));
     assert_eq!((stored.holding, stored.slots), (holding, vec![slot(holding, 0)]));
     let [(step, _)] = store.steps(9).await.unwrap().try_into().unwrap();
-    assert_eq!(step, Step { id: step.id, kind: StepKind::Deliver { order }, attempts: 0, crashes: 0 });
+    assert_eq!(
+        step,
+        Step { id: step.id, kind: StepKind::Deliver { order }, attempts: 0, crashes: 0, died: false }
+    );
     assert_eq!(commit(&store, action).await, TAKEN, "run twice");
     assert_eq!(store.open_orders().await.unwrap().len(), 1);
 }

@@ -3,7 +3,7 @@
 use crate::support::{cid, held, job, ordered, parts, policy};
 use raas_core::ids::OwnerId;
 use raas_core::units::Epoch;
-use raas_node::store::{Error, NewJob, StepKind, StepOutcome, Store};
+use raas_node::store::{Error, NewJob, Step, StepKind, StepOutcome, Store};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use std::path::Path;
@@ -53,6 +53,20 @@ async fn a_claim_of_a_dead_process_is_handed_out_again_and_counted() {
         assert!(next.claim_due(1_000, 9).await.unwrap().is_empty());
         next.close().await;
     }
+    // Set aside it keeps its count; what comes to an end loses it.
+    let last = open(&path).await;
+    let [step] = last.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+    assert!(step.died && step.crashes == 4);
+    last.finish_step(step.id, &StepOutcome::SetAside { at_unix: 1_500, why: "it kills".to_owned() })
+        .await
+        .unwrap();
+    assert_eq!(last.parked().await.unwrap().len(), 1);
+    assert!(last.claim_due(1_499, 9).await.unwrap().is_empty());
+    assert_eq!(last.retry_now(None).await.unwrap(), 1);
+    let [step] = last.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+    assert!(!step.died && step.crashes == 4);
+    last.give_back_steps().await.unwrap();
+    last.close().await;
     let error = first.finish_step(claimed.id, &StepOutcome::Done).await.unwrap_err();
     assert!(matches!(error, Error::Fenced { .. }), "the dead cannot finish it: {error}");
     let last = open(&path).await;
@@ -60,6 +74,42 @@ async fn a_claim_of_a_dead_process_is_handed_out_again_and_counted() {
     let again = StepOutcome::Again { at_unix: 2_000, why: "later".to_owned(), failed: false };
     last.finish_step(step.id, &again).await.unwrap();
     assert_eq!(last.claim_due(2_000, 9).await.unwrap()[0].crashes, 0, "an end was reached");
+}
+
+/// Of several that were claimed at a death, one is to blame: it is found by running each alone.
+#[tokio::test]
+async fn who_was_there_at_two_deaths_runs_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("raas.db");
+    let first = open(&path).await;
+    let holding = held(&first, 1).await;
+    for (index, provider) in [(0, 1_000), (1, 1_001), (2, 1_002)] {
+        ordered(&first, holding, index, 1, provider).await;
+    }
+    let claimed = first.claim_due(1_000, 9).await.unwrap();
+    let killer = claimed[1].id;
+    first.close().await;
+    let second = open(&path).await;
+    let crashes = |steps: &[Step]| steps.iter().map(|step| step.crashes).collect::<Vec<_>>();
+    assert_eq!(crashes(&second.claim_due(1_000, 9).await.unwrap()), [1, 1, 1], "once may be chance");
+    second.close().await;
+    let later = StepOutcome::Again { at_unix: 9_000, why: "later".to_owned(), failed: false };
+    for expected in [2, 3, 4] {
+        let next = open(&path).await;
+        loop {
+            let [step] = next.claim_due(1_000, 9).await.unwrap().try_into().unwrap();
+            if step.id == killer {
+                assert_eq!(step.crashes, expected);
+                break;
+            }
+            assert_eq!((expected, step.crashes), (2, 2), "each of the others runs once, and is free");
+            next.finish_step(step.id, &later).await.unwrap();
+        }
+        next.close().await;
+    }
+    let last = open(&path).await;
+    assert_eq!(last.parked().await.unwrap().len(), 1);
+    assert_eq!(crashes(&last.claim_due(9_000, 9).await.unwrap()), [5]);
 }
 
 /// A pass that fails leaves claims behind; they are no crashes.

@@ -141,6 +141,7 @@ async fn wallet(store: &Store) {
         provider: ProviderId::new(1_003),
         piece: commitment(1),
         size: crate::support::size(),
+        within: None,
     };
     let complete = store.plan_tx(&intent, "complete").await.unwrap();
     let escrow = store.plan_tx(&TxIntent::AddBalance { amount: MUCH }, "escrow").await.unwrap();

@@ -54,6 +54,7 @@ const BANS: &[Ban] = &[
         but: &[
             ("crates/raas-node/src/node/key.rs", "a passphrase where neither file nor terminal can give it"),
             ("crates/raas-node/src/failpoint.rs", "tests arm a failpoint of a process from outside"),
+            ("crates/raas-node/src/cli/output.rs", "the log begins before the configuration is read"),
             (
                 "crates/raas-node/src/cli/demo/subject.rs",
                 "where cargo runs the demo, to find a file of the project",

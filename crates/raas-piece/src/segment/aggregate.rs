@@ -1,7 +1,7 @@
 //! An aggregate computed from the commitments of its pieces alone: no payload is needed.
 
 use super::descriptor::{DESCRIPTOR_BYTES, Descriptor};
-use super::layout::{DealLayout, LayoutError, Segment, place};
+use super::layout::{DealLayout, LayoutError, Segment, minimum_deal_size, place};
 use crate::commp::{Commitment, NotACommitment, PieceInfo};
 use crate::fr32;
 use crate::inclusion::{Branch, InclusionProof};
@@ -70,6 +70,14 @@ impl Aggregate {
         let tree = SparseTree::build(deal.height(), &placed)?;
         let piece = PieceInfo::full(Commitment::new(tree.root())?, deal);
         Ok(Self { layout, segments, index, tree, piece })
+    }
+
+    /// One piece in the smallest deal that holds it and its index.
+    ///
+    /// # Errors
+    /// [`AggregateError::Layout`] past the 64-bit sizes.
+    pub fn alone(piece: Commitment, size: PaddedSize) -> Result<Self, AggregateError> {
+        Self::new(minimum_deal_size(&[size])?, &[(piece, size)])
     }
 
     /// The layout of the deal.

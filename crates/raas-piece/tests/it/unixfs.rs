@@ -97,6 +97,7 @@ fn files_give_the_roots_of_the_vectors_and_read_back() {
 fn kubo_profiles() {
     for row in rows(&vectors("unixfs/kubo-profiles.json"), "vectors") {
         if row["size"].as_u64().unwrap_or(0) > 1 << 28 && !long() {
+            eprintln!("SKIPPED {} of {}: RAAS_LONG=1 runs it", row["size"], row["profile"]);
             continue;
         }
         let profile = Profile::by_name(text(row, "profile")).unwrap();

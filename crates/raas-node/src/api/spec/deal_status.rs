@@ -10,7 +10,8 @@ use axum::Json;
 use axum::extract::State;
 use raas_core::cid::DataCid;
 use raas_core::ids::OwnerId;
-use raas_core::policy::Duties;
+use raas_core::policy::{Duties, Policy};
+use raas_core::units::Epochs;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -44,10 +45,15 @@ pub async fn deal_status<W: World>(
         "dealInfos": deals,
         "jobType": job_type(duties),
         "replicationTarget": policy.as_ref().map(|policy| policy.replicas.target.to_string()),
-        "epochs": policy.as_ref().map(|policy| policy.repair_after.to_string()),
+        "epochs": policy.as_ref().map(|policy| epochs(duties, policy).to_string()),
         "renewBefore": policy.as_ref().map(|policy| policy.renew_before.to_string()),
         "currentActiveDeals": active,
     })))
+}
+
+/// What `epochs` means at a registration: for renewals the threshold of renewals.
+const fn epochs(duties: Duties, policy: &Policy) -> Epochs {
+    if duties.renew && !duties.repair { policy.renew_before } else { policy.repair_after }
 }
 
 /// The specification's word for a set of duties; several single jobs that add up to all are `all`.

@@ -8,6 +8,7 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use raas_core::cid::DataCid;
 use raas_core::ids::ProviderId;
 use raas_core::ports::{Chain, Clock};
 use serde::Deserialize;
@@ -104,6 +105,38 @@ pub async fn release<W: World>(
     store.set_breaker(&breaker).await?;
     app.wake.notify_one();
     Ok(Json(json!({ "network": app.network, "breaker": breaker })))
+}
+
+/// Whose steps to retry; none means all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    cid: Option<String>,
+}
+
+/// Tries everything that is put off or set aside again now.
+pub async fn retry<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(retry): Query<Retry>,
+) -> Result<Json<Value>, ApiError> {
+    let store = app.engine.store();
+    let retried = match retry.cid {
+        None => store.retry_now(None).await?,
+        Some(cid) => {
+            let cid: DataCid = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
+            let holdings = store.holdings_of_cid(&cid).await?;
+            if holdings.is_empty() {
+                return Err(ApiError::NotFound(format!("nobody registered {cid}")));
+            }
+            let mut retried = 0;
+            for holding in holdings {
+                retried += store.retry_now(Some(holding)).await?;
+            }
+            retried
+        }
+    };
+    app.wake.notify_one();
+    Ok(Json(json!({ "network": app.network, "retried": retried })))
 }
 
 /// The process answers.

@@ -108,6 +108,10 @@ pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiErro
         let why = "the store was put back from a backup; the node only looks until the epoch named is final";
         alarms.push(json!({ "alarm": "store_restored", "why": why, "until": restored.until }));
     }
+    for (step, why) in store.parked().await? {
+        let why = format!("{why}; `raas job retry` tries it now");
+        alarms.push(json!({ "alarm": "step_set_aside", "step": step.kind, "why": why }));
+    }
     for (tx, why) in app.engine.dear() {
         alarms.push(json!({ "alarm": "gas_too_dear", "transaction": tx, "why": why }));
     }

@@ -16,6 +16,12 @@ pub fn choose(given: Option<&Path>) -> Result<PathBuf, Failure> {
         if there.is_file() && there.len() == 0 {
             return Err(Failure::Usage(format!("{} is empty; there is nothing to keep", path.display())));
         }
+        if there.is_dir() && !has_bytes(path)? {
+            return Err(Failure::Usage(format!(
+                "{} holds no file with anything in it; there is nothing to keep",
+                path.display()
+            )));
+        }
         if let Some(link) = link_outside(path, 0)? {
             return Err(Failure::Usage(format!(
                 "{} is a symbolic link that leads out of what is stored; `raas get` would leave it out",
@@ -31,6 +37,18 @@ pub fn choose(given: Option<&Path>) -> Result<PathBuf, Failure> {
         }
     }
     Ok(std::env::current_exe()?)
+}
+
+/// Whether any file below `path` is not empty.
+fn has_bytes(path: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        if (meta.is_file() && meta.len() > 0) || (meta.is_dir() && has_bytes(&entry.path())?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first link below `path` that an extraction would leave out.

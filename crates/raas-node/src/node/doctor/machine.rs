@@ -3,6 +3,7 @@
 use super::{Findings, Patient};
 use crate::config::Config;
 use crate::node::key;
+use alloy_primitives::Address as EthAddress;
 use raas_clients::clock::{DevnetClock, WallClock};
 use raas_clients::filecoin::{Identity, LotusChain};
 use raas_clients::rpc::EndpointConfig;
@@ -106,8 +107,8 @@ pub(super) async fn clock(patient: &Patient<'_>, identity: &Identity, findings: 
     now
 }
 
-/// The node's key and what is on it.
-pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
+/// The node's key and what is on it. Its 0x account, when there is a key.
+pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) -> Option<EthAddress> {
     const AREA: &str = "wallet";
     let section = &patient.config.wallet;
     let own = patient.config.data_dir.join("wallet.key");
@@ -118,25 +119,25 @@ pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
         (None, None) => {
             let fix = "name the file with the node's key in wallet.key_file, or wallet.signer_socket";
             findings.problem(AREA, "", "no key is named", fix);
-            return;
+            return None;
         }
     };
     let name = path.display().to_string();
     if patient.devnet && !path.exists() {
         findings.ok(AREA, &name, "is made at the first start on a devnet");
-        return;
+        return None;
     }
     let signer = match key::signer(section, &patient.config.data_dir, patient.devnet).await {
         Ok(Some(signer)) => signer,
-        Ok(None) => return,
+        Ok(None) => return None,
         Err(error) => {
             let fix = "a key file of mode 600 is needed, as `raas wallet new` makes it, with its passphrase in \
                        wallet.passphrase_file";
             findings.problem(AREA, &name, crate::causes::chain(&error), fix);
-            return;
+            return None;
         }
     };
-    let Some(identity) = &patient.identity else { return };
+    let identity = patient.identity.as_ref()?;
     let settings = WalletConfig {
         chain_id: identity.chain_id,
         genesis: Some(identity.genesis_cid.clone()),
@@ -164,6 +165,7 @@ pub(super) async fn wallet(patient: &Patient<'_>, findings: &mut Findings) {
             }
         }
     }
+    Some(wallet.eth_address())
 }
 
 /// The providers that may be used: whether they exist, and how many operators they are.

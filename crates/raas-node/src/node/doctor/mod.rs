@@ -5,6 +5,7 @@
 mod chain;
 mod contract;
 mod machine;
+mod rights;
 
 use super::endpoints::{self, EndpointError};
 use crate::config::{Config, ConfigError, EndpointSetting, Network};
@@ -109,7 +110,9 @@ pub async fn examine(config: &Config, devnet_port: u16) -> Result<Vec<Finding>, 
         let now = machine::clock(&patient, identity, &mut findings).await;
         if let Some(round) = chain::round(&patient, now, &mut findings).await {
             contract::contracts(&patient, &round, &mut findings).await;
-            machine::wallet(&patient, &mut findings).await;
+            if let Some(account) = machine::wallet(&patient, &mut findings).await {
+                rights::of(&patient, account, &mut findings).await;
+            }
             machine::providers(&patient, &round, &mut findings).await;
         }
     }

@@ -24,6 +24,9 @@ use raas_devnet::codec::CommP;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+/// As `contracts/test/reference` compiles.
+const REFERENCE: &str = include_str!("../../../../raas-clients/tests/vectors/reference-behaviour.hex");
+
 /// The chain id of every scene's devnet.
 const CHAIN_ID: u64 = 31_415_926;
 /// The label of their deals; nobody looks at it.
@@ -99,6 +102,11 @@ impl Foreign {
         let library = self.create(scene, artifact.library()).await;
         let settings = DeploySettings::of(self.wallet.eth_address());
         (self.create(scene, artifact.contract(library, &settings)).await, block)
+    }
+
+    /// Deploys a contract that behaves as the reference was found to.
+    pub async fn reference(&self, scene: &Scene) -> EthAddress {
+        self.create(scene, REFERENCE.trim().parse().expect("hex")).await
     }
 
     /// Creates a contract of any code.
@@ -180,7 +188,7 @@ impl Foreign {
             uuid: [11; 16],
             piece: Commitment(piece.commitment.0),
             size,
-            car_bytes: car.len() as u64,
+            bytes: car.len() as u64,
             root: ROOT.parse().expect("a CID"),
             provider: provider.provider,
             start,
@@ -211,27 +219,31 @@ impl Foreign {
             provider: made.provider,
             piece: made.piece,
             size: made.size,
+            within: None,
         };
         self.send(contract, &intent).await;
     }
 
-    /// Completes `request` with `count` deals of one piece, all of which are terminated after that.
+    /// Completes `request` with `count` deals of one piece, and has all of them terminated then.
     pub async fn completes_with_bulk(&self, scene: &Scene, contract: &str, request: u64, count: u64) {
         let listed = scene.rpc("devnet_bulkPieces", json!([0, 1])).await;
-        let piece = listed[0]["/"].as_str().expect("a link").parse().expect("a piece CID");
+        let cid = listed[0]["/"].as_str().expect("a link");
+        let piece = cid.parse().expect("a piece CID");
         let size = PaddedSize::new(1 << 20).expect("a size");
-        let provider = 1_000;
+        let options = json!({ "pieceSize": size.get() });
         let mut sectors = Vec::new();
-        for _ in 0..count {
-            let params = json!([format!("t0{provider}"), 1, { "pieceSize": size.get() }]);
-            let made = scene.rpc("devnet_bulkDeals", params).await;
-            sectors.push(made["firstSector"].clone());
+        for number in 0..count {
+            let provider = 1_000 + number % 3;
+            let made = scene.rpc("devnet_bulkDeals", json!([format!("t0{provider}"), 1, options])).await;
             let deal = DealId(made["firstDeal"].as_u64().expect("a deal"));
-            self.completes(contract, request, &Made { deal, provider: ProviderId::new(provider), piece, size })
-                .await;
+            sectors.push((provider, made["firstSector"].as_u64().expect("a sector")));
+            let provider = ProviderId::new(provider);
+            self.completes(contract, request, &Made { deal, provider, piece, size }).await;
             scene.advance(2).await;
         }
-        scene.rpc("devnet_terminate", json!([format!("t0{provider}"), sectors])).await;
+        for (provider, sector) in sectors {
+            scene.rpc("devnet_terminate", json!([provider, [sector]])).await;
+        }
     }
 
     async fn broadcast(&self, lane: Lane, signed: &SignedTx) {

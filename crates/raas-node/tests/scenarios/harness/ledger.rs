@@ -133,7 +133,7 @@ impl Ledger {
                 deal.sector = Some(entry.number("sector"));
             }
             "ended" | "terminated" | "neverActivated" => {
-                // Deals in bulk are there without a fact of it.
+                // Deals made in bulk have no facts of their making.
                 let Some(deal) = deals.get_mut(&entry.number("dealId")) else { return };
                 deal.over.get_or_insert((entry.epoch, entry.kind.clone()));
             }

@@ -11,7 +11,7 @@ mod start;
 pub use bytes::{numbered_chunks, sha256_counter, small};
 pub use foreign::Foreign;
 pub use ledger::{Deal, Ledger};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, short_memory};
 pub use raas_node::causes::chain as causes;
 pub use scene::Scene;
 pub use start::{Setting, start_with};

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 /// Decides about one call: an answer of its own (`result` or `error`), or `None` to pass it on. Methods of the devnet
 /// itself are never asked about.
-pub type Decide = fn(&Value) -> Option<Value>;
+pub type Decide = Arc<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
 
 /// A running proxy. Its address stays the same whatever it does.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Proxy {
         let url = format!("http://{}/rpc/v1", listener.local_addr().expect("bound"));
         let state = Arc::new(Mutex::new(State {
             upstream: upstream.to_owned(),
-            decide: |_| None,
+            decide: Arc::new(|_| None),
             open: true,
             asked: Vec::new(),
         }));
@@ -53,8 +53,8 @@ impl Proxy {
     }
 
     /// From now on it decides so.
-    pub fn decide(&self, decide: Decide) {
-        self.state.lock().expect("free").decide = decide;
+    pub fn decide(&self, decide: impl Fn(&Value) -> Option<Value> + Send + Sync + 'static) {
+        self.state.lock().expect("free").decide = Arc::new(decide);
     }
 
     /// Whether it answers at all.
@@ -77,7 +77,7 @@ async fn answer(state: &Mutex<State>, client: &reqwest::Client, body: &[u8]) -> 
     let request: Value = serde_json::from_slice(body).expect("JSON-RPC");
     let (upstream, decide, open) = {
         let state = state.lock().expect("free");
-        (state.upstream.clone(), state.decide, state.open)
+        (state.upstream.clone(), Arc::clone(&state.decide), state.open)
     };
     if !open {
         return StatusCode::BAD_GATEWAY.into_response();
@@ -107,5 +107,24 @@ async fn answer(state: &Mutex<State>, client: &reqwest::Client, body: &[u8]) -> 
             axum::Json(Value::Array(answers)).into_response()
         }
         call => axum::Json(one(call).await).into_response(),
+    }
+}
+
+/// A public endpoint long after: logs, receipts and state of blocks before `oldest` are gone.
+pub fn short_memory(oldest: i64) -> impl Fn(&Value) -> Option<Value> + Send + Sync + 'static {
+    move |call| {
+        let number = |value: &Value| {
+            value.as_str().and_then(|text| i64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
+        };
+        let params = &call["params"];
+        let height = match call["method"].as_str()? {
+            "eth_getLogs" => number(&params[0]["fromBlock"])?,
+            "eth_getBlockReceipts" => number(&params[0])?,
+            "eth_call" => number(&params[1])?,
+            "Filecoin.ChainGetTipSetAfterHeight" => params[0].as_i64()?,
+            _ => return None,
+        };
+        let message = "bad tipset height: lookbacks of more than 24h0m0s are disallowed";
+        (height < oldest).then(|| json!({"error": {"code": 1, "message": message}}))
     }
 }

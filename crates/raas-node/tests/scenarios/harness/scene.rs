@@ -95,7 +95,7 @@ impl Scene {
 
     /// Brings the node to rest at this head.
     pub async fn quiesce(&self) -> Rest {
-        match self.node().app.engine.quiesce().await {
+        match self.node().quiesce().await {
             Ok(wake) => Rest { wake: wake.epoch.map(|epoch| epoch.0), on_round: wake.on_round },
             Err(error) => panic!("the node does not come to rest: {}", raas_node::causes::chain(&error)),
         }
