@@ -1,6 +1,7 @@
 //! The fleet snapshot that `admit` reads: providers, money, storm breaker, pace.
 
 use crate::ids::{OperatorId, ProviderId};
+use crate::lead::Leads;
 use crate::spend::Limit;
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use serde::{Deserialize, Serialize};
@@ -112,10 +113,10 @@ pub struct Fleet {
 }
 
 /// Numbers of the rules that are not the user's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
-    /// p95 from planning to proven: learned, 4 days until ten samples.
-    pub lead_p95: Epochs,
+    /// How long providers take, as learned.
+    pub leads: Leads,
     /// Lag of finalized behind head, measured.
     pub finality_lag: Epochs,
     /// Tries that must fit into the renewal window.
@@ -127,7 +128,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            lead_p95: Epochs::days(4),
+            leads: Leads::default(),
             finality_lag: Epochs::new(900).unwrap_or(Epochs::ZERO),
             renewal_tries: 2,
             hedge_after: Epochs::new(1_440).unwrap_or(Epochs::ZERO),

@@ -17,6 +17,7 @@ mod hash;
 pub mod health;
 pub mod holding;
 pub mod ids;
+pub mod lead;
 pub mod machine;
 pub mod observation;
 pub mod order;

@@ -12,9 +12,11 @@ use crate::tasks::follow::Stuck;
 use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
 use crate::watch::{self, FleetIndex};
 use crate::world::World;
+use raas_core::fleet::Rules;
 use raas_core::gate::Hold;
 use raas_core::holding::Holding;
 use raas_core::ids::{ContractAddress, HoldingId, ProviderId};
+use raas_core::lead::Leads;
 use raas_core::observation::{ProviderView, Round};
 use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::ports::{Clock, Now};
@@ -117,6 +119,8 @@ pub struct Engine<W: World> {
     views: std::sync::RwLock<Arc<BTreeMap<ProviderId, ProviderView>>>,
     /// Transactions that wait because their gas is too dear, with why.
     dear: std::sync::Mutex<BTreeMap<TxId, String>>,
+    /// The settings' rules with what was learned since.
+    rules: std::sync::RwLock<Arc<Rules>>,
     /// What the last plan said of the wants, for readers outside a pass.
     admitted: std::sync::RwLock<Arc<BTreeMap<HoldingId, Admitted>>>,
 }
@@ -131,10 +135,12 @@ struct Watching {
 impl<W: World> Engine<W> {
     /// An engine at rest.
     pub fn new(world: Arc<W>, store: Store, settings: Settings) -> Self {
+        let rules = std::sync::RwLock::new(Arc::new(settings.rules.clone()));
         Self {
             world,
             store,
             settings,
+            rules,
             status: std::sync::RwLock::default(),
             sending: Mutex::new(()),
             pass: Mutex::new(None),
@@ -172,6 +178,19 @@ impl<W: World> Engine<W> {
     pub(crate) fn note_views(&self, views: BTreeMap<ProviderId, ProviderView>) {
         if let Ok(mut kept) = self.views.write() {
             *kept = Arc::new(views);
+        }
+    }
+
+    /// What planning goes by now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.read().map_or_else(|_| Arc::new(self.settings.rules.clone()), |rules| Arc::clone(&rules))
+    }
+
+    pub(crate) fn note_leads(&self, leads: Leads) {
+        if let Ok(mut rules) = self.rules.write()
+            && rules.leads != leads
+        {
+            *rules = Arc::new(Rules { leads, ..self.settings.rules.clone() });
         }
     }
 
@@ -214,7 +233,7 @@ impl<W: World> Engine<W> {
         let views = self.views.read().map(|views| Arc::clone(&views)).unwrap_or_default();
         let mut seen = holding.clone();
         see_through(&mut seen, |provider| views.get(&provider).copied(), &round);
-        let (wants, mut waits) = want(&seen, &round, &self.settings.rules);
+        let (wants, mut waits) = want(&seen, &round, &self.rules());
         let mut actions = Vec::new();
         if !wants.is_empty() {
             let admitted = self.admitted.read().map(|admitted| Arc::clone(&admitted)).unwrap_or_default();

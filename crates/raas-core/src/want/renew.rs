@@ -12,17 +12,19 @@ use super::repair;
 use super::view::{Out, Target, View};
 use crate::fleet::Rules;
 use crate::holding::Slot;
+use crate::ids::ProviderId;
 use crate::order::{Cause, Order, OrderState};
 use crate::plan::{Reason, WaitFor, Wake};
 use crate::policy::Policy;
 use crate::units::{Epoch, Epochs};
 
-/// How long before its end a copy is renewed: max(renew_before, p95 lead + tries x (start delay + finality
-/// lag)), but never more than half of what a new deal lasts, or a fresh copy would be due at once.
+/// How long before its end a copy at `provider`, which is asked first, is renewed: max(renew_before, p95 lead +
+/// tries x (start delay + finality lag)), but never more than half of what a new deal lasts, or a fresh copy
+/// would be due at once.
 #[must_use]
-pub fn window(policy: &Policy, rules: &Rules) -> Epochs {
+pub fn window(policy: &Policy, rules: &Rules, provider: ProviderId) -> Epochs {
     let one_try = policy.start_delay.plus(rules.finality_lag);
-    let needed = rules.lead_p95.plus(one_try.times(rules.renewal_tries));
+    let needed = rules.leads.p95(provider).plus(one_try.times(rules.renewal_tries));
     let half = Epochs::new(policy.duration.get() / 2).unwrap_or(Epochs::ZERO);
     policy.renew_before.max(needed).min(half)
 }
@@ -30,7 +32,7 @@ pub fn window(policy: &Policy, rules: &Rules) -> Epochs {
 /// When the renewal window of `order` opens, and its end.
 fn opens(view: &View<'_>, order: &Order) -> Option<(Epoch, Epoch)> {
     let end = order.state.on_chain()?.term.end;
-    Some((end.before(window(&view.holding.policy, view.rules)), end))
+    Some((end.before(window(&view.holding.policy, view.rules, order.provider)), end))
 }
 
 /// Whether `order` is due for renewal at this head.
@@ -116,7 +118,7 @@ fn order_one(view: &View<'_>, index: u32, slot: Option<&Slot>, of: &Order, out: 
                 prefer: Some(of.provider),
                 avoid: None,
             };
-            let window = window(&view.holding.policy, view.rules);
+            let window = window(&view.holding.policy, view.rules, of.provider);
             out.wants.push(view.want(view.copy(&target), Reason::TermEnds { of: of.id, end, window }, opens));
         }
     }

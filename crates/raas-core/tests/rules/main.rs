@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod keep;
 mod lane;
+mod lead;
 mod order;
 mod properties;
 mod prune;

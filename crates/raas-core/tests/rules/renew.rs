@@ -6,8 +6,10 @@ use crate::model::build::{
 };
 use crate::model::text::{plan_lines, wanted};
 use proptest::prelude::*;
+use raas_core::fleet::Rules;
 use raas_core::holding::Holding;
-use raas_core::ids::OrderId;
+use raas_core::ids::{OrderId, ProviderId};
+use raas_core::lead::Leads;
 use raas_core::order::{Cause, Order, OrderState};
 use raas_core::plan::{Action, Wanted, plan};
 use raas_core::policy::Duties;
@@ -29,7 +31,7 @@ fn one(generations: Vec<Order>) -> Holding {
 #[test]
 fn the_window_is_the_longer_of_wish_and_need() {
     let table = [
-        // renew_before, start_delay, lead_p95 in days -> window
+        // renew_before, start_delay, p95 lead in days -> window
         (30, 3, 4, 30 * DAY),
         (5, 3, 4, 4 * DAY + 2 * (3 * DAY + 900)),
         (30, 20, 4, 4 * DAY + 2 * (20 * DAY + 900)),
@@ -40,8 +42,36 @@ fn the_window_is_the_longer_of_wish_and_need() {
         policy.renew_before = Epochs::days(renew_before);
         policy.start_delay = Epochs::days(start_delay);
         let mut rules = rules();
-        rules.lead_p95 = Epochs::days(lead);
-        assert_eq!(window(&policy, &rules).get(), expected);
+        rules.leads = leads(1_000, lead, 10);
+        assert_eq!(window(&policy, &rules, ProviderId::new(1_000)).get(), expected);
+    }
+}
+
+/// `samples` orders of `provider`, each active after `days`.
+fn leads(provider: u64, days: u32, samples: usize) -> Leads {
+    Leads::learn(vec![(ProviderId::new(provider), Epochs::days(days)); samples])
+}
+
+#[test]
+fn a_copy_at_a_slow_provider_is_renewed_earlier() {
+    let need = |lead: i64| lead * DAY + 2 * (3 * DAY + 900);
+    let table = [
+        // what is known of f01000, f01010 -> window of a copy at f01000
+        ("nothing", Leads::default(), need(4)),
+        ("slow", leads(1_000, 40, 10), need(40)),
+        ("too little", leads(1_000, 40, 9), need(4)),
+        ("fast", leads(1_000, 1, 10), need(1)),
+        ("another is slow", leads(1_010, 40, 10), need(4)),
+    ];
+    for (name, leads, expected) in table {
+        let rules = Rules { leads, ..rules() };
+        let due = |left: i64| {
+            let mut holding = one(vec![proven(1, 1_000, NOW + LAG + left)]);
+            holding.policy.renew_before = Epochs::ZERO;
+            let (wants, _) = want(&holding, &round(NOW), &rules);
+            wants.iter().any(|want| matches!(&want.what, Wanted::Copy(copy) if copy.cause == renews(1)))
+        };
+        assert!(due(expected) && !due(expected + 1), "{name}");
     }
 }
 

@@ -31,6 +31,7 @@ mod incidents;
 mod intents;
 mod jobs;
 mod lanes;
+mod leads;
 mod lease;
 mod mark;
 mod open;

@@ -19,7 +19,7 @@ use super::open::Store;
 use super::schema::{CAUSE, ORDER_STATE, int, parse, small, uint};
 use super::types::{Attempt, StoredOrder, StoredProposal};
 use super::watch::{Narrow, json_list};
-use super::{attempts, places};
+use super::{attempts, leads, places};
 
 /// The columns that [`decode_order`] reads, of `orders o`.
 macro_rules! order_columns {
@@ -238,9 +238,9 @@ pub(super) async fn insert(
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO orders (version, holding, piece, size, provider, operator, cause, adopted,
          price_per_epoch, duration, cost, planned_at, state_name, state, closed, reserves, deal, mark, sector,
-         term_start, term_end, fault_since, fault_first, within, within_size)
+         term_start, term_end, fault_since, fault_first, within, within_size, active_at)
          VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-         $21, $22, $23, $24) RETURNING id",
+         $21, $22, $23, $24, $25) RETURNING id",
     )
     .bind(int("holding", holding.0)?)
     .bind(order.piece.to_string())
@@ -266,6 +266,7 @@ pub(super) async fn insert(
     .bind(narrow.fault_first)
     .bind(order.within.map(|within| within.aggregate.to_string()))
     .bind(order.within.map(|within| int("aggregate size", within.size.get())).transpose()?)
+    .bind(leads::active_at(&order.state).filter(|_| !adopted))
     .fetch_one(connection)
     .await?;
     Ok(OrderId(uint("order", id)?))
@@ -323,7 +324,8 @@ async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) 
     sqlx::query(
         "UPDATE orders SET version = version + 1, state_name = $2, state = $3, closed = $4, reserves = $5,
          deal = $6, mark = $7, sector = $8, term_start = $9, term_end = $10, fault_since = $11,
-         fault_first = $12 WHERE id = $1",
+         fault_first = $12,
+         active_at = CASE WHEN adopted = 0 AND state_name <> 'active' THEN $13 ELSE active_at END WHERE id = $1",
     )
     .bind(id)
     .bind(state.name())
@@ -337,6 +339,7 @@ async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) 
     .bind(narrow.term_end)
     .bind(narrow.fault_since)
     .bind(narrow.fault_first)
+    .bind(leads::active_at(state))
     .execute(connection)
     .await?;
     Ok(())

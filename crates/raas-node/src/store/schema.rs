@@ -23,6 +23,7 @@ pub(super) fn migrator() -> Migrator {
         migration(23, "deployments", include_str!("migrations/0023_deployments.sql")),
         migration(24, "aggregates", include_str!("migrations/0024_aggregates.sql")),
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
+        migration(26, "leads", include_str!("migrations/0026_leads.sql")),
     ])
 }
 

@@ -15,6 +15,7 @@ use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
 use raas_core::holding::Holding;
 use raas_core::ids::{HoldingId, OrderId, ProviderId};
+use raas_core::lead::Leads;
 use raas_core::observation::{ProviderView, Round};
 use raas_core::order::{Order, OrderState};
 use raas_core::plan::{Action, Wait, WaitFor, Wake, Want};
@@ -28,6 +29,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const PAGE: usize = 1_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
 const SLICE_MIN: usize = 64;
+/// Orders that a provider's lead time is learned from: its newest, so that a provider that became slow is found out.
+const LEAD_SAMPLES: u32 = 100;
 
 /// What planning remembers between passes.
 #[derive(Debug, Default)]
@@ -46,6 +49,8 @@ pub struct Memory {
     next: Option<Epoch>,
     /// What is due at an epoch of its own in holdings that are planned in every round anyway: a hedge, a lapse.
     within_rounds: BTreeMap<HoldingId, Epoch>,
+    /// Lead times were read since this memory was made.
+    learned: bool,
     /// Every holding is planned in the next pass.
     pub all: bool,
 }
@@ -75,6 +80,8 @@ pub async fn plan<W: World>(
     index.sync(&engine.store).await?;
     let dirty = engine.store.dirty(0, index.synced_to()).await?;
     let is_new = memory.planned != Some((round.head, round.height));
+    // An order that became active touched its holding.
+    memory.learn(engine, !dirty.holdings.is_empty()).await?;
     let concerned = memory.concerned(index, dirty.holdings, round, is_new);
     let any = !concerned.is_empty();
     let mut wakes = Vec::new();
@@ -126,6 +133,16 @@ impl Memory {
         concerned.into_iter().collect()
     }
 
+    /// Learns how long providers take, at the first pass and after changes. A holding of theirs comes to know when it is
+    /// planned next, which is within a proving period.
+    async fn learn<W: World>(&mut self, engine: &Engine<W>, any_changed: bool) -> Result<(), Error> {
+        if any_changed || !self.learned {
+            engine.note_leads(Leads::learn(engine.store.lead_samples(LEAD_SAMPLES).await?));
+            self.learned = true;
+        }
+        Ok(())
+    }
+
     /// Plans the holdings of one page each for itself.
     async fn page<W: World>(
         &mut self,
@@ -140,10 +157,11 @@ impl Memory {
             see_through(holding, |provider| index.shelves.get(&provider).map(|shelf| shelf.view), round);
         }
         probe_before_evicting(engine, &holdings, round).await?;
+        let rules = engine.rules();
         let mut gone: BTreeSet<HoldingId> = page.iter().copied().collect();
         for holding in &holdings {
             gone.remove(&holding.id);
-            let (wants, waits) = want(holding, round, &engine.settings.rules);
+            let (wants, waits) = want(holding, round, &rules);
             watch_patience(index, holding, &waits);
             let wake = wake_of(&waits);
             match epoch_of(&waits).filter(|_| wake == Some(EVERY_ROUND)) {

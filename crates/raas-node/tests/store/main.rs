@@ -8,6 +8,7 @@ mod deployments;
 mod disk;
 mod holdings;
 mod jobs;
+mod leads;
 mod old_data;
 mod orders;
 mod rounds;

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use raas_core::cid::DataCid;
 use raas_core::fleet::Rules;
 use raas_core::ids::OwnerId;
+use raas_core::lead::Leads;
 use raas_core::ports::Clock;
 use raas_core::units::Epochs;
 use serde_json::{Value, json};
@@ -154,7 +155,7 @@ fn warnings(registration: &Registration, rules: &Rules, operators: usize) -> Vec
     let Registration { policy, duties, .. } = registration;
     let mut warnings = Vec::new();
     let tries = rules.renewal_tries;
-    let lead = rules.lead_p95.plus(policy.start_delay.plus(rules.finality_lag).times(tries));
+    let lead = Leads::UNKNOWN.plus(policy.start_delay.plus(rules.finality_lag).times(tries));
     if duties.renew && policy.renew_before < lead {
         warnings.push(format!(
             "renewBefore of {} epochs is shorter than the {lead} epochs that a renewal with {tries} tries can take; \
