@@ -10,7 +10,7 @@ use crate::units::Epoch;
 /// Deals that our own contract lists for one CID at most, of all market actors together.
 pub const LISTED_MAX: usize = 64;
 /// A list of so many deals is pruned. Sixteen more have room while that is on its way.
-pub const PRUNED_FROM: usize = 48;
+pub const PRUNED_FROM: usize = LISTED_MAX - 16;
 
 /// Whether a list of so many deals is to be pruned.
 #[must_use]

@@ -95,7 +95,7 @@ fn a_deal_that_is_an_aggregate_is_shown_to_both_kinds_of_contract() {
     let around = Within { aggregate: commitment(77), size: PaddedSize::new(1 << 21).expect("a size") };
     let enclosed = Order { within: Some(around), ..proven(1, 1_000, FAR) };
     let mut holding = holding_with(1, vec![vec![enclosed], vec![proven(2, 1_010, FAR)]]);
-    let shown = |completes| {
+    let mut shown = |completes| {
         let attestation = Attestation { completes: Some(completes), ..attestation(7, &[]) };
         holding.attestations = vec![attestation];
         let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
@@ -109,7 +109,6 @@ fn a_deal_that_is_an_aggregate_is_shown_to_both_kinds_of_contract() {
         let waits = waits.iter().any(|wait| matches!(wait.for_, WaitFor::CompletesInAggregate { .. }));
         (deals, waits)
     };
-    let mut shown = shown;
     assert_eq!(shown(Completes::InAggregate), (vec![OrderId(1)], true), "the whole deal cannot be");
     assert_eq!(shown(Completes::Direct), (vec![OrderId(1), OrderId(2)], false));
 }

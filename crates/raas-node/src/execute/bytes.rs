@@ -51,7 +51,7 @@ pub async fn ensure_local<W: World>(
     }))
 }
 
-/// Providers with a copy of `piece`, proven ones first, and last of all those that failed lately: by wrong bytes, above all.
+/// Providers with a copy of `piece`, proven ones first, and last of all those that failed lately, as by wrong bytes.
 pub async fn sources<W: World>(
     engine: &Engine<W>,
     round: &Round,

@@ -22,8 +22,17 @@ use super::types::{Step, StepKind, StepOutcome, TxId};
 const NOW: i64 = 0;
 
 macro_rules! step_sql {
-    ($rest:literal) => {
-        concat!("SELECT id, kind, subject, piece, attempts, crashes, claimed, why FROM step ", $rest)
+    ($($rest:expr),+) => {
+        concat!("SELECT id, kind, subject, piece, attempts, crashes, claimed, why FROM step ", $($rest),+)
+    };
+}
+
+/// The steps for one holding, which is `$1`.
+macro_rules! of_holding {
+    () => {
+        "((kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
+          OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
+          OR (kind NOT IN ('deliver', 'send') AND subject = $1))"
     };
 }
 
@@ -174,13 +183,12 @@ impl Store {
     pub async fn retry_now(&self, holding: Option<HoldingId>) -> Result<u64, Error> {
         let holding = holding.map(|holding| int("holding", holding.0)).transpose()?;
         let mut tx = self.write().await?;
-        let woken = sqlx::query(
+        let woken = sqlx::query(concat!(
             "UPDATE step SET due = 0, parked = 0, woken = CASE WHEN claimed IS NOT NULL THEN 1 ELSE 0 END
-             WHERE (why IS NOT NULL OR parked = 1) AND ($1 IS NULL
-                 OR (kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
-                 OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
-                 OR (kind NOT IN ('deliver', 'send') AND subject = $1))",
-        )
+             WHERE (why IS NOT NULL OR parked = 1) AND ($1 IS NULL OR ",
+            of_holding!(),
+            ")"
+        ))
         .bind(holding)
         .execute(&mut *tx)
         .await?;
@@ -190,15 +198,10 @@ impl Store {
 
     /// What of a holding is put off, each with why.
     pub async fn delays_of_holding(&self, holding: HoldingId) -> Result<Vec<(Step, String)>, Error> {
-        let rows = sqlx::query(step_sql!(
-            "WHERE why IS NOT NULL AND (
-                 (kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
-                 OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
-                 OR (kind NOT IN ('deliver', 'send') AND subject = $1)) ORDER BY id"
-        ))
-        .bind(int("holding", holding.0)?)
-        .fetch_all(&mut *self.read().await?)
-        .await?;
+        let rows = sqlx::query(step_sql!("WHERE why IS NOT NULL AND ", of_holding!(), " ORDER BY id"))
+            .bind(int("holding", holding.0)?)
+            .fetch_all(&mut *self.read().await?)
+            .await?;
         rows.iter().map(|row| Ok((decode(row)?, row.try_get("why")?))).collect()
     }
 

@@ -33,8 +33,7 @@ async fn job_of(scene: &Scene, cid: &str) -> Value {
 async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused() {
     let mut scene = Setting::new().devnet_only().await;
     let other = Foreign::arrive(&scene, 11).await;
-    let (second, block) = other.deploy(&scene).await;
-    other.grant_aggregator(&scene, second, scene.node_eth_address()).await;
+    let (second, block) = other.deploy_for_node(&scene).await;
     let reference = other.reference(&scene).await;
     scene.config.deployments =
         vec![deployment(second, block, "raas"), deployment(reference, block, "reference")];
@@ -104,8 +103,7 @@ async fn each_contract_is_served_by_what_it_takes_and_equal_ids_are_not_confused
 async fn what_is_in_an_aggregate_is_proven_replaced_and_read_back() {
     let mut scene = Setting::new().devnet_only().await;
     let other = Foreign::arrive(&scene, 11).await;
-    let (strict, block) = other.deploy(&scene).await;
-    other.grant_aggregator(&scene, strict, scene.node_eth_address()).await;
+    let (strict, block) = other.deploy_for_node(&scene).await;
     scene.config.deployments = vec![deployment(strict, block, "reference")];
     scene.start_node().await;
     let (cid, piece) = scene.upload_only(small(65)).await;

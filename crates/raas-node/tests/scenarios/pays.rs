@@ -46,8 +46,7 @@ async fn money_for_two_of_three_copies_buys_two_and_the_third_follows_a_top_up()
 async fn a_deal_that_an_aggregator_completes_by_itself_is_adopted_and_not_bought_again() {
     let mut scene = Setting::new().devnet_only().await;
     let aggregator = Foreign::arrive(&scene, 11).await;
-    let (contract, block) = aggregator.deploy(&scene).await;
-    aggregator.grant_aggregator(&scene, contract, scene.node_eth_address()).await;
+    let (contract, block) = aggregator.deploy_for_node(&scene).await;
     scene.config.contract.address = Some(format!("{contract:#x}"));
     scene.config.contract.from_block = Some(block);
     scene.start_node().await;

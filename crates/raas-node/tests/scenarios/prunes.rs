@@ -22,8 +22,7 @@ async fn listed(scene: &Scene, contract: &str, cid: &str) -> BTreeSet<u64> {
 async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown() {
     let mut scene = Setting::new().devnet_only().await;
     let other = Foreign::arrive(&scene, 11).await;
-    let (contract, from_block) = other.deploy(&scene).await;
-    other.grant_aggregator(&scene, contract, scene.node_eth_address()).await;
+    let (contract, from_block) = other.deploy_for_node(&scene).await;
     other.grant_aggregator(&scene, contract, other.wallet.eth_address()).await;
     let address = contract.to_string();
     scene.config.deployments = vec![DeploymentSection {

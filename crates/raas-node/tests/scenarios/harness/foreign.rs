@@ -104,6 +104,13 @@ impl Foreign {
         (self.create(scene, artifact.contract(library, &settings)).await, block)
     }
 
+    /// Deploys our contract, and lets the scene's node complete there. Its address and first block.
+    pub async fn deploy_for_node(&self, scene: &Scene) -> (EthAddress, i64) {
+        let (contract, block) = self.deploy(scene).await;
+        self.grant_aggregator(scene, contract, scene.node_eth_address()).await;
+        (contract, block)
+    }
+
     /// Deploys a contract that behaves as the reference was found to.
     pub async fn reference(&self, scene: &Scene) -> EthAddress {
         self.create(scene, REFERENCE.trim().parse().expect("hex")).await
