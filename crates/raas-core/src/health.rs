@@ -1,7 +1,7 @@
 //! Health of one replica, and how a round changes it (rules 1, 4 and 5 of the decision rules).
 
 use crate::activation;
-use crate::observation::{DealSeen, NotSeen, OnChainDeal, ProviderView, Round, SectorSeen};
+use crate::observation::{DealSeen, NotSeen, OnChainDeal, ProviderView, Round, SectorSeen, TermSeen};
 use crate::units::{Epoch, Epochs};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub enum UnknownReason {
     NotSeen(NotSeen),
     /// The market says gone, but the sector is not seen dead: one witness is not enough.
     OneWitness,
+    /// The sector that holds the piece without a deal is seen dead for the first time: a later round must see it, too.
+    DeadOnce,
     /// The market never allocated an id that was seen finalized: the endpoint is lying or on another chain.
     NeverAllocated,
 }
@@ -41,6 +43,7 @@ impl std::fmt::Display for UnknownReason {
         match self {
             Self::NotSeen(why) => why.fmt(f),
             Self::OneWitness => f.write_str("the market says gone, but its sector is not seen dead"),
+            Self::DeadOnce => f.write_str("its sector is seen dead; the next round must see it, too"),
             Self::NeverAllocated => f.write_str("the market denies a deal that was seen finalized"),
         }
     }
@@ -148,6 +151,28 @@ impl HealthRecord {
             SectorSeen::Faulty { .. } => Health::Suspect,
             SectorSeen::Dead => Health::Unknown(UnknownReason::OneWitness),
             SectorSeen::NotSeen(reason) => Health::Unknown(UnknownReason::NotSeen(reason)),
+        };
+        self.turned(health, sector, height)
+    }
+
+    /// The record after a round at `height` that saw the sector of a copy without a deal, and its entry in the miner's
+    /// table. Nothing but the miner tells of such a copy, so that its second witness is a later tipset.
+    #[must_use]
+    pub fn in_sector(self, term: Term, listed: &TermSeen, sector: SectorSeen, height: Epoch) -> Self {
+        if matches!(self.health, Health::Lost(_) | Health::Ended) || height < self.at {
+            return self;
+        }
+        let was_dead = self.health == Health::Unknown(UnknownReason::DeadOnce) && self.at < height;
+        let health = match (listed, sector) {
+            (TermSeen::NotSeen(reason), _) => Health::Unknown(UnknownReason::NotSeen(*reason)),
+            (TermSeen::Listed(_) | TermSeen::Gone, _) if height >= term.end => Health::Ended,
+            (_, SectorSeen::Dead) if was_dead => Health::Lost(LossReason::Terminated),
+            (_, SectorSeen::Dead) => Health::Unknown(UnknownReason::DeadOnce),
+            (_, SectorSeen::NotSeen(reason)) => Health::Unknown(UnknownReason::NotSeen(reason)),
+            // It lives and is not there.
+            (TermSeen::Gone, _) => Health::Unknown(UnknownReason::NotSeen(NotSeen::Contradiction)),
+            (TermSeen::Listed(_), SectorSeen::Live) => Health::Proven,
+            (TermSeen::Listed(_), SectorSeen::Faulty { .. }) => Health::Suspect,
         };
         self.turned(health, sector, height)
     }

@@ -2,8 +2,8 @@
 
 use crate::cid::{Commitment, DataCid};
 use crate::health::Health;
-use crate::ids::{HoldingId, OperatorId, OwnerId, RequestAt};
-use crate::order::{Order, OrderState, Within};
+use crate::ids::{DealId, HoldingId, OperatorId, OwnerId, ProviderId, RequestAt, SectorNumber};
+use crate::order::{Order, OrderState, ReplicaRef, Within};
 use crate::policy::{Duties, Policy};
 use crate::units::PaddedSize;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,35 @@ pub struct Attestation {
     /// What its contract takes; `None` when this node follows that contract no more.
     pub completes: Option<Completes>,
     /// Deal ids already attested, or being so.
-    pub done: Vec<crate::ids::DealId>,
+    pub done: Vec<DealId>,
+    /// Pieces in sectors that its contract was told of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+/// A piece of the holding that its miner told a contract of: a deal of that contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its id there.
+    pub deal: DealId,
+    /// Where it is.
+    pub provider: ProviderId,
+    /// In which sector.
+    pub sector: SectorNumber,
+}
+
+impl Attestation {
+    /// What the contract knows the copy behind `order` as; `None` when it knows nothing of it.
+    #[must_use]
+    pub fn deal_of(&self, order: &Order) -> Option<DealId> {
+        match order.state.on_chain()?.replica {
+            ReplicaRef::Deal(deal) => Some(deal),
+            ReplicaRef::Sector { sector } => {
+                let is_it = |told: &&Told| (told.provider, told.sector) == (order.provider, sector);
+                self.told.iter().find(is_it).map(|told| told.deal)
+            }
+        }
+    }
 }
 
 /// A job that is open and for which nothing is done, with why.

@@ -29,7 +29,8 @@ number_ids! {
     OrderId,
     /// One durable step of work.
     StepId,
-    /// A deal of the market actor f05, sequential from 0 and never reused.
+    /// A deal of a market actor: of f05, sequential from 0 and never reused, or, from [`DealId::FIRST_OF_SECTORS`] on, a
+    /// piece that a miner actor told one of our contracts of.
     DealId,
     /// A request of one DealStatus contract, dense from 1.
     RequestId,
@@ -37,6 +38,17 @@ number_ids! {
     SectorNumber,
     /// An actor by its number: 1000 is f01000.
     ActorId,
+}
+
+impl DealId {
+    /// Our contract counts the pieces it is told of from here, so that no id of f05 is one of them.
+    pub const FIRST_OF_SECTORS: Self = Self(1 << 63);
+
+    /// Whether it is a contract's own deal, about a piece in a sector.
+    #[must_use]
+    pub const fn is_of_sector(self) -> bool {
+        self.0 >= Self::FIRST_OF_SECTORS.0
+    }
 }
 
 /// A storage provider: its miner actor.

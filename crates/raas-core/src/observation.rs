@@ -4,6 +4,7 @@
 //! counts; failing to look is [`NotSeen`], it becomes `Unknown`, and Unknown starts nothing.
 
 use crate::cid::Commitment;
+use crate::health::Term;
 use crate::ids::{ActorId, OperatorId, ProviderId, SectorNumber};
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,18 @@ pub enum SectorSeen {
     },
     /// Terminated, or the miner actor is gone: a witness of loss.
     Dead,
+    /// Could not be read.
+    NotSeen(NotSeen),
+}
+
+/// What a miner's table of sectors says of one that holds a copy by itself, at the round's tipset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TermSeen {
+    /// It is listed; a terminated sector may be, too.
+    Listed(Term),
+    /// It is not listed.
+    Gone,
     /// Could not be read.
     NotSeen(NotSeen),
 }

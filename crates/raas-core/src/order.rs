@@ -54,12 +54,46 @@ pub struct Signed {
     pub term: Term,
 }
 
-/// A published deal.
+/// What a copy is on chain, at its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ReplicaRef {
+    /// A deal of the market actor f05.
+    Deal(DealId),
+    /// A piece that was onboarded into this sector directly, without a deal.
+    Sector {
+        /// Which.
+        sector: SectorNumber,
+    },
+}
+
+impl ReplicaRef {
+    /// The deal of f05, if it is one.
+    #[must_use]
+    pub const fn deal(self) -> Option<DealId> {
+        match self {
+            Self::Deal(deal) => Some(deal),
+            Self::Sector { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ReplicaRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Deal(deal) => write!(f, "deal {deal}"),
+            Self::Sector { sector } => write!(f, "a piece in sector {sector}"),
+        }
+    }
+}
+
+/// A copy that is or was on chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnChain {
-    /// Its id.
-    pub deal: DealId,
-    /// Its term, from the stored proposal.
+    /// What it is.
+    #[serde(rename = "deal")]
+    pub replica: ReplicaRef,
+    /// Its term: of a deal, from the stored proposal; of a sector, from its activation to its expiration as last read.
     pub term: Term,
     /// Its sector, once active.
     pub sector: Option<SectorNumber>,

@@ -9,9 +9,12 @@ use crate::endpoint::EndpointSeen;
 use crate::fleet::Ask;
 use crate::gate::Hold;
 use crate::ids::{ActorId, DealId, OwnerId, ProviderId, RequestId, SectorNumber};
-use crate::observation::{DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen};
+use crate::observation::{
+    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
+};
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::future::Future;
 
 pub use crate::wallet::{
@@ -94,6 +97,19 @@ pub struct DealEvent {
     pub height: Epoch,
 }
 
+/// A claim at the verified registry f06.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimSeen {
+    /// Its number among the provider's.
+    pub claim: u64,
+    /// The piece.
+    pub piece: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+    /// The sector it was proven in.
+    pub sector: SectorNumber,
+}
+
 /// The chain, natively. All reads of a round are pinned to its tipset.
 pub trait Chain: Send + Sync {
     /// Head and finalized tipset, agreed between endpoints; else why nothing can be pinned.
@@ -141,6 +157,22 @@ pub trait Chain: Send + Sync {
         provider: ProviderId,
         sectors: &[SectorNumber],
     ) -> impl Future<Output = Vec<SectorSeen>> + Send;
+
+    /// The entries of `sectors` in their miners' tables, one answer each, in the same order.
+    fn terms(
+        &self,
+        round: &Round,
+        sectors: &[(ProviderId, SectorNumber)],
+    ) -> impl Future<Output = Vec<TermSeen>> + Send;
+
+    /// Claims of one provider at the verified registry f06 on any of `pieces`. They say that it once proved them in a
+    /// sector, not that it still does.
+    fn claims(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        pieces: &BTreeSet<Commitment>,
+    ) -> impl Future<Output = Result<Vec<ClaimSeen>, NotSeen>> + Send;
 
     /// Events of the market in `from..=to`, `to` finalized, by height.
     fn deal_events(
@@ -219,6 +251,25 @@ pub struct CompletionSeen {
     pub block: Epoch,
 }
 
+/// A piece that a miner actor told a contract of (FIP-0109), for one of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldSeen {
+    /// The contract's actor id: it is the market of such a deal.
+    pub market: ActorId,
+    /// The contract's own id for it.
+    pub deal: DealId,
+    /// For which request.
+    pub request: RequestId,
+    /// Whose miner actor told.
+    pub provider: ProviderId,
+    /// In which sector it is.
+    pub sector: SectorNumber,
+    /// The piece.
+    pub piece: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+}
+
 /// How a request stands on the contract, read there because its owner changed or closed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestStanding {
@@ -254,6 +305,8 @@ pub struct ContractWindow {
     pub requests: Vec<RequestSeen>,
     /// Completions, in order.
     pub completions: Vec<CompletionSeen>,
+    /// Pieces in sectors that the contract was told of, in order.
+    pub told: Vec<ToldSeen>,
     /// Requests that changed in the window, of earlier windows too, as they stand at its last block.
     pub standing: Vec<RequestStanding>,
     /// `requestCount()` at the window's last block; `None` where the contract does not count.
@@ -321,13 +374,15 @@ pub trait Contract: Send + Sync {
 pub struct DealList {
     /// The market's deals with their providers.
     pub deals: Vec<(DealId, ProviderId)>,
+    /// The contract's own deals, about pieces in sectors.
+    pub told: Vec<(DealId, ProviderId)>,
     /// All entries, those of other market actors too: what counts against the list's limit.
     pub length: usize,
 }
 
 impl From<Vec<(DealId, ProviderId)>> for DealList {
     fn from(deals: Vec<(DealId, ProviderId)>) -> Self {
-        Self { length: deals.len(), deals }
+        Self { length: deals.len(), deals, told: Vec::new() }
     }
 }
 

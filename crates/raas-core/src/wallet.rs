@@ -1,7 +1,7 @@
 //! The wallet's port: accounts, transactions, what signing and sending mean.
 
 use crate::cid::Commitment;
-use crate::ids::{ContractAddress, DealId, JobId, ProviderId, RequestId};
+use crate::ids::{ActorId, ContractAddress, DealId, JobId, ProviderId, RequestId};
 use crate::observation::NotSeen;
 use crate::order::Within;
 use crate::ports::{DealTerms, SignedDeal};
@@ -88,6 +88,9 @@ pub enum TxIntent {
         contract: Option<ContractAddress>,
         /// The request.
         request: RequestId,
+        /// The market actor that gave the deal its id; `None`: f05.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        market: Option<ActorId>,
         /// The deal.
         deal: DealId,
         /// Its provider.

@@ -13,7 +13,7 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::health::{Health, HealthRecord, Term};
 use raas_core::ids::{ActorId, DealId, OperatorId, OrderId, OwnerId, ProviderId, SectorNumber};
-use raas_core::order::{Cause, OnChain, Order, OrderState};
+use raas_core::order::{Cause, OnChain, Order, OrderState, ReplicaRef};
 use raas_core::policy::{Duties, KeepLocal, Placement, Policy, Replicas};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::config::{Config, EndpointSetting, ListenSection};
@@ -445,7 +445,7 @@ fn import<'a>(cid: &str, copies: impl Iterator<Item = (&'a Made, u64)>, head: i6
 fn copy(made: &Made, offset: u64, piece: Commitment, size: PaddedSize, head: i64) -> Order {
     let is_pending = offset >= made.count - made.pending;
     let term = Term { start: Epoch(made.start), end: Epoch(made.end) };
-    let deal = DealId(made.first_deal + offset);
+    let replica = ReplicaRef::Deal(DealId(made.first_deal + offset));
     let proven = HealthRecord {
         health: Health::Proven,
         fault: None,
@@ -456,14 +456,14 @@ fn copy(made: &Made, offset: u64, piece: Commitment, size: PaddedSize, head: i64
         // Never sealed: it stays pending for as long as the measurement takes.
         let term = Term { start: Epoch(made.start + 20 * PERIOD), ..term };
         OrderState::Published(OnChain {
-            deal,
+            replica,
             term,
             sector: None,
             health: HealthRecord::pending(Epoch(head)),
         })
     } else {
         let sector = Some(SectorNumber(made.first_sector + offset));
-        OrderState::Active(OnChain { deal, term, sector, health: proven })
+        OrderState::Active(OnChain { replica, term, sector, health: proven })
     };
     Order {
         id: OrderId(0),

@@ -380,8 +380,9 @@ impl<W: World> Engine<W> {
             _ => None,
         };
         let unsettled = self.store.unsettled_orders().await?;
-        let any_pending = watching.is_some_and(|watching| watching.index.any_pending());
-        let on_round = !self.store.open_txs(None).await?.is_empty() || any_pending || !unsettled.is_empty();
+        let any_open =
+            watching.is_some_and(|watching| watching.index.any_pending() || watching.index.any_doomed());
+        let on_round = !self.store.open_txs(None).await?.is_empty() || any_open || !unsettled.is_empty();
         let lapse = status.round.as_ref().and_then(|round| {
             // Once its start is behind the finalized tipset, an order that is not active has failed.
             let lag = round.head.since(round.height).plus(Epochs::new(1).unwrap_or(Epochs::ZERO));

@@ -5,21 +5,24 @@ use super::quantity::de_quantity;
 use crate::rpc::{CallError, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, Log, U256};
 use alloy_sol_types::SolEvent;
-use raas_core::ids::{DealId, OwnerId, RequestId};
-use raas_core::ports::{Asked, CompletionSeen, RequestSeen};
-use raas_core::units::Epoch;
+use cid::Cid;
+use raas_core::cid::Commitment;
+use raas_core::ids::{ActorId, DealId, OwnerId, ProviderId, RequestId, SectorNumber};
+use raas_core::ports::{Asked, CompletionSeen, RequestSeen, ToldSeen};
+use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The events that are followed.
-pub(super) const TOPICS: [B256; 6] = [
+pub(super) const TOPICS: [B256; 7] = [
     Abi::SubmitAggregatorRequest::SIGNATURE_HASH,
     Abi::SubmitAggregatorRequestWithRaaS::SIGNATURE_HASH,
     Abi::CompleteAggregatorRequest::SIGNATURE_HASH,
     Abi::RequestRegistered::SIGNATURE_HASH,
     Abi::RequestUpdated::SIGNATURE_HASH,
     Abi::RequestCancelled::SIGNATURE_HASH,
+    Abi::SectorPieceRecorded::SIGNATURE_HASH,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -102,8 +105,40 @@ pub(super) fn identified(logs: Vec<WireLog>) -> BTreeMap<LogIdentity, WireLog> {
 pub(super) struct Events {
     pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) completions: Vec<CompletionSeen>,
+    pub(super) told: Vec<Told>,
     /// Requests whose owner changed or closed them, in order of their ids.
     pub(super) touched: BTreeSet<RequestId>,
+}
+
+/// A piece in a sector before it is known under which actor id the contract is its market.
+#[derive(Debug)]
+pub(super) struct Told {
+    deal: DealId,
+    request: RequestId,
+    provider: ProviderId,
+    sector: SectorNumber,
+    piece: Commitment,
+    size: PaddedSize,
+}
+
+impl Told {
+    /// As the port tells it, of the contract with the actor id `market`.
+    pub(super) const fn seen(&self, market: ActorId) -> ToldSeen {
+        let Self { deal, request, provider, sector, piece, size } = *self;
+        ToldSeen { market, deal, request, provider, sector, piece, size }
+    }
+}
+
+fn told(event: &Abi::SectorPieceRecorded) -> Result<Told, CallError> {
+    let cid = Cid::try_from(event.pieceCid.as_ref()).map_err(CallError::malformed)?;
+    Ok(Told {
+        deal: DealId(event.dealId),
+        request: request_id(event.id)?,
+        provider: ProviderId::new(event.providerId),
+        sector: SectorNumber(event.sector),
+        piece: cid.to_string().parse().map_err(CallError::malformed)?,
+        size: PaddedSize::new(event.size).map_err(CallError::malformed)?,
+    })
 }
 
 /// A request before its owner is known for sure.
@@ -178,6 +213,9 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         } else if topic == Abi::RequestCancelled::SIGNATURE_HASH {
             let event = Abi::RequestCancelled::decode_log(&inner).map_err(CallError::malformed)?.data;
             events.touched.insert(request_id(event.id)?);
+        } else if topic == Abi::SectorPieceRecorded::SIGNATURE_HASH {
+            let event = Abi::SectorPieceRecorded::decode_log(&inner).map_err(CallError::malformed)?.data;
+            events.told.push(told(&event)?);
         }
     }
     for (id, owner) in owners {

@@ -2,7 +2,7 @@
 
 use super::abi::{Deal, DealStatusAbi as Abi, MarketDeal};
 use super::kind::AbiKind;
-use super::logs::{self, request_id};
+use super::logs::{self, Told, request_id};
 use super::quantity::hex_number;
 use super::transaction::MARKET_ACTOR;
 use super::views;
@@ -11,9 +11,9 @@ use super::witness::sender_by_receipts;
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
-use raas_core::ids::{DealId, ProviderId, RequestId};
+use raas_core::ids::{ActorId, DealId, ProviderId, RequestId};
 use raas_core::observation::{NotSeen, Round};
-use raas_core::ports::{Contract, ContractWindow, DealList, RequestSeen, RequestStanding};
+use raas_core::ports::{Contract, ContractWindow, DealList, RequestSeen, RequestStanding, ToldSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -159,6 +159,7 @@ impl DealStatus {
         for id in events.touched {
             standing.push(self.standing(id, to).await?);
         }
+        let told = self.told(&events.told, to).await?;
         // State of long ago is kept less far back than logs: the other witness has to do then.
         let request_count = match self.count(to).await {
             Err(CallError::Unknown(Unknown::MissingState(_))) => None,
@@ -167,11 +168,25 @@ impl DealStatus {
         Ok(ContractWindow {
             requests,
             completions: events.completions,
+            told,
             standing,
             request_count,
             witness: found.witness,
             unexplained: found.unexplained,
         })
+    }
+
+    /// Pieces in sectors, with the actor id under which the contract is their market.
+    async fn told(&self, told: &[Told], block: Epoch) -> Result<Vec<ToldSeen>, CallError> {
+        if told.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The id never changes, and state of long ago may be gone.
+        let market = match self.view(Abi::sectorMarketCall {}, At::Block(block)).await {
+            Err(CallError::Unknown(Unknown::MissingState(_))) => self.read(Abi::sectorMarketCall {}).await?,
+            market => market?,
+        };
+        Ok(told.iter().map(|told| told.seen(ActorId(market))).collect())
     }
 
     /// Who sent a transaction: the owner of a request of a contract that does not tell owners. Gateways find a
@@ -232,7 +247,7 @@ impl Contract for DealStatus {
         let call = Abi::dealsOfCall { cids: cids.iter().map(|cid| Bytes::copy_from_slice(cid)).collect() };
         match self.view(call, At::Block(block)).await {
             Ok(lists) if lists.len() == cids.len() => {
-                return lists.into_iter().map(|list| Ok(of_market(list))).collect();
+                return lists.into_iter().map(|list| Ok(by_market(list))).collect();
             }
             Ok(lists) => {
                 let why = format!("{} lists for {} CIDs", lists.len(), cids.len());
@@ -251,12 +266,15 @@ impl Contract for DealStatus {
     }
 }
 
-/// The deals of f05 in a list; those of other market actors are no market deals.
-fn of_market(listed: Vec<MarketDeal>) -> DealList {
+/// A list's deals by market actor: those of f05, and the contract's own.
+fn by_market(listed: Vec<MarketDeal>) -> DealList {
     let length = listed.len();
-    let market = listed.into_iter().filter(|deal| deal.marketActorId == MARKET_ACTOR);
-    let deals = market.map(|deal| (DealId(deal.dealId), ProviderId::new(deal.providerId))).collect();
-    DealList { deals, length }
+    let (market, own): (Vec<MarketDeal>, Vec<MarketDeal>) =
+        listed.into_iter().partition(|deal| deal.marketActorId == MARKET_ACTOR);
+    let pairs = |deals: Vec<MarketDeal>| -> Vec<(DealId, ProviderId)> {
+        deals.into_iter().map(|deal| (DealId(deal.dealId), ProviderId::new(deal.providerId))).collect()
+    };
+    DealList { deals: pairs(market), told: pairs(own), length }
 }
 
 /// Whether a contract does not know the function, or refuses it: a revert, with words or, as code 3, without.

@@ -60,14 +60,15 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
             }
             AbiKind::Frc0087 | AbiKind::Reference => return Err(NoCall::NotOffered),
         },
-        TxIntent::Complete { contract: _, request, deal, provider, piece, size, within } => {
+        TxIntent::Complete { contract: _, request, market, deal, provider, piece, size, within } => {
             let proof = proof(*piece, *size, *within)?;
             let verifier =
                 InclusionVerifierData { commPc: piece.piece_cid_v1().to_bytes().into(), sizePc: size.get() };
             let (id, deal, provider) = (U256::from(request.0), deal.0, provider.number());
-            match kind {
-                AbiKind::Reference if within.is_none() => return Err(NoCall::NeedsAggregate),
-                AbiKind::Raas | AbiKind::Reference => Abi::completeCall {
+            match (kind, market) {
+                (AbiKind::Reference, Some(_)) => return Err(NoCall::NotOffered),
+                (AbiKind::Reference, None) if within.is_none() => return Err(NoCall::NeedsAggregate),
+                (AbiKind::Raas | AbiKind::Reference, None) => Abi::completeCall {
                     _id: id,
                     _dealId: deal,
                     _minerId: provider,
@@ -75,9 +76,9 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
                     _verifierData: verifier,
                 }
                 .abi_encode(),
-                AbiKind::Frc0087 => Frc::completeCall {
+                (AbiKind::Raas | AbiKind::Frc0087, market) => Frc::completeCall {
                     id,
-                    marketActorId: MARKET_ACTOR,
+                    marketActorId: market.map_or(MARKET_ACTOR, |market| market.0),
                     dealId: deal,
                     providerId: provider,
                     proof,
@@ -205,7 +206,7 @@ mod tests {
     use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
     use alloy_eips::eip2718::Decodable2718 as _;
     use alloy_primitives::keccak256;
-    use raas_core::ids::{DealId, ProviderId, RequestId};
+    use raas_core::ids::{ActorId, DealId, ProviderId, RequestId};
     use raas_core::ports::Fees;
 
     #[test]
@@ -214,6 +215,7 @@ mod tests {
         let intent = TxIntent::Complete {
             contract: None,
             request: RequestId(7),
+            market: None,
             deal: DealId(9),
             provider: ProviderId::new(1000),
             piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq"
@@ -251,6 +253,7 @@ mod tests {
         let intent = TxIntent::Complete {
             contract: None,
             request: RequestId(7),
+            market: None,
             deal: DealId(9),
             provider: ProviderId::new(1000),
             piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq"
@@ -265,6 +268,15 @@ mod tests {
             .expect("FRC-0087");
         assert_eq!((frc.marketActorId, frc.dealId, frc.providerId), (5, 9, 1000));
         assert_eq!(calldata(AbiKind::Reference, &intent), Err(NoCall::NeedsAggregate));
+
+        // A deal of the contract's own is completed under its own actor id, where there is such a function.
+        let mut in_sector = intent.clone();
+        let TxIntent::Complete { market, deal, .. } = &mut in_sector else { unreachable!() };
+        (*market, *deal) = (Some(ActorId(1_234)), DealId::FIRST_OF_SECTORS);
+        let own = Frc::completeCall::abi_decode(&calldata(AbiKind::Raas, &in_sector).expect("a call"))
+            .expect("FRC-0087");
+        assert_eq!((own.marketActorId, own.dealId, own.providerId), (1_234, 1 << 63, 1000));
+        assert_eq!(calldata(AbiKind::Reference, &in_sector), Err(NoCall::NotOffered));
 
         let TxIntent::Complete { piece, size, .. } = intent else { unreachable!() };
         let mut enclosed = intent.clone();

@@ -2,21 +2,23 @@
 
 use super::walk::Walker;
 use super::wire::{actor_id, amount, key_of_text, or_default};
-use super::{deals, events, multiaddr, partitions, pin, probe, sectors};
+use super::{deals, direct, events, multiaddr, partitions, pin, probe, sectors};
 use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use raas_core::cid::Commitment;
 use raas_core::endpoint::EndpointSeen;
 use raas_core::gate::Hold;
 use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{
-    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
-use raas_core::ports::{Balances, Chain, CollateralBounds, DealEvent, Look, Pin};
+use raas_core::ports::{Balances, Chain, ClaimSeen, CollateralBounds, DealEvent, Look, Pin};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The chain through a pool of Lotus or Forest endpoints, for one wallet.
@@ -155,6 +157,19 @@ impl Chain for LotusChain {
         sectors: &[SectorNumber],
     ) -> Vec<SectorSeen> {
         sectors::sectors(&self.pool, &self.walker, round, provider, sectors).await
+    }
+
+    async fn terms(&self, round: &Round, sectors: &[(ProviderId, SectorNumber)]) -> Vec<TermSeen> {
+        direct::terms(&self.pool, round, sectors).await
+    }
+
+    async fn claims(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        pieces: &BTreeSet<Commitment>,
+    ) -> Result<Vec<ClaimSeen>, NotSeen> {
+        direct::claims(&self.pool, round, provider, pieces).await
     }
 
     async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {

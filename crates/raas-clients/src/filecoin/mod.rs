@@ -5,6 +5,7 @@
 
 mod chain;
 mod deals;
+mod direct;
 mod events;
 mod identity;
 mod multiaddr;

@@ -266,7 +266,13 @@ async fn unlisted(pool: &Pool, key: &Value, provider: ProviderId, sector: Sector
     }
 }
 
-fn on_miner(method: &'static str, provider: ProviderId, sector: Option<SectorNumber>, key: &Value) -> Call {
+/// A call about a miner, or about one of its sectors, at the tipset `key`.
+pub(super) fn on_miner(
+    method: &'static str,
+    provider: ProviderId,
+    sector: Option<SectorNumber>,
+    key: &Value,
+) -> Call {
     let mut params = vec![json!(provider.to_string())];
     params.extend(sector.map(|sector| json!(sector.0)));
     params.push(key.clone());

@@ -41,6 +41,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
     let complete = TxIntent::Complete {
         contract: None,
         request: RequestId(1),
+        market: None,
         deal,
         provider: PROVIDER,
         piece: stored.terms.piece,
@@ -141,6 +142,7 @@ async fn a_reference_deployment_is_read_without_trust() {
     let complete = TxIntent::Complete {
         contract: None,
         request: RequestId(1),
+        market: None,
         deal: DealId(5),
         provider: PROVIDER,
         piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq".parse().expect("a piece"),

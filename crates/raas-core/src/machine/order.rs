@@ -5,8 +5,8 @@
 
 use crate::health::{Health, HealthRecord, Term};
 use crate::ids::DealId;
-use crate::observation::{DealSeen, Round, SectorSeen};
-use crate::order::{OnChain, OrderState, Signed};
+use crate::observation::{DealSeen, Round, SectorSeen, TermSeen};
+use crate::order::{OnChain, OrderState, ReplicaRef, Signed};
 use crate::units::Epoch;
 
 /// What can happen to an order.
@@ -37,6 +37,15 @@ pub enum Event {
         sector: SectorSeen,
         /// Of this round.
         round: Round,
+    },
+    /// What a round saw of a copy that is in its sector without a deal.
+    Listed {
+        /// In the miner's table of sectors.
+        term: TermSeen,
+        /// In its partitions.
+        sector: SectorSeen,
+        /// Of this round.
+        height: Epoch,
     },
     /// What a round saw of the sector of an active replica, whose deal it did not ask for.
     SectorObserved {
@@ -78,8 +87,8 @@ pub enum Effect {
     },
     /// Proven for the first time, at this finalized height: attest it, and learn the lead time.
     FirstProven {
-        /// The deal.
-        deal: DealId,
+        /// What it is on chain.
+        replica: ReplicaRef,
         /// The round.
         at: Epoch,
     },
@@ -113,10 +122,10 @@ pub enum Illegal {
         deal: DealId,
     },
     /// The order has a deal already.
-    #[error("the order is deal {first}; deal {second} is another order's")]
+    #[error("the order is {first}; deal {second} is another order's")]
     SecondDeal {
         /// The one that stands.
-        first: DealId,
+        first: ReplicaRef,
         /// The one refused.
         second: DealId,
     },
@@ -131,6 +140,7 @@ const fn name(event: &Event) -> &'static str {
         Event::RejectedByProvider => "rejected",
         Event::SeenPublished { .. } => "seen published",
         Event::Observed { .. } => "observed",
+        Event::Listed { .. } => "listed by its miner",
         Event::SectorObserved { .. } => "seen in its sector",
         Event::FinalizedAt(_) => "finalized",
         Event::Hedged => "hedged",
@@ -155,6 +165,7 @@ pub fn next(state: &OrderState, event: &Event) -> Next {
             _ => publish(state, *deal, *term, *height, event),
         },
         Event::Observed { deal, sector, round } => observe(state, deal, *sector, round, event),
+        Event::Listed { term, sector, height } => list(state, *term, *sector, *height, event),
         Event::SectorObserved { sector, height } => match state {
             OrderState::Active(before) => {
                 let health = before.health.with_sector(before.term, *sector, *height);
@@ -236,15 +247,16 @@ fn answer(state: &OrderState, event: &Event) -> Next {
 }
 
 fn published(deal: DealId, term: Term, height: Epoch) -> OrderState {
-    OrderState::Published(OnChain { deal, term, sector: None, health: HealthRecord::pending(height) })
+    let replica = ReplicaRef::Deal(deal);
+    OrderState::Published(OnChain { replica, term, sector: None, health: HealthRecord::pending(height) })
 }
 
 fn publish(state: &OrderState, deal: DealId, term: Term, height: Epoch, event: &Event) -> Next {
     if let Some(on_chain) = state.on_chain() {
-        return if on_chain.deal == deal {
+        return if on_chain.replica == ReplicaRef::Deal(deal) {
             unchanged(state)
         } else {
-            Err(Illegal::SecondDeal { first: on_chain.deal, second: deal })
+            Err(Illegal::SecondDeal { first: on_chain.replica, second: deal })
         };
     }
     match state {
@@ -277,11 +289,33 @@ fn observe(state: &OrderState, deal: &DealSeen, sector: SectorSeen, round: &Roun
         DealSeen::Present(deal) if deal.activated.is_some() => Some(deal.sector),
         _ => before.sector,
     };
-    let after = OnChain { sector, health, ..before };
-    Ok(match health.health {
+    Ok(turned(state, OnChain { sector, health, ..before }, round.height))
+}
+
+/// A copy without a deal is one only while its sector is there; the sector can be extended.
+fn list(state: &OrderState, listed: TermSeen, sector: SectorSeen, height: Epoch, event: &Event) -> Next {
+    let before = match state {
+        OrderState::Published(on_chain) | OrderState::Active(on_chain) => *on_chain,
+        OrderState::Lost { .. } | OrderState::Ended(_) => return unchanged(state),
+        _ => return not_now(state, event),
+    };
+    let ReplicaRef::Sector { .. } = before.replica else { return not_now(state, event) };
+    let term = match listed {
+        TermSeen::Listed(term) => term,
+        TermSeen::Gone | TermSeen::NotSeen(_) => before.term,
+    };
+    let health = before.health.in_sector(term, &listed, sector, height);
+    Ok(turned(state, OnChain { term, health, ..before }, height))
+}
+
+/// The state that goes with what a round made of a copy.
+fn turned(state: &OrderState, after: OnChain, height: Epoch) -> (OrderState, Vec<Effect>) {
+    let before = state.on_chain().map(|before| before.health);
+    match after.health.health {
         Health::Proven | Health::Suspect => {
-            let is_first = before.health.proven_at.is_none() && health.proven_at.is_some();
-            let first = Effect::FirstProven { deal: after.deal, at: round.height };
+            let is_first =
+                before.is_none_or(|before| before.proven_at.is_none()) && after.health.proven_at.is_some();
+            let first = Effect::FirstProven { replica: after.replica, at: height };
             (OrderState::Active(after), if is_first { vec![first] } else { Vec::new() })
         }
         Health::Lost(reason) => (OrderState::Lost { on_chain: after, reason }, vec![Effect::Replan]),
@@ -290,7 +324,7 @@ fn observe(state: &OrderState, deal: &DealSeen, sector: SectorSeen, round: &Roun
             OrderState::Active(_) => (OrderState::Active(after), Vec::new()),
             _ => (OrderState::Published(after), Vec::new()),
         },
-    })
+    }
 }
 
 /// A signature that nobody used by its start epoch is worth nothing any more.

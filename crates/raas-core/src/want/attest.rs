@@ -19,14 +19,14 @@ pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut
         });
         let active = view.pieces.slots.iter().flat_map(Slot::active);
         for order in active.chain(filling.filter(|spare| spare.state.is_active())) {
-            let Some(on_chain) = order.state.on_chain() else { continue };
-            let is_new = !attestation.done.contains(&on_chain.deal) && !seen.contains(&on_chain.deal);
+            let Some(deal) = attestation.deal_of(order) else { continue };
+            let is_new = !attestation.done.contains(&deal) && !seen.contains(&deal);
             if health(order) == Some(Health::Proven) && is_new {
-                seen.push(on_chain.deal);
+                seen.push(deal);
                 let at = attestation.at;
                 let cannot = match (attestation.completes, order.within) {
                     (Some(Completes::Direct), _) | (Some(Completes::InAggregate), Some(_)) => {
-                        let what = Wanted::Attest { at, order: order.id, deal: on_chain.deal };
+                        let what = Wanted::Attest { at, order: order.id, deal };
                         out.wants.push(view.want(what, Reason::NotAttested { at }, view.round.height));
                         continue;
                     }

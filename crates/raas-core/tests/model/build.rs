@@ -9,7 +9,7 @@ use raas_core::ids::{
     RequestId, SectorNumber,
 };
 use raas_core::observation::{NotSeen, Round};
-use raas_core::order::{Cause, OnChain, Order, OrderState, Signed};
+use raas_core::order::{Cause, OnChain, Order, OrderState, ReplicaRef, Signed};
 use raas_core::policy::{Duties, KeepLocal, Placement, Policy, Replicas};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 
@@ -101,7 +101,7 @@ pub fn cid(number: u64) -> DataCid {
 pub fn attestation(request: u64, done: &[u64]) -> Attestation {
     let at = RequestAt { contract: ContractAddress([0xc0; 20]), request: RequestId(request) };
     let done = done.iter().map(|deal| DealId(*deal)).collect();
-    Attestation { at, completes: Some(Completes::Direct), done }
+    Attestation { at, completes: Some(Completes::Direct), done, told: Vec::new() }
 }
 
 pub fn holding(number: u64) -> Holding {
@@ -158,7 +158,8 @@ pub fn order(id: u64, provider: u64, cause: Cause, state: OrderState) -> Order {
 
 pub fn on_chain(id: u64, end: i64, health: HealthRecord) -> OnChain {
     let term = Term { start: Epoch(end - 540 * DAY), end: Epoch(end) };
-    OnChain { deal: DealId(id + 500_000), term, sector: Some(SectorNumber(id)), health }
+    let replica = ReplicaRef::Deal(DealId(id + 500_000));
+    OnChain { replica, term, sector: Some(SectorNumber(id)), health }
 }
 
 fn record(health: Health) -> HealthRecord {

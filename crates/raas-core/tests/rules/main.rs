@@ -24,6 +24,7 @@ mod renew;
 mod repair;
 mod replicate;
 mod scenario;
+mod sectors;
 mod select;
 mod sender;
 mod signature;

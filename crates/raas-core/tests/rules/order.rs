@@ -9,7 +9,7 @@ use raas_core::health::{Health, LossReason, Term, UnknownReason};
 use raas_core::ids::DealId;
 use raas_core::machine::order::{Effect, Event, Illegal, next};
 use raas_core::observation::{DealSeen, NotSeen, SectorSeen};
-use raas_core::order::OrderState;
+use raas_core::order::{OrderState, ReplicaRef};
 use raas_core::units::Epoch;
 
 const START: i64 = NOW + 3 * DAY;
@@ -128,7 +128,7 @@ fn what_would_cost_twice_is_an_error_of_its_own() {
     let published = published_order(1, 1_000).state;
     assert_eq!(
         next(&published, &seen(9)),
-        Err(Illegal::SecondDeal { first: DealId(500_001), second: DealId(9) })
+        Err(Illegal::SecondDeal { first: ReplicaRef::Deal(DealId(500_001)), second: DealId(9) })
     );
     let term = Term { start: Epoch(START), end: Epoch(START + 1) };
     let other_term = Event::SeenPublished { deal: DealId(9), term, height: Epoch(NOW) };
@@ -163,7 +163,10 @@ fn a_replica_from_publication_to_its_end() {
     );
     let (active, effects) = observed(&pending, Some(NOW + 15), SectorSeen::Live, NOW + 20);
     assert_eq!(active.name(), "active");
-    assert_eq!(effects, [Effect::FirstProven { deal: DealId(500_001), at: Epoch(NOW + 20) }]);
+    assert_eq!(
+        effects,
+        [Effect::FirstProven { replica: ReplicaRef::Deal(DealId(500_001)), at: Epoch(NOW + 20) }]
+    );
     assert_eq!(active.on_chain().and_then(|on_chain| on_chain.sector).map(|sector| sector.0), Some(7));
     let (faulty, effects) = observed(&active, Some(NOW + 15), SectorSeen::Faulty { since: None }, NOW + 30);
     assert_eq!((faulty.name(), effects), ("active", vec![]));
@@ -203,7 +206,7 @@ fn a_replica_seen_in_its_sector_alone_changes_its_health_and_nothing_else() {
         let (after, effects) = next(&proven, &in_its_sector(sector)).expect("legal");
         let (before, after) = (proven.on_chain().expect("on chain"), after.on_chain().expect("on chain"));
         assert_eq!((after.health.health, after.health.at, effects), (health, Epoch(NOW + 1), vec![]));
-        assert_eq!((after.deal, after.term, after.sector), (before.deal, before.term, before.sector));
+        assert_eq!((after.replica, after.term, after.sector), (before.replica, before.term, before.sector));
     }
     for closed in [lost_order(1, 1_000).state, ended_order(1, 1_000).state] {
         assert_eq!(next(&closed, &in_its_sector(SectorSeen::Live)), Ok((closed.clone(), vec![])));
@@ -241,14 +244,14 @@ proptest! {
     fn money_is_followed_to_the_end(events in proptest::collection::vec(any_event(), 1..40)) {
         let mut state = OrderState::Planned;
         let mut proposal: Option<String> = None;
-        let mut deal: Option<DealId> = None;
+        let mut replica: Option<ReplicaRef> = None;
         for event in events {
             let Ok((after, effects)) = next(&state, &event) else { continue };
             if let Some(signed) = after.signed() {
                 prop_assert_eq!(proposal.get_or_insert(signed.proposal_cid.clone()), &signed.proposal_cid);
             }
             if let Some(on_chain) = after.on_chain() {
-                prop_assert_eq!(*deal.get_or_insert(on_chain.deal), on_chain.deal);
+                prop_assert_eq!(*replica.get_or_insert(on_chain.replica), on_chain.replica);
             }
             if state.reserves_escrow() && !after.reserves_escrow() {
                 prop_assert!(effects.contains(&Effect::Release));

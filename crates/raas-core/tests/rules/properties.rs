@@ -327,7 +327,7 @@ proptest! {
         let spare_deals: Vec<DealId> = holdings
             .iter()
             .flat_map(|holding| &holding.pieces[0].spares)
-            .filter_map(|spare| spare.state.on_chain().map(|on_chain| on_chain.deal))
+            .filter_map(|spare| spare.state.on_chain().and_then(|on_chain| on_chain.replica.deal()))
             .collect();
         let unseeing = plan(&blind, &fleet, &round(NOW), &rules(), None);
         let essence = |plan: &Plan| -> BTreeSet<String> {

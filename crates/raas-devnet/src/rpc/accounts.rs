@@ -111,15 +111,16 @@ pub(super) fn network_name(view: View<'_>) -> Value {
 
 /// `StateNetworkVersion [key]`
 pub(super) fn network_version(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    view.height_at(params, 0)?;
-    Ok(json!(view.world.config().network_version))
+    let height = view.height_at(params, 0)?;
+    let frozen = view.world.is_frozen(StateAt(height));
+    Ok(json!(if frozen { 29 } else { view.world.config().network_version }))
 }
 
 /// `StateGetNetworkParams []`
 pub(super) fn network_params(view: View<'_>) -> Value {
     let config = view.world.config();
     // The upgrade to the configured version lies before everything this world shows.
-    let solstice = if config.network_version >= 29 { -1 } else { 999_999_999_999_i64 };
+    let solstice = view.world.solstice().unwrap_or(999_999_999_999_i64);
     json!({
         "NetworkName": view.lens.network_name(&config.network_name),
         "BlockDelaySecs": config.block_delay_secs,

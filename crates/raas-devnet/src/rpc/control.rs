@@ -51,6 +51,10 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
             apply(server, Command::Snapshot)
         }
         "devnet_revert" => apply(server, Command::Restore { snapshot: take(1)?.get(0)? }),
+        "devnet_upgrade" => {
+            take(0)?;
+            apply(server, Command::Upgrade)
+        }
         "devnet_onboard" => bulk::onboard(server, between(1, 2)?),
         "devnet_bulkDeals" => bulk::deals(server, between(2, 3)?),
         "devnet_bulkPieces" => bulk::pieces(take(2)?),

@@ -186,16 +186,16 @@ impl World {
                 write(&((claims.len() as u64, failed), claims))
             }
             3_261_979_605 | 4_205_072_950 => write(&TokenAmount::default()),
-            _ => Err(self.registry_exit(method)),
+            _ => Err(self.registry_exit(method, at)),
         }
     }
 
     /// How a mutation of the verified registry ends: forbidden since version 29, and before it there is nothing
     /// to change here.
-    pub(super) fn registry_exit(&self, method: u64) -> i64 {
+    pub(super) fn registry_exit(&self, method: u64, at: StateAt) -> i64 {
         match method {
             1_752_273_514 | 2_421_068_268 | 2_873_373_899 | 80_475_954 | 3_621_052_141 => {
-                if self.config.network_version >= 29 { FORBIDDEN } else { NOT_FOUND }
+                if self.is_frozen(at) { FORBIDDEN } else { NOT_FOUND }
             }
             _ => UNHANDLED,
         }

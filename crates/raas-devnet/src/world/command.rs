@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// A provider proves a sector with pieces that no deal is about.
     Onboard(super::OnboardOrder),
+    /// The network goes to version 29 with the next epoch: no claims are made any more, and those made stay readable.
+    Upgrade,
     /// Leaves the newest tipsets for another branch.
     Reorg(super::ReorgOrder),
     /// Sets the base fee of the tipsets to come.

@@ -316,7 +316,7 @@ impl World {
         let result = match (to, message.method) {
             (_, 0) => Ok(Vec::new()),
             (MARKET, method) => self.market_message(epoch, from, cid, method, value, &message.params),
-            (ActorId(6 | 7), method) => Err(self.registry_exit(method)),
+            (ActorId(6 | 7), method) => Err(self.registry_exit(method, StateAt(epoch))),
             _ if self.miners.contains_key(&ProviderId(to)) => Err(FORBIDDEN),
             _ => Err(UNHANDLED),
         };

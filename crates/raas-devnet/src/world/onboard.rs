@@ -154,7 +154,7 @@ impl World {
             }
             let client = match piece.client.as_deref() {
                 None => None,
-                Some(_) if self.config.network_version >= 29 => {
+                Some(_) if self.is_frozen(StateAt(epoch)) => {
                     return Err(slip("client", "given", "leave it out: version 29 makes no claims"));
                 }
                 Some(text) => {

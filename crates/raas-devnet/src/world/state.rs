@@ -74,6 +74,8 @@ pub struct World {
     pub(super) events: BTreeMap<i64, Vec<ActorEvent>>,
     /// Claims of the verified registry.
     pub registry: Registry,
+    /// The first epoch of version 29, where this world saw it come.
+    pub(super) solstice: Option<i64>,
     pub(super) replays: Replays,
     /// Worlds to go back to.
     snapshots: Vec<Arc<World>>,
@@ -103,6 +105,7 @@ impl World {
             message_places: BTreeMap::new(),
             events: BTreeMap::new(),
             registry: Registry::default(),
+            solstice: None,
             replays: Replays::default(),
             snapshots: Vec::new(),
             ipld: crate::ipld::Blocks::default(),
@@ -176,6 +179,12 @@ impl World {
             }
             Command::Terminate(target) => self.order_termination(target),
             Command::Onboard(order) => self.onboard(order),
+            Command::Upgrade => {
+                if !self.is_frozen(StateAt::NEWEST) {
+                    self.solstice = Some(self.chain.clock() + 1);
+                }
+                Ok(Outcome::Done)
+            }
             Command::Reorg(order) => self.reorganise(order).map(Outcome::Reorganised),
             Command::BaseFee { fee } => {
                 let fee = *fee;
@@ -231,6 +240,18 @@ impl World {
             self.ledger.record(self.chain.clock(), fact);
         }
         Ok(Outcome::Done)
+    }
+
+    /// The epoch from which on the network has version 29; `None` while nobody has set one.
+    #[must_use]
+    pub fn solstice(&self) -> Option<i64> {
+        if self.config.network_version >= 29 { Some(-1) } else { self.solstice }
+    }
+
+    /// Whether the verified registry is frozen in state `at`.
+    #[must_use]
+    pub fn is_frozen(&self, at: StateAt) -> bool {
+        self.solstice().is_some_and(|solstice| at.0 >= solstice)
     }
 
     fn snapshot(&mut self) -> u64 {

@@ -46,7 +46,7 @@ pub fn order(stored: &StoredOrder) -> Value {
         "cause": order.cause,
         "state": order.state.name(),
         "health": on_chain.map(|deal| deal.health),
-        "dealId": on_chain.map(|deal| deal.deal),
+        "dealId": on_chain.and_then(|copy| copy.replica.deal()),
         "sector": on_chain.and_then(|deal| deal.sector),
         "storageProvider": order.provider.to_string(),
         "minerId": order.provider.number(),

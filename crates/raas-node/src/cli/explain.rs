@@ -168,7 +168,11 @@ fn seen_on_contract(sightings: &Value) {
             request => format!(" for request {}", plain(request)),
         };
         let (deal, state) = (plain(&sighting["deal"]), plain(&sighting["state"]));
-        output::data(&format!("on the contract: deal {deal}{request}, {state}"));
+        let place = match (&sighting["sector"], &sighting["storageProvider"]) {
+            (Value::Null, _) => String::new(),
+            (sector, provider) => format!(", the piece in sector {} of {}", plain(sector), plain(provider)),
+        };
+        output::data(&format!("on the contract: deal {deal}{place}{request}, {state}"));
     }
 }
 

@@ -127,7 +127,7 @@ pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
             if slots.is_empty() { "spare".to_owned() } else { slots.join(",") },
             plain(&order["state"]),
             health(&order["health"]["health"]),
-            plain(&order["dealId"]),
+            deal(order),
             plain(&order["storageProvider"]),
             plain(&order["operator"]),
             plain(&order["endEpoch"]),
@@ -135,6 +135,14 @@ pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
         ]
     }));
     rows
+}
+
+/// The deal's id; of a copy that has none, its sector.
+fn deal(order: &Value) -> String {
+    match (&order["dealId"], &order["sector"]) {
+        (Value::Null, Value::Number(sector)) => format!("in sector {sector}"),
+        (id, _) => plain(id),
+    }
 }
 
 fn health(health: &Value) -> String {

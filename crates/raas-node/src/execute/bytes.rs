@@ -11,7 +11,8 @@ use raas_core::cid::Commitment;
 use raas_core::health::Health;
 use raas_core::holding::{Holding, PieceSlots};
 use raas_core::ids::{HoldingId, ProviderId};
-use raas_core::observation::{DealSeen, Round, SectorSeen};
+use raas_core::observation::{DealSeen, Round, SectorSeen, TermSeen};
+use raas_core::order::ReplicaRef;
 use raas_core::ports::{Bytes, Chain, Effect, Enclosed, Fetched, Imported, Now, PieceSource};
 use raas_core::retry::Class;
 use std::collections::BTreeSet;
@@ -207,10 +208,20 @@ async fn are_still_proven<W: World>(
     let mut proven = BTreeSet::new();
     for order in copies {
         let Some(on_chain) = order.state.on_chain() else { continue };
-        let deal = chain.deals(round, &[on_chain.deal]).await.pop();
-        let Some(DealSeen::Present(deal)) = deal else { continue };
-        let sector = chain.sectors(round, order.provider, &[deal.sector]).await.pop();
-        if deal.activated.is_some() && round.height < deal.end && sector == Some(SectorSeen::Live) {
+        let (sector, end) = match on_chain.replica {
+            ReplicaRef::Deal(deal) => match chain.deals(round, &[deal]).await.pop() {
+                Some(DealSeen::Present(deal)) if deal.activated.is_some() => (deal.sector, deal.end),
+                _ => continue,
+            },
+            ReplicaRef::Sector { sector } => {
+                match chain.terms(round, &[(order.provider, sector)]).await.pop() {
+                    Some(TermSeen::Listed(term)) => (sector, term.end),
+                    _ => continue,
+                }
+            }
+        };
+        let seen = chain.sectors(round, order.provider, &[sector]).await.pop();
+        if round.height < end && seen == Some(SectorSeen::Live) {
             proven.insert(order.operator);
         }
     }

@@ -4,15 +4,15 @@
 use raas_core::cid::DataCid;
 use raas_core::ids::{ContractAddress, HoldingId, JobId, RequestAt, RequestId};
 use raas_core::policy::Policy;
-use raas_core::ports::CompletionSeen;
+use raas_core::ports::{CompletionSeen, ToldSeen};
 use sqlx::SqliteConnection;
 
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
-use super::schema::{int, parse, uint};
+use super::schema::{deal_int, int, parse, uint};
 use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
-use super::{batches, cursor, jobs, mark, sightings};
+use super::{batches, cursor, jobs, mark, sightings, told};
 
 /// What became of a request that is known already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,19 @@ pub enum RequestChange {
     Closed,
     /// Its job has this policy now.
     Policy(Box<Policy>),
+}
+
+/// What a window of a contract's events tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window<'a> {
+    /// One for each request.
+    pub jobs: &'a [NewJob],
+    /// In order.
+    pub completions: &'a [CompletionSeen],
+    /// Pieces in sectors that the contract was told of.
+    pub told: &'a [ToldSeen],
+    /// What owners changed or closed, of earlier requests too.
+    pub changes: &'a [(RequestId, RequestChange)],
 }
 
 impl Store {
@@ -34,18 +47,17 @@ impl Store {
         jobs: &[NewJob],
         completions: &[CompletionSeen],
     ) -> Result<Vec<Registered>, Error> {
-        self.apply_changed_window(contract, cursor, jobs, completions, &[]).await
+        self.apply_whole_window(contract, cursor, &Window { jobs, completions, ..Window::default() }).await
     }
 
-    /// The same, with what owners changed or closed in the window, of earlier requests too.
-    pub async fn apply_changed_window(
+    /// The same, with everything else that a window can tell.
+    pub async fn apply_whole_window(
         &self,
         contract: ContractAddress,
         cursor: &serde_json::Value,
-        jobs: &[NewJob],
-        completions: &[CompletionSeen],
-        changes: &[(RequestId, RequestChange)],
+        window: &Window<'_>,
     ) -> Result<Vec<Registered>, Error> {
+        let Window { jobs, completions, told, changes } = *window;
         let mut tx = self.write().await?;
         cursor::put(&mut tx, contract, cursor).await?;
         let mut registered = Vec::with_capacity(jobs.len());
@@ -54,6 +66,9 @@ impl Store {
                 Some(bound) => bound,
                 None => jobs::register(&mut tx, job).await?,
             });
+        }
+        for seen in told {
+            told::insert(&mut tx, contract, seen).await?;
         }
         for completion in completions {
             complete(&mut tx, contract, completion).await?;
@@ -139,17 +154,13 @@ async fn complete(
     contract: ContractAddress,
     completion: &CompletionSeen,
 ) -> Result<(), Error> {
-    // The market never gives such an id: whoever completed with it must not stop the cursor.
-    if int("deal", completion.deal.0).is_err() {
-        return Ok(());
-    }
     sqlx::query(
         "INSERT INTO completion (contract, request, deal, block) VALUES ($1, $2, $3, $4)
          ON CONFLICT (contract, request, deal) DO NOTHING",
     )
     .bind(contract.to_string())
     .bind(int("request", completion.request.0)?)
-    .bind(int("deal", completion.deal.0)?)
+    .bind(deal_int(completion.deal))
     .bind(completion.block.0)
     .execute(&mut *connection)
     .await?;

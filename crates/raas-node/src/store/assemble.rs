@@ -2,8 +2,8 @@
 
 use raas_clients::inclusion::within;
 use raas_core::cid::{Commitment, DataCid};
-use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Unserved};
-use raas_core::ids::{DealId, HoldingId, OwnerId, RequestAt, RequestId};
+use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Told, Unserved};
+use raas_core::ids::{DealId, HoldingId, OwnerId, ProviderId, RequestAt, RequestId, SectorNumber};
 use raas_core::order::Order;
 use raas_core::policy::{Duties, Policy};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::orders::{decode_order, order_columns};
-use super::schema::{DUTIES, POLICY, SOURCE, parse, small, uint};
+use super::schema::{DUTIES, POLICY, SOURCE, deal_id, parse, small, uint};
 use super::{deployments, jobs};
 
 /// Which holdings.
@@ -49,13 +49,21 @@ macro_rules! scoped {
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
+/// What is known of a request.
+#[derive(Default)]
+struct Asked {
+    completes: Option<Completes>,
+    done: BTreeSet<DealId>,
+    told: Vec<Told>,
+}
+
 #[derive(Default)]
 struct Draft {
     open_jobs: Vec<(Duties, Policy)>,
     stopped_jobs: Vec<Policy>,
     unserved: Vec<Unserved>,
     unserved_jobs: Vec<Policy>,
-    requests: BTreeMap<RequestAt, (Option<Completes>, BTreeSet<DealId>)>,
+    requests: BTreeMap<RequestAt, Asked>,
     pieces: Vec<Piece>,
     placed: BTreeMap<Commitment, BTreeMap<u32, Vec<Order>>>,
     spares: BTreeMap<Commitment, Vec<Order>>,
@@ -75,6 +83,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope<'_>) ->
     read_pieces(connection, scope, &mut drafts).await?;
     read_orders(connection, scope, &mut drafts).await?;
     read_attested(connection, scope, &mut drafts).await?;
+    read_told(connection, scope, &mut drafts).await?;
     names
         .into_iter()
         .zip(drafts.into_values())
@@ -117,7 +126,7 @@ async fn read_jobs(
         let at = request_at(&row)?;
         let completes = deployments::completes(row.try_get("completes")?)?;
         if let Some(at) = at {
-            draft.requests.entry(at).or_insert((completes, BTreeSet::new()));
+            draft.requests.entry(at).or_insert(Asked { completes, ..Asked::default() });
         }
         // The source is read only where it can matter.
         let unserved = match at {
@@ -230,9 +239,37 @@ async fn read_attested(
         for row in rows(connection, query).await? {
             let Some(draft) = draft(drafts, &row)? else { continue };
             let Some(at) = request_at(&row)? else { continue };
-            if let Some((_, done)) = draft.requests.get_mut(&at) {
-                done.insert(DealId(uint("deal", row.try_get("deal")?)?));
+            if let Some(asked) = draft.requests.get_mut(&at) {
+                asked.done.insert(deal_id(row.try_get("deal")?));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Pieces of the holdings in sectors that the contracts of their requests were told of.
+async fn read_told(
+    connection: &mut SqliteConnection,
+    scope: Scope<'_>,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let query = scoped!(
+        scope,
+        "j.holding",
+        "SELECT j.holding, j.contract, j.request, t.deal, t.provider, t.sector FROM job j
+         JOIN holding_piece hp ON hp.holding = j.holding
+         JOIN told t ON t.piece = hp.piece AND t.contract = j.contract WHERE ",
+        "ORDER BY t.deal"
+    );
+    for row in rows(connection, query).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let Some(at) = request_at(&row)? else { continue };
+        if let Some(asked) = draft.requests.get_mut(&at) {
+            asked.told.push(Told {
+                deal: deal_id(row.try_get("deal")?),
+                provider: ProviderId::new(uint("provider", row.try_get("provider")?)?),
+                sector: SectorNumber(uint("sector", row.try_get("sector")?)?),
+            });
         }
     }
     Ok(())
@@ -261,7 +298,7 @@ impl Draft {
         let policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
         let (mut placed, mut spares) = (self.placed, self.spares);
         let in_aggregate =
-            self.requests.values().any(|(completes, _)| *completes == Some(Completes::InAggregate));
+            self.requests.values().any(|asked| asked.completes == Some(Completes::InAggregate));
         let pieces = self
             .pieces
             .into_iter()
@@ -277,7 +314,12 @@ impl Draft {
         let attestations = self
             .requests
             .into_iter()
-            .map(|(at, (completes, done))| Attestation { at, completes, done: done.into_iter().collect() })
+            .map(|(at, Asked { completes, done, told })| Attestation {
+                at,
+                completes,
+                done: done.into_iter().collect(),
+                told,
+            })
             .collect();
         Some(Holding { id, owner, cid, duties, policy, pieces, attestations, unserved: self.unserved, open })
     }

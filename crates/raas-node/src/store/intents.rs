@@ -20,9 +20,9 @@ use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
 use super::orders::{decode_order, order_columns};
-use super::schema::{ORDER_STATE, int};
+use super::schema::{ORDER_STATE, deal_int, int};
 use super::types::{Committed, Refusal, StepKind};
-use super::{deployments, holdings, orders, places, steps, txs};
+use super::{deployments, holdings, orders, places, steps, told, txs};
 
 /// Old and successor: a place never holds more replicas.
 const LIVE_GENERATIONS_MAX: i64 = 2;
@@ -205,14 +205,15 @@ impl Commit {
         let row = sqlx::query(concat!(
             "SELECT j.owner, d.completes, ",
             order_columns!(),
-            " FROM job j JOIN orders o ON o.id = $3 AND o.deal = $4
+            " FROM job j JOIN orders o ON o.id = $3 AND (o.deal = $4 OR o.deal IS NULL AND EXISTS (SELECT 1 FROM told t
+               WHERE t.contract = $5 AND t.deal = $4 AND t.provider = o.provider AND t.sector = o.sector))
              JOIN deployment d ON d.contract = j.contract
              WHERE j.holding = $1 AND j.contract = $5 AND j.request = $2 AND j.open = 1"
         ))
         .bind(int("holding", holding.0)?)
         .bind(int("request", at.request.0)?)
         .bind(int("order", order.0)?)
-        .bind(int("deal", deal.0)?)
+        .bind(deal_int(deal))
         .bind(at.contract.to_string())
         .fetch_optional(&mut *connection)
         .await?;
@@ -227,9 +228,18 @@ impl Commit {
         }
         let Order { provider, piece, size, within, .. } = bought;
         let RequestAt { contract, request } = at;
+        let market = told::market_of(connection, contract, deal).await?;
         let contract_named = Some(contract);
-        let intent =
-            TxIntent::Complete { contract: contract_named, request, deal, provider, piece, size, within };
+        let intent = TxIntent::Complete {
+            contract: contract_named,
+            request,
+            market,
+            deal,
+            provider,
+            piece,
+            size,
+            within,
+        };
         let key = format!("complete:{contract}:{request}:{deal}");
         let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
         let purpose = txs::Purpose { owner: &owner, holding: Some(holding) };

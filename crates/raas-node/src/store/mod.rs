@@ -44,12 +44,13 @@ mod rounds;
 mod schema;
 mod sightings;
 mod steps;
+mod told;
 mod txs;
 mod types;
 mod uploads;
 mod watch;
 
-pub use apply_window::RequestChange;
+pub use apply_window::{RequestChange, Window};
 pub use budget::Renewal;
 pub use error::Error;
 pub(crate) use error::is_storage_full;
@@ -59,10 +60,11 @@ pub use incidents::{Incident, Trouble, TroubleKind};
 pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
+pub use told::CopyIn;
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,
     RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece,
     StoredProposal, StoredProvider, StoredTx, TxId, TxSubmit, Upload,
 };
-pub use types::{HealthChange, NO_TRANSACTION};
+pub use types::{HealthChange, NO_TRANSACTION, ToldPiece};
 pub use watch::{Dirty, Mark, Watched};

@@ -233,7 +233,7 @@ pub(super) async fn insert(
     order: &Order,
 ) -> Result<OrderId, Error> {
     let adopted = order.cause == Cause::Adopt;
-    let deal = order.state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    let deal = deal_column(&order.state)?;
     let narrow = Narrow::of(&order.state)?;
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO orders (version, holding, piece, size, provider, operator, cause, adopted,
@@ -291,10 +291,10 @@ pub(super) async fn write_state(
     let Some((holding, before, adopted)) = row else { return Ok(None) };
     let holding = HoldingId(uint("holding", holding)?);
     let before: OrderState = ORDER_STATE.decode(&before)?;
-    if let Some(on_chain) = state.on_chain()
-        && !claim_deal(connection, order, adopted, on_chain.deal).await?
+    if let Some(deal) = deal_of(state)
+        && !claim_deal(connection, order, adopted, deal).await?
     {
-        let refused = Happened::DealRefused { order, deal: on_chain.deal };
+        let refused = Happened::DealRefused { order, deal };
         log(connection, Some(holding), None, &refused).await?;
         return Ok(None);
     }
@@ -310,7 +310,7 @@ pub(super) async fn write_state(
             order,
             from: before.name().to_owned(),
             to: state.name().to_owned(),
-            deal: state.on_chain().map(|on_chain| on_chain.deal),
+            deal: deal_of(state),
             health: health(state),
         };
         log(connection, Some(holding), None, &changed).await?;
@@ -319,7 +319,7 @@ pub(super) async fn write_state(
 }
 
 async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) -> Result<(), Error> {
-    let deal = state.on_chain().map(|on_chain| int("deal", on_chain.deal.0)).transpose()?;
+    let deal = deal_column(state)?;
     let narrow = Narrow::of(state)?;
     sqlx::query(
         "UPDATE orders SET version = version + 1, state_name = $2, state = $3, closed = $4, reserves = $5,
@@ -343,6 +343,15 @@ async fn update(connection: &mut SqliteConnection, id: i64, state: &OrderState) 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The deal of f05 behind an order, if there is or was one.
+pub(super) fn deal_of(state: &OrderState) -> Option<DealId> {
+    state.on_chain().and_then(|on_chain| on_chain.replica.deal())
+}
+
+fn deal_column(state: &OrderState) -> Result<Option<i64>, Error> {
+    deal_of(state).map(|deal| int("deal", deal.0)).transpose()
 }
 
 /// Whether `order` may stand for `deal`. An adopted copy gives way to an order of ours: the deal was ours, and

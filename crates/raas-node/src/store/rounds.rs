@@ -4,7 +4,7 @@ use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
 use raas_core::ids::{OrderId, ProviderId};
 use raas_core::observation::Round;
-use raas_core::order::OrderState;
+use raas_core::order::{Order, OrderState, ReplicaRef};
 use raas_core::units::Epoch;
 use serde::de::DeserializeOwned;
 use sqlx::SqliteConnection;
@@ -16,7 +16,7 @@ use super::open::Store;
 use super::schema::{BREAKER, Format, ORDER_STATE, ROUND, VIEW, int, parse};
 use super::types::{Adopted, HealthChange, RoundReport};
 use super::watch::Narrow;
-use super::{incidents, orders, sightings};
+use super::{incidents, orders, sightings, told};
 
 const LAST_ROUND: &str = "round";
 const BREAKER_KEY: &str = "breaker";
@@ -62,6 +62,9 @@ impl Store {
         }
         for (cid, deal, state) in &report.sightings {
             sightings::set_state(&mut tx, cid, *deal, *state).await?;
+        }
+        for (contract, deal, state) in &report.told {
+            told::set_state(&mut tx, *contract, *deal, *state).await?;
         }
         tx.commit().await?;
         Ok(skipped)
@@ -115,11 +118,12 @@ async fn health(connection: &mut SqliteConnection, changes: &[HealthChange]) -> 
                 narrow.fault_since,
                 narrow.fault_first,
                 narrow.sector,
+                narrow.term_end,
             ]));
         }
         let written: Vec<i64> = sqlx::query_scalar(
             "UPDATE orders SET version = version + 1, state = n.value ->> 2, mark = n.value ->> 3,
-             fault_since = n.value ->> 4, fault_first = n.value ->> 5, sector = n.value ->> 6
+             fault_since = n.value ->> 4, fault_first = n.value ->> 5, sector = n.value ->> 6, term_end = n.value ->> 7
              FROM json_each($1) n WHERE orders.id = n.value ->> 0 AND orders.version = n.value ->> 1
              AND orders.state_name = 'active' RETURNING orders.id",
         )
@@ -157,7 +161,7 @@ async fn tell(
                 order: change.order,
                 from: active(),
                 to: active(),
-                deal: Some(change.on_chain.deal),
+                deal: change.on_chain.replica.deal(),
                 health: Some(change.on_chain.health.health),
             };
             log(connection, Some(change.holding), None, &what).await?;
@@ -177,10 +181,8 @@ async fn tell(
 /// Makes an order of a copy found, unless its deal stands for one already. It takes no place: the rules put
 /// it into an empty one.
 async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(), Error> {
-    let deal = adopted.order.state.on_chain().map(|on_chain| on_chain.deal);
-    if let Some(deal) = deal
-        && is_known(connection, int("deal", deal.0)?).await?
-    {
+    let deal = orders::deal_of(&adopted.order.state);
+    if is_known(connection, &adopted.order).await? {
         return Ok(());
     }
     let order = orders::insert(connection, adopted.holding, &adopted.order).await?;
@@ -188,11 +190,21 @@ async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(
     log(connection, Some(adopted.holding), None, &what).await
 }
 
-async fn is_known(connection: &mut SqliteConnection, deal: i64) -> Result<bool, Error> {
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE deal = $1")
-        .bind(deal)
-        .fetch_one(connection)
-        .await?;
+/// Whether the copy behind an order is one already.
+async fn is_known(connection: &mut SqliteConnection, order: &Order) -> Result<bool, Error> {
+    let query = match order.state.on_chain().map(|on_chain| on_chain.replica) {
+        None => return Ok(false),
+        Some(ReplicaRef::Deal(deal)) => {
+            sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE deal = $1").bind(int("deal", deal.0)?)
+        }
+        Some(ReplicaRef::Sector { sector }) => sqlx::query_scalar(
+            "SELECT COUNT(*) FROM orders WHERE sector = $1 AND provider = $2 AND piece = $3 AND closed = 0",
+        )
+        .bind(int("sector", sector.0)?)
+        .bind(int("provider", order.provider.number())?)
+        .bind(order.piece.to_string()),
+    };
+    let count: i64 = query.fetch_one(connection).await?;
     Ok(count > 0)
 }
 

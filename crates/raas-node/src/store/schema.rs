@@ -1,5 +1,6 @@
 //! What is on the disk: migrations, the version of every stored JSON format, and numbers to and from columns.
 
+use raas_core::ids::DealId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -24,6 +25,7 @@ pub(super) fn migrator() -> Migrator {
         migration(24, "aggregates", include_str!("migrations/0024_aggregates.sql")),
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
         migration(26, "leads", include_str!("migrations/0026_leads.sql")),
+        migration(27, "sectors", include_str!("migrations/0027_sectors.sql")),
     ])
 }
 
@@ -104,6 +106,16 @@ pub(super) fn uint(what: &'static str, value: i64) -> Result<u64, Error> {
     u64::try_from(value).map_err(|_| Error::OutOfRange { what, value: value.to_string() })
 }
 
+/// A deal's id as a column holds it: a contract's own ids begin at 2^63, and are the same bits with a sign.
+pub(super) const fn deal_int(deal: DealId) -> i64 {
+    deal.0.cast_signed()
+}
+
+/// A column's deal.
+pub(super) const fn deal_id(value: i64) -> DealId {
+    DealId(value.cast_unsigned())
+}
+
 /// A column's small number.
 pub(super) fn small(what: &'static str, value: i64) -> Result<u32, Error> {
     u32::try_from(value).map_err(|_| Error::OutOfRange { what, value: value.to_string() })
@@ -139,7 +151,11 @@ mod tests {
     #[test]
     fn numbers_at_the_edges() {
         assert_eq!(int("deal", i64::MAX as u64).expect("fits"), i64::MAX);
-        assert!(matches!(int("deal", 1 << 63), Err(Error::OutOfRange { what: "deal", .. })));
+        assert!(matches!(int("order", 1 << 63), Err(Error::OutOfRange { what: "order", .. })));
+        for deal in [DealId(0), DealId((1 << 63) - 1), DealId::FIRST_OF_SECTORS, DealId(u64::MAX)] {
+            assert_eq!(deal_id(deal_int(deal)), deal);
+            assert_eq!(deal_int(deal) < 0, deal.is_of_sector());
+        }
         assert!(uint("deal", -1).is_err());
         assert!(small("slot", 1 << 32).is_err());
     }

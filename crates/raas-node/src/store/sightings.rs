@@ -45,10 +45,13 @@ impl Store {
     }
 }
 
-/// Adds a sighting unless it is known. Its request is filled in when it was not known before. A deal id that
-/// the market can never give is nobody's copy.
+/// Adds a sighting unless it is known. Its request is filled in when it was not known before.
 pub(super) async fn insert(connection: &mut SqliteConnection, sighting: &Sighting) -> Result<(), Error> {
-    let Ok(deal) = int("deal", sighting.deal.0) else { return Ok(()) };
+    // What the contract was told of stands in a table of its own.
+    if sighting.deal.is_of_sector() {
+        return Ok(());
+    }
+    let deal = int("deal", sighting.deal.0)?;
     sqlx::query(
         "INSERT INTO sighting (cid, deal, contract, request, state) VALUES ($1, $2, $3, $4,
          CASE WHEN EXISTS (SELECT 1 FROM orders WHERE deal = $2) THEN 'adopted' ELSE $5 END)
@@ -80,7 +83,7 @@ pub(super) async fn set_state(
     Ok(())
 }
 
-const fn name(state: SightingState) -> &'static str {
+pub(super) const fn name(state: SightingState) -> &'static str {
     match state {
         SightingState::New => "new",
         SightingState::Adopted => "adopted",
@@ -100,11 +103,15 @@ fn decode((cid, contract, request, deal, state): Row) -> Result<Sighting, Error>
         cid: parse("CID", &cid)?,
         of,
         deal: DealId(uint("deal", deal)?),
-        state: match state.as_str() {
-            "new" => SightingState::New,
-            "adopted" => SightingState::Adopted,
-            "unverified" => SightingState::Unverified,
-            _ => return Err(Error::Unreadable { format: "sighting state", source: state.into() }),
-        },
+        state: self::state(&state)?,
+    })
+}
+
+pub(super) fn state(name: &str) -> Result<SightingState, Error> {
+    Ok(match name {
+        "new" => SightingState::New,
+        "adopted" => SightingState::Adopted,
+        "unverified" => SightingState::Unverified,
+        _ => return Err(Error::Unreadable { format: "sighting state", source: name.into() }),
     })
 }

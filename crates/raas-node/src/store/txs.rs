@@ -15,7 +15,7 @@ use super::error::{Error, is_unique_violation};
 use super::events::{Happened, log};
 use super::lanes::{self, GasDay};
 use super::open::Store;
-use super::schema::{TX_INTENT, TX_STATE, int, parse, uint};
+use super::schema::{TX_INTENT, TX_STATE, deal_int, int, parse, uint};
 use super::types::{StepKind, StoredTx, TxId};
 use super::{batches, steps};
 
@@ -228,7 +228,7 @@ pub(super) async fn plan(
             None,
             contract.map(|contract| contract.to_string()),
             Some(int("request", request.0)?),
-            Some(int("deal", deal.0)?),
+            Some(deal_int(*deal)),
         ),
     };
     let id: i64 = sqlx::query_scalar(
@@ -278,7 +278,7 @@ pub(super) async fn is_attested(
     )
     .bind(at.contract.to_string())
     .bind(int("request", at.request.0)?)
-    .bind(int("deal", deal.0)?)
+    .bind(deal_int(deal))
     .fetch_one(connection)
     .await?;
     Ok(count > 0)

@@ -6,7 +6,8 @@ use raas_core::gate::Hold;
 use raas_core::health::Health;
 use raas_core::holding::Unserved;
 use raas_core::ids::{
-    ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId, StepId,
+    ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId,
+    SectorNumber, StepId,
 };
 use raas_core::observation::{ProviderOnChain, ProviderView, Round};
 use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
@@ -226,6 +227,27 @@ pub struct Sighting {
     pub state: SightingState,
 }
 
+/// A piece in a sector that its miner actor told a contract of, for a request that is a job here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldPiece {
+    /// The CID that the request is about.
+    pub cid: DataCid,
+    /// The request it was told for.
+    pub of: RequestAt,
+    /// The contract's own id for it.
+    pub deal: DealId,
+    /// Whose miner actor told.
+    pub provider: ProviderId,
+    /// In which sector it is.
+    pub sector: SectorNumber,
+    /// The piece.
+    pub piece: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+    /// What became of it.
+    pub state: SightingState,
+}
+
 /// What became of a sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -274,6 +296,8 @@ pub struct RoundReport {
     pub adopted: Vec<Adopted>,
     /// Sightings whose state changed: (cid, deal, state).
     pub sightings: Vec<(DataCid, DealId, SightingState)>,
+    /// Told pieces whose state changed.
+    pub told: Vec<(ContractAddress, DealId, SightingState)>,
     /// The breaker after this round.
     pub breaker: Breaker,
     /// Deal events of the market are read up to here.

@@ -2,7 +2,7 @@
 //! holdings that a transaction touched.
 
 use futures_util::TryStreamExt;
-use raas_core::health::Health;
+use raas_core::health::{Health, UnknownReason};
 use raas_core::holding::Holding;
 use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::ProviderView;
@@ -29,6 +29,8 @@ pub enum Mark {
     Suspect = 3,
     /// Active, and nothing can be said of it.
     Unknown = 4,
+    /// Active, and its sector was seen dead: the next round decides.
+    Doomed = 5,
 }
 
 impl Mark {
@@ -40,10 +42,17 @@ impl Mark {
             OrderState::Active(on_chain) => match on_chain.health.health {
                 Health::Proven => Self::Proven,
                 Health::Suspect => Self::Suspect,
+                Health::Unknown(UnknownReason::DeadOnce) => Self::Doomed,
                 _ => Self::Unknown,
             },
             _ => Self::Unwatched,
         }
+    }
+
+    /// Whether it is read singly in every round.
+    #[must_use]
+    pub const fn is_doubtful(self) -> bool {
+        matches!(self, Self::Unknown | Self::Doomed)
     }
 
     const fn from_column(value: i64) -> Self {
@@ -52,6 +61,7 @@ impl Mark {
             2 => Self::Proven,
             3 => Self::Suspect,
             4 => Self::Unknown,
+            5 => Self::Doomed,
             _ => Self::Unwatched,
         }
     }
@@ -66,8 +76,8 @@ pub struct Watched {
     pub provider: ProviderId,
     /// Who runs it.
     pub operator: OperatorId,
-    /// Its deal; of an order that is not watched, 0 when it never had one.
-    pub deal: DealId,
+    /// Its deal of f05; `None` for a piece that is in its sector without one, and before there is one.
+    pub deal: Option<DealId>,
     /// Its sector, once active.
     pub sector: Option<SectorNumber>,
     /// How it stands.
@@ -272,7 +282,7 @@ fn decode(row: Row) -> Result<Watched, Error> {
         order: OrderId(uint("order", order)?),
         provider: ProviderId::new(uint("provider", provider)?),
         operator: OperatorId(ActorId(uint("operator", operator)?)),
-        deal: DealId(uint("deal", deal.unwrap_or_default())?),
+        deal: deal.map(|deal| uint("deal", deal).map(DealId)).transpose()?,
         sector: sector.map(|sector| uint("sector", sector).map(SectorNumber)).transpose()?,
         mark: Mark::from_column(mark),
         start: Epoch(start.unwrap_or_default()),

@@ -82,7 +82,7 @@ impl Changes {
         for (stored, state) in self.changed() {
             match (&stored.order.state, state) {
                 (OrderState::Active(before), OrderState::Active(on_chain))
-                    if before.deal == on_chain.deal =>
+                    if before.replica == on_chain.replica =>
                 {
                     health.push(HealthChange {
                         order: stored.order.id,
@@ -106,7 +106,7 @@ fn differs(before: &OrderState, after: &OrderState) -> bool {
     match (before, after) {
         (OrderState::Active(before), OrderState::Active(after))
         | (OrderState::Published(before), OrderState::Published(after)) => {
-            before.deal != after.deal
+            before.replica != after.replica
                 || before.sector != after.sector
                 || before.term != after.term
                 || !before.health.says_as(&after.health)

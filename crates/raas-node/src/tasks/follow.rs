@@ -8,7 +8,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::settings::ContractAt;
-use crate::store::{Attempt, JobSource, NO_TRANSACTION, NewJob, RequestChange};
+use crate::store::{Attempt, JobSource, NO_TRANSACTION, NewJob, RequestChange, Window};
 use crate::world::World;
 use raas_clients::evm::AbiKind;
 use raas_core::cid::DataCid;
@@ -143,6 +143,7 @@ async fn follow_one<W: World>(
                 note_unexplained(&window.inner);
                 let changed = !requests.is_empty()
                     || !window.inner.completions.is_empty()
+                    || !window.inner.told.is_empty()
                     || !window.inner.standing.is_empty();
                 apply(engine, at, after, requests, &window.inner, now).await?;
                 followed.changed |= changed;
@@ -329,7 +330,11 @@ async fn apply<W: World>(
         .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() })?;
     failpoint::around(
         "follow.apply",
-        engine.store.apply_changed_window(at.address, &cursor, &jobs, &window.completions, &changes),
+        engine.store.apply_whole_window(
+            at.address,
+            &cursor,
+            &Window { jobs: &jobs, completions: &window.completions, told: &window.told, changes: &changes },
+        ),
     )
     .await?;
     Ok(())

@@ -12,8 +12,9 @@ use futures_util::{StreamExt, stream};
 use raas_core::ids::{OrderId, ProviderId, SectorNumber};
 use raas_core::machine::order::Event;
 use raas_core::observation::{
-    DealSeen, LivesSeen, NotSeen, ProviderSeen, ProviderView, Round, SectorSeen, Unseen,
+    DealSeen, LivesSeen, NotSeen, ProviderSeen, ProviderView, Round, SectorSeen, TermSeen, Unseen,
 };
+use raas_core::order::ReplicaRef;
 use raas_core::ports::Chain;
 use raas_core::units::{AttoFil, Epoch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,27 +43,27 @@ pub(crate) async fn look<W: World>(
     reading: &Reading,
     changes: &mut Changes,
 ) -> Result<Trust, Error> {
-    let probes: Vec<Probe> = reading.deals.iter().copied().collect();
-    let deals = deals(engine, round, &probes).await;
-    if deals.contains(&DealSeen::NeverAllocated) {
+    let probes: Vec<Probe> = reading.copies.iter().copied().collect();
+    let copies = copies(engine, round, &probes).await;
+    if copies.contains(&CopySeen::Deal(DealSeen::NeverAllocated)) {
         return Ok(Trust::Denies);
     }
     let mut wanted: BTreeMap<ProviderId, Vec<SectorNumber>> =
         reading.faults.iter().map(|provider| (*provider, Vec::new())).collect();
-    for (probe, seen) in probes.iter().zip(&deals) {
+    for (probe, seen) in probes.iter().zip(&copies) {
         let sector = match seen {
-            DealSeen::Present(deal) => deal.activated.map(|_| deal.sector),
+            CopySeen::Deal(DealSeen::Present(deal)) => deal.activated.map(|_| deal.sector),
             _ => None,
         };
-        let known = probe.sector.is_some() && mark_of(index, probe) != Some(Mark::Unknown);
+        let known = probe.sector.is_some() && !mark_of(index, probe).is_some_and(Mark::is_doubtful);
         if let Some(sector) = sector.filter(|_| !known) {
             wanted.entry(probe.provider).or_default().push(sector);
         }
     }
     let providers = providers(engine, index, round, wanted).await;
     let mut seen = Seen { providers, sectors: BTreeMap::new() };
-    seen.ask_the_dead(engine, round, &probes, &deals).await;
-    let trust = turn_deals(engine, index, round, &probes, deals, &seen, changes).await?;
+    seen.ask_the_dead(engine, round, &probes, &copies).await;
+    let trust = turn_copies(engine, index, round, &probes, copies, &seen, changes).await?;
     if trust == Trust::Denies {
         return Ok(trust);
     }
@@ -71,11 +72,46 @@ pub(crate) async fn look<W: World>(
     Ok(trust)
 }
 
-async fn deals<W: World>(engine: &Engine<W>, round: &Round, probes: &[Probe]) -> Vec<DealSeen> {
+/// What was read of one copy: its deal at the market, or its sector in the miner's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CopySeen {
+    Deal(DealSeen),
+    Sector(TermSeen),
+}
+
+impl CopySeen {
+    /// What this and the state of its sector mean for the order.
+    fn event(self, sector: SectorSeen, round: &Round) -> Event {
+        match self {
+            Self::Deal(deal) => Event::Observed { deal, sector, round: round.clone() },
+            Self::Sector(term) => Event::Listed { term, sector, height: round.height },
+        }
+    }
+}
+
+/// One answer per probe, in their order.
+async fn copies<W: World>(engine: &Engine<W>, round: &Round, probes: &[Probe]) -> Vec<CopySeen> {
+    let chain = engine.world.chain();
     let mut seen = Vec::with_capacity(probes.len());
     for page in probes.chunks(DEALS_AT_ONCE) {
-        let ids: Vec<_> = page.iter().map(|probe| probe.deal).collect();
-        seen.extend(engine.world.chain().deals(round, &ids).await);
+        let deals: Vec<_> = page.iter().filter_map(|probe| probe.replica.deal()).collect();
+        let sectors: Vec<_> = page
+            .iter()
+            .filter_map(|probe| match probe.replica {
+                ReplicaRef::Sector { sector } => Some((probe.provider, sector)),
+                ReplicaRef::Deal(_) => None,
+            })
+            .collect();
+        let mut deals = chain.deals(round, &deals).await.into_iter();
+        let mut terms = chain.terms(round, &sectors).await.into_iter();
+        seen.extend(page.iter().map(|probe| match probe.replica {
+            ReplicaRef::Deal(_) => {
+                CopySeen::Deal(deals.next().unwrap_or(DealSeen::NotSeen(NotSeen::NotAsked)))
+            }
+            ReplicaRef::Sector { .. } => {
+                CopySeen::Sector(terms.next().unwrap_or(TermSeen::NotSeen(NotSeen::NotAsked)))
+            }
+        }));
     }
     seen
 }
@@ -122,17 +158,22 @@ struct Seen {
 }
 
 impl Seen {
-    /// The second witness is asked singly: a provider whose faults are clear says nothing of the dead.
+    /// The second witness is asked singly: a provider whose faults are clear says nothing of the dead. So is the
+    /// sector of a copy without a deal: a miner lists those that are dead, too.
     async fn ask_the_dead<W: World>(
         &mut self,
         engine: &Engine<W>,
         round: &Round,
         probes: &[Probe],
-        deals: &[DealSeen],
+        copies: &[CopySeen],
     ) {
         let mut gone: BTreeMap<ProviderId, Vec<SectorNumber>> = BTreeMap::new();
-        for (probe, _) in probes.iter().zip(deals).filter(|(_, seen)| **seen == DealSeen::Gone) {
-            if !probe.over {
+        let is_asked = |seen: &CopySeen| match seen {
+            CopySeen::Deal(deal) => *deal == DealSeen::Gone,
+            CopySeen::Sector(term) => !matches!(term, TermSeen::NotSeen(_)),
+        };
+        for (probe, _) in probes.iter().zip(copies).filter(|(_, seen)| is_asked(seen)) {
+            if !probe.over || probe.replica.deal().is_none() {
                 gone.entry(probe.provider).or_default().extend(probe.sector);
             }
         }
@@ -150,36 +191,37 @@ fn mark_of(index: &FleetIndex, probe: &Probe) -> Option<Mark> {
     shelf.mark(probe.sector?, probe.order)
 }
 
-/// Turns the orders whose deals were read.
-async fn turn_deals<W: World>(
+/// Turns the orders whose copies were read.
+async fn turn_copies<W: World>(
     engine: &Engine<W>,
     index: &FleetIndex,
     round: &Round,
     probes: &[Probe],
-    deals: Vec<DealSeen>,
+    copies: Vec<CopySeen>,
     seen: &Seen,
     changes: &mut Changes,
 ) -> Result<Trust, Error> {
-    let present = deals.iter().any(|seen| matches!(seen, DealSeen::Present(_)));
+    let present = copies.iter().any(|seen| matches!(seen, CopySeen::Deal(DealSeen::Present(_))));
     let mut gone_alive = false;
     let mut events: Vec<(OrderId, Event)> = Vec::new();
-    for (probe, deal) in probes.iter().zip(deals) {
-        let sector = match (&deal, probe.sector) {
-            (DealSeen::Present(deal), _) => sector_of(index, probe, deal.sector, seen),
-            (DealSeen::Gone, Some(sector)) => seen
-                .sectors
-                .get(&(probe.provider, sector))
-                .copied()
-                .unwrap_or(SectorSeen::NotSeen(NotSeen::NotAsked)),
-            (DealSeen::Gone, None) if start_of(index, probe).is_some_and(|start| round.height > start) => {
+    for (probe, copy) in probes.iter().zip(copies) {
+        let singly = |sector| seen.sectors.get(&(probe.provider, sector)).copied();
+        let not_asked = SectorSeen::NotSeen(NotSeen::NotAsked);
+        let sector = match (&copy, probe.sector) {
+            (CopySeen::Deal(DealSeen::Present(deal)), _) => sector_of(index, probe, deal.sector, seen),
+            (CopySeen::Deal(DealSeen::Gone), Some(sector)) => singly(sector).unwrap_or(not_asked),
+            (CopySeen::Deal(DealSeen::Gone), None)
+                if start_of(index, probe).is_some_and(|start| round.height > start) =>
+            {
                 never_seen_active(engine, present).await
             }
-            _ => SectorSeen::NotSeen(NotSeen::NotAsked),
+            (CopySeen::Sector(_), Some(sector)) => singly(sector).unwrap_or(not_asked),
+            _ => not_asked,
         };
-        gone_alive |=
-            deal == DealSeen::Gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
-        if !is_unchanged(index, probe, &deal, sector, round.height) {
-            events.push((probe.order, Event::Observed { deal, sector, round: round.clone() }));
+        gone_alive |= copy == CopySeen::Deal(DealSeen::Gone)
+            && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
+        if !is_unchanged(index, probe, &copy, sector, round.height) {
+            events.push((probe.order, copy.event(sector, round)));
         }
     }
     load(engine, changes, events.iter().map(|(order, _)| *order).collect()).await?;
@@ -215,11 +257,15 @@ fn start_of(index: &FleetIndex, probe: &Probe) -> Option<Epoch> {
 fn is_unchanged(
     index: &FleetIndex,
     probe: &Probe,
-    deal: &DealSeen,
+    copy: &CopySeen,
     sector: SectorSeen,
     height: Epoch,
 ) -> bool {
-    let DealSeen::Present(deal) = deal else { return false };
+    let deal = match copy {
+        CopySeen::Deal(DealSeen::Present(deal)) => deal,
+        CopySeen::Deal(_) => return false,
+        CopySeen::Sector(term) => return is_listed_as_before(index, probe, *term, sector, height),
+    };
     if height >= deal.end {
         return false;
     }
@@ -234,6 +280,21 @@ fn is_unchanged(
         (None, None) => start_of(index, probe).is_some_and(|start| height <= start),
         _ => false,
     }
+}
+
+/// Whether the miner says of a copy without a deal what is known of it.
+fn is_listed_as_before(
+    index: &FleetIndex,
+    probe: &Probe,
+    term: TermSeen,
+    sector: SectorSeen,
+    height: Epoch,
+) -> bool {
+    let known = index.shelves.get(&probe.provider).zip(probe.sector);
+    let known = known.and_then(|(shelf, sector)| Some((shelf, shelf.position(sector, probe.order)?)));
+    let Some(row) = known.and_then(|(shelf, at)| shelf.row(at)) else { return false };
+    let TermSeen::Listed(term) = term else { return false };
+    term.end == row.end && height < term.end && row.mark == Mark::Proven && sector == SectorSeen::Live
 }
 
 /// The second witness for a deal that was published, never seen active, and is gone after its start: it has no
@@ -281,7 +342,7 @@ async fn turn_sectors<W: World>(
                     since.is_some_and(|since| since != known) || (first < known && round.height >= known)
                 }
                 // Of these the deal was read, too.
-                (Mark::Unknown, _) => false,
+                (Mark::Unknown | Mark::Doomed, _) => false,
                 _ => true,
             };
             if turned {
@@ -354,10 +415,10 @@ async fn read_lives<W: World>(
             LivesSeen::NotSeen(reason) => tracing::debug!(%provider, ?reason, "partitions could not be read"),
         }
     }
-    for provider in &reading.lives_by_deals {
+    for provider in &reading.lives_by_copies {
         let Some(shelf) = index.shelves.get_mut(provider) else { continue };
         let unread = |order: OrderId| {
-            changes.stored(order).is_some_and(|stored| Mark::of(changes.state_of(stored)) == Mark::Unknown)
+            changes.stored(order).is_some_and(|stored| Mark::of(changes.state_of(stored)).is_doubtful())
         };
         if !shelf.rows().any(|row| unread(row.order)) {
             shelf.view.lives_at = Some(round.height);
@@ -377,15 +438,22 @@ pub(crate) async fn settle_doomed<W: World>(
 ) -> Result<bool, Error> {
     let doomed = index.next_doomed(round, count);
     for page in doomed.chunks(DEALS_AT_ONCE) {
-        let deals: Vec<_> = page.iter().map(|doomed| doomed.deal).collect();
+        let deals: Vec<_> = page.iter().filter_map(|doomed| doomed.replica.deal()).collect();
         let seen = engine.world.chain().removed(round, &deals).await;
         if seen.contains(&DealSeen::NeverAllocated) {
             return Ok(false);
         }
         load(engine, changes, page.iter().map(|doomed| doomed.order).collect()).await?;
-        for (doomed, deal) in page.iter().zip(seen) {
-            let event = Event::Observed { deal, sector: SectorSeen::Dead, round: round.clone() };
-            changes.step(doomed.order, &event)?;
+        let mut seen = seen.into_iter();
+        for doomed in page {
+            let copy = match doomed.replica {
+                ReplicaRef::Deal(_) => {
+                    CopySeen::Deal(seen.next().unwrap_or(DealSeen::NotSeen(NotSeen::NotAsked)))
+                }
+                // Nothing but the miner tells of it, which has just been asked.
+                ReplicaRef::Sector { .. } => CopySeen::Sector(TermSeen::Gone),
+            };
+            changes.step(doomed.order, &copy.event(SectorSeen::Dead, round))?;
         }
     }
     Ok(true)

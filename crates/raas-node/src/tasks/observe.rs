@@ -95,10 +95,10 @@ async fn read<W: World>(
     let mut new = Reading::default();
     for (order, event) in found.events {
         changes.step(order, &event)?;
-        new.deals.extend(probe(&changes, order));
+        new.copies.extend(probe(&changes, order));
     }
-    if !new.deals.is_empty() {
-        for probe in &new.deals {
+    if !new.copies.is_empty() {
+        for probe in &new.copies {
             if let Some(stored) = changes.stored(probe.order) {
                 index.turn(stored, changes.state_of(stored));
             }
@@ -162,7 +162,8 @@ async fn events<W: World>(engine: &Engine<W>, round: &Round) -> Result<Events, E
 fn probe(changes: &Changes, order: OrderId) -> Option<Probe> {
     let stored = changes.stored(order)?;
     let on_chain = changes.state_of(stored).on_chain()?;
-    Some(Probe { order, provider: stored.order.provider, deal: on_chain.deal, sector: None, over: false })
+    let (provider, replica) = (stored.order.provider, on_chain.replica);
+    Some(Probe { order, provider, replica, sector: None, over: false })
 }
 
 /// The index before a round, for what the round changes of it.
@@ -206,6 +207,7 @@ async fn store<W: World>(
             .collect(),
         adopted: Vec::new(),
         sightings: Vec::new(),
+        told: Vec::new(),
         breaker: raas_core::breaker::next(
             &engine.store.breaker().await?,
             &index.census(round.height),

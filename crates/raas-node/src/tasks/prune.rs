@@ -7,9 +7,26 @@ use crate::world::World;
 use raas_clients::evm::AbiKind;
 use raas_core::holding::Holding;
 use raas_core::ids::DealId;
-use raas_core::observation::Round;
+use raas_core::observation::{Round, SectorSeen};
 use raas_core::ports::{Chain, DealList, TxIntent};
 use raas_core::prune;
+
+/// Which of the contract's own deals are in dead sectors: it asks their miners before it takes them off.
+async fn dead<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    at: &ContractAt,
+    list: &DealList,
+) -> Result<Vec<DealId>, Error> {
+    let told: Vec<DealId> = list.told.iter().map(|(deal, _)| *deal).collect();
+    let mut dead = Vec::new();
+    for (deal, provider, sector) in engine.store.places_told(at.address, &told).await? {
+        if engine.world.chain().sectors(round, provider, &[sector]).await == [SectorSeen::Dead] {
+            dead.push(deal);
+        }
+    }
+    Ok(dead)
+}
 
 /// Plans the transaction that prunes `list`, the list of the holding's CID at `at`, if there is anything to prune. While
 /// one is open no second one is planned; one that the contract refuses is dropped, and the list read again when it is
@@ -27,7 +44,8 @@ pub(super) async fn prune<W: World>(
     }
     let listed: Vec<DealId> = list.deals.iter().map(|(deal, _)| *deal).collect();
     let seen = engine.world.chain().deals(round, &listed).await;
-    let deals = prune::over(round.height, listed.into_iter().zip(&seen));
+    let mut deals = prune::over(round.height, listed.into_iter().zip(&seen));
+    deals.extend(dead(engine, round, at, list).await?);
     if deals.is_empty() {
         return Ok(());
     }

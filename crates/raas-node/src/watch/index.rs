@@ -4,9 +4,9 @@ use super::shelf::{Row, Shelf, Shelves};
 use super::wakes::Wakes;
 use crate::store::{Error, Mark, Store, StoredOrder, Watched};
 use raas_core::fleet::Census;
-use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId, SectorNumber};
+use raas_core::ids::{HoldingId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::{ProviderView, Round};
-use raas_core::order::OrderState;
+use raas_core::order::{OrderState, ReplicaRef};
 use raas_core::units::Epoch;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Doomed {
     /// Which order.
     pub order: OrderId,
-    /// Its deal.
-    pub deal: DealId,
+    /// What it is on chain.
+    pub replica: ReplicaRef,
 }
 
 /// The fleet in memory.
@@ -95,7 +95,7 @@ impl FleetIndex {
             order: stored.order.id,
             provider: stored.order.provider,
             operator: stored.order.operator,
-            deal: on_chain.map_or(DealId(0), |on_chain| on_chain.deal),
+            deal: on_chain.and_then(|on_chain| on_chain.replica.deal()),
             sector: on_chain.and_then(|on_chain| on_chain.sector),
             mark: Mark::of(state),
             start: on_chain.map_or(Epoch(0), |on_chain| on_chain.term.start),
@@ -128,6 +128,12 @@ impl FleetIndex {
     #[must_use]
     pub fn any_pending(&self) -> bool {
         self.shelves.values().any(|shelf| !shelf.pending.is_empty())
+    }
+
+    /// Whether the next round decides about some replica.
+    #[must_use]
+    pub fn any_doomed(&self) -> bool {
+        self.shelves.values().any(Shelf::has_doomed)
     }
 
     /// Up to `count` active replicas, other ones each time.
@@ -163,7 +169,7 @@ impl FleetIndex {
         }
         let Some(shelf) = self.shelves.get(&provider) else { return };
         let rows = shelf.in_sectors(dead);
-        self.doomed.extend(rows.into_iter().map(|row| Doomed { order: row.order, deal: row.deal }));
+        self.doomed.extend(rows.into_iter().map(|row| Doomed { order: row.order, replica: row.replica }));
     }
 
     /// The next of those queued in `round`, at most `count`.

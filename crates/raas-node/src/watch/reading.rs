@@ -3,8 +3,9 @@
 use super::index::FleetIndex;
 use super::shelf::Row;
 use raas_core::ids::{DealId, OrderId, ProviderId, SectorNumber};
+use raas_core::order::ReplicaRef;
 use raas_core::sweep::{self, Candidate, Pace};
-use raas_core::units::Epoch;
+use raas_core::units::{Epoch, Epochs};
 use std::collections::BTreeSet;
 
 /// Faults of providers: a count, and the bitfield where it is not zero.
@@ -17,21 +18,24 @@ const PENDING: Pace = Pace { per_epoch: 8, at_once: 16 };
 const PARTITION_CALLS: usize = 48;
 /// Deals read singly in one round, because their term is over or nothing can be said of them.
 const SETTLED_MAX: usize = 2_000;
+/// The ends of sectors that hold copies without deals are read again with the partitions, in the last part of their terms:
+/// few policies renew earlier.
+const TERMS_READ: Epochs = Epochs::days(180);
 /// Known deals that are read in any case, so that a market which forgets is noticed.
 const SAMPLE: usize = 3;
 
-/// A deal that is read singly.
+/// A copy that is read singly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Probe {
     /// The order behind it.
     pub order: OrderId,
     /// Where.
     pub provider: ProviderId,
-    /// The deal.
-    pub deal: DealId,
+    /// What it is on chain.
+    pub replica: ReplicaRef,
     /// Its sector, once active.
     pub sector: Option<SectorNumber>,
-    /// Its term is over: the market alone says so.
+    /// Its term is over: the market, or the miner's table, alone says so.
     pub over: bool,
 }
 
@@ -42,10 +46,10 @@ pub struct Reading {
     pub faults: Vec<ProviderId>,
     /// Providers whose partitions are read.
     pub lives: Vec<ProviderId>,
-    /// Providers all of whose deals are in `deals`, in place of their partitions.
-    pub lives_by_deals: Vec<ProviderId>,
-    /// Deals read singly, by order.
-    pub deals: BTreeSet<Probe>,
+    /// Providers all of whose copies are in `copies`, in place of their partitions.
+    pub lives_by_copies: Vec<ProviderId>,
+    /// Copies read singly, by order.
+    pub copies: BTreeSet<Probe>,
 }
 
 /// What the round at `height` looks at, `elapsed` epochs after the last one. `named` are deals that events told of.
@@ -61,9 +65,11 @@ pub fn reading(
         let Some(shelf) = index.shelves.get(&provider) else { continue };
         if shelf.active() > PARTITION_CALLS {
             reading.lives.push(provider);
+            let ending = shelf.ending_sectors(height.after(TERMS_READ));
+            reading.copies.extend(ending.map(|row| probe(provider, row, height)));
         } else {
-            reading.lives_by_deals.push(provider);
-            reading.deals.extend(shelf.rows().map(|row| probe(provider, row, height)));
+            reading.lives_by_copies.push(provider);
+            reading.copies.extend(shelf.rows().map(|row| probe(provider, row, height)));
         }
     }
     let waiting = pending(index, height, named);
@@ -73,10 +79,10 @@ pub fn reading(
         for (order, pending) in &mut shelf.pending {
             if due.contains(order) {
                 pending.read_at = Some(height);
-                reading.deals.insert(Probe {
+                reading.copies.insert(Probe {
                     order: *order,
                     provider: *provider,
-                    deal: pending.deal,
+                    replica: ReplicaRef::Deal(pending.deal),
                     sector: None,
                     over: false,
                 });
@@ -84,13 +90,13 @@ pub fn reading(
         }
         for row in shelf.to_settle(height).take(SETTLED_MAX.saturating_sub(settled)) {
             settled += 1;
-            reading.deals.insert(probe(*provider, row, height));
+            reading.copies.insert(probe(*provider, row, height));
         }
     }
     read_named(index, height, named, &mut reading);
-    if !reading.deals.iter().any(|probe| probe.sector.is_some()) {
+    if !reading.copies.iter().any(|probe| probe.sector.is_some()) {
         reading
-            .deals
+            .copies
             .extend(index.sample(SAMPLE).into_iter().map(|(provider, row)| probe(provider, row, height)));
     }
     reading
@@ -163,9 +169,10 @@ fn read_named(
     let providers: BTreeSet<ProviderId> = named.iter().map(|(provider, _)| *provider).collect();
     for provider in providers {
         let Some(shelf) = index.shelves.get(&provider) else { continue };
-        let rows: Vec<Row> = shelf.rows().filter(|row| named.contains(&(provider, row.deal))).collect();
+        let is_named = |row: &Row| row.replica.deal().is_some_and(|deal| named.contains(&(provider, deal)));
+        let rows: Vec<Row> = shelf.rows().filter(|row| is_named(row)).collect();
         if rows.len() <= PARTITION_CALLS {
-            reading.deals.extend(rows.into_iter().map(|row| probe(provider, row, height)));
+            reading.copies.extend(rows.into_iter().map(|row| probe(provider, row, height)));
         } else if !reading.lives.contains(&provider) {
             reading.lives.push(provider);
         }
@@ -173,5 +180,6 @@ fn read_named(
 }
 
 fn probe(provider: ProviderId, row: Row, height: Epoch) -> Probe {
-    Probe { order: row.order, provider, deal: row.deal, sector: Some(row.sector), over: height >= row.end }
+    let (order, replica) = (row.order, row.replica);
+    Probe { order, provider, replica, sector: Some(row.sector), over: height >= row.end }
 }

@@ -4,6 +4,7 @@ use crate::store::{Mark, Watched};
 use raas_core::fleet::SlotCensus;
 use raas_core::ids::{DealId, OperatorId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::ProviderView;
+use raas_core::order::ReplicaRef;
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Row {
     /// Which order.
     pub order: OrderId,
-    /// Its deal.
-    pub deal: DealId,
+    /// What it is on chain.
+    pub replica: ReplicaRef,
     /// Its sector.
     pub sector: SectorNumber,
     /// First epoch after its term.
@@ -33,6 +34,9 @@ pub struct Pending {
     pub read_at: Option<Epoch>,
 }
 
+/// No market gives this id.
+const NO_DEAL: DealId = DealId(u64::MAX);
+
 /// All watched replicas of one provider.
 #[derive(Debug)]
 pub struct Shelf {
@@ -40,6 +44,7 @@ pub struct Shelf {
     pub operator: OperatorId,
     sectors: Vec<SectorNumber>,
     orders: Vec<OrderId>,
+    /// [`NO_DEAL`] for a piece that is in its sector without one.
     deals: Vec<DealId>,
     ends: Vec<u32>,
     marks: Vec<Mark>,
@@ -101,6 +106,12 @@ impl Shelf {
         rows.filter(|(mark, _)| **mark == Mark::Suspect).map(|(_, sector)| *sector).collect()
     }
 
+    /// Whether the next round decides about some replica.
+    #[must_use]
+    pub fn has_doomed(&self) -> bool {
+        self.marks.contains(&Mark::Doomed)
+    }
+
     /// Suspect replicas.
     #[must_use]
     pub fn suspects(&self) -> usize {
@@ -121,16 +132,27 @@ impl Shelf {
     /// How an active replica stands.
     #[must_use]
     pub fn mark(&self, sector: SectorNumber, order: OrderId) -> Option<Mark> {
-        self.find(sector, order).ok().and_then(|at| self.marks.get(at)).copied()
+        self.position(sector, order).and_then(|at| self.marks.get(at)).copied()
+    }
+
+    /// The position of an active replica.
+    #[must_use]
+    pub fn position(&self, sector: SectorNumber, order: OrderId) -> Option<usize> {
+        self.find(sector, order).ok()
     }
 
     /// The replica at a position.
     #[must_use]
     pub fn row(&self, at: usize) -> Option<Row> {
+        let sector = *self.sectors.get(at)?;
+        let replica = match *self.deals.get(at)? {
+            NO_DEAL => ReplicaRef::Sector { sector },
+            deal => ReplicaRef::Deal(deal),
+        };
         Some(Row {
             order: *self.orders.get(at)?,
-            deal: *self.deals.get(at)?,
-            sector: *self.sectors.get(at)?,
+            replica,
+            sector,
             end: Epoch(i64::from(*self.ends.get(at)?)),
             mark: *self.marks.get(at)?,
         })
@@ -140,8 +162,15 @@ impl Shelf {
     pub fn to_settle(&self, height: Epoch) -> impl Iterator<Item = Row> {
         let now = end_column(height);
         let rows = self.ends.iter().zip(&self.marks).enumerate();
-        rows.filter(move |(_, (end, mark))| **end <= now || **mark == Mark::Unknown)
+        rows.filter(move |(_, (end, mark))| **end <= now || mark.is_doubtful())
             .filter_map(|(at, _)| self.row(at))
+    }
+
+    /// Copies without a deal whose sector ends before `end`: only the miner's table tells when it is extended.
+    pub fn ending_sectors(&self, end: Epoch) -> impl Iterator<Item = Row> {
+        let end = end_column(end);
+        let rows = self.deals.iter().zip(&self.ends).enumerate();
+        rows.filter(move |(_, (deal, at))| **deal == NO_DEAL && **at < end).filter_map(|(at, _)| self.row(at))
     }
 
     /// Replicas in one of `sectors`, which are in order.
@@ -162,7 +191,7 @@ impl Shelf {
         let Some(sector) = active_sector(row) else { return self.put_pending(row) };
         self.sectors.push(sector);
         self.orders.push(row.order);
-        self.deals.push(row.deal);
+        self.deals.push(row.deal.unwrap_or(NO_DEAL));
         self.ends.push(end_column(row.end));
         self.marks.push(row.mark);
         self.places.push(places(row));
@@ -199,7 +228,7 @@ impl Shelf {
             (Some(Err(at)), Some(sector)) => {
                 self.sectors.insert(at, sector);
                 self.orders.insert(at, row.order);
-                self.deals.insert(at, row.deal);
+                self.deals.insert(at, row.deal.unwrap_or(NO_DEAL));
                 self.ends.insert(at, end_column(row.end));
                 self.marks.insert(at, row.mark);
                 self.places.insert(at, places(row));
@@ -209,8 +238,9 @@ impl Shelf {
     }
 
     fn put_pending(&mut self, row: &Watched) {
-        let pending = Pending { deal: row.deal, start: row.start, read_at: None };
-        self.pending.insert(row.order, pending);
+        // What is in its sector without a deal is never waited for.
+        let Some(deal) = row.deal else { return };
+        self.pending.insert(row.order, Pending { deal, start: row.start, read_at: None });
     }
 
     fn note_fault(&mut self, row: &Watched) {
@@ -270,7 +300,7 @@ impl Shelf {
 
 fn active_sector(row: &Watched) -> Option<SectorNumber> {
     match row.mark {
-        Mark::Proven | Mark::Suspect | Mark::Unknown => row.sector,
+        Mark::Proven | Mark::Suspect | Mark::Unknown | Mark::Doomed => row.sector,
         Mark::Pending | Mark::Unwatched => None,
     }
 }

@@ -17,6 +17,7 @@ mod registers;
 mod renews;
 mod reorgs;
 mod repairs;
+mod sectors;
 mod serves;
 mod spends;
 mod stores;

@@ -45,6 +45,7 @@ async fn a_completion_that_finds_the_list_full_has_it_read_again_and_goes_when_t
     let complete = TxIntent::Complete {
         contract: Some(CONTRACT),
         request: RequestId(1),
+        market: None,
         deal: DealId(7),
         provider: ProviderId::new(1_000),
         piece: PIECE.parse().expect("a piece"),

@@ -2,16 +2,17 @@
 
 use crate::script::{LAG, Script, ScriptWallet};
 use raas_clients::evm::AbiKind;
+use raas_core::cid::Commitment;
 use raas_core::fleet::{Ask, Rules};
 use raas_core::gate::Hold;
 use raas_core::ids::{ContractAddress, DealId, ProviderId, RequestId, SectorNumber};
 use raas_core::observation::{
-    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+    DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
 use raas_core::ports::{
-    Balances, Bytes, Chain, Clock, CollateralBounds, Contract, ContractWindow, DealEvent, DealMaker, Effect,
-    Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
+    Balances, Bytes, Chain, ClaimSeen, Clock, CollateralBounds, Contract, ContractWindow, DealEvent,
+    DealMaker, Effect, Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::engine::Engine;
@@ -19,6 +20,7 @@ use raas_node::execute;
 use raas_node::settings::{ContractAt, Settings, SpendingLimits};
 use raas_node::store::{Store, StoredTx, TxId};
 use raas_node::world::World;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The contract of the settings; only the wallet's script answers for it.
@@ -228,6 +230,19 @@ impl Chain for Nothing {
 
     async fn sectors(&self, _: &Round, _: ProviderId, sectors: &[SectorNumber]) -> Vec<SectorSeen> {
         sectors.iter().map(|_| SectorSeen::NotSeen(UNSEEN)).collect()
+    }
+
+    async fn terms(&self, _: &Round, sectors: &[(ProviderId, SectorNumber)]) -> Vec<TermSeen> {
+        sectors.iter().map(|_| TermSeen::NotSeen(UNSEEN)).collect()
+    }
+
+    async fn claims(
+        &self,
+        _: &Round,
+        _: ProviderId,
+        _: &BTreeSet<Commitment>,
+    ) -> Result<Vec<ClaimSeen>, NotSeen> {
+        Err(UNSEEN)
     }
 
     async fn deal_events(&self, _: Epoch, _: Epoch) -> Result<Vec<DealEvent>, NotSeen> {

@@ -4,11 +4,14 @@ use crate::crossing::Crossing;
 use crate::shared::{Rpc, Shared};
 use raas_core::cid::Commitment;
 use raas_core::gate::Hold;
+use raas_core::health::Term;
 use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{
-    DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen,
+    DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
-use raas_core::ports::{Balances, Chain, Clock, CollateralBounds, DealChange, DealEvent, Look, Now, Pin};
+use raas_core::ports::{
+    Balances, Chain, ClaimSeen, Clock, CollateralBounds, DealChange, DealEvent, Look, Now, Pin,
+};
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{Address, Label, from_cbor};
 use raas_devnet::world::{Deal, FAULT_MAX_AGE, Phase, SectorPhase, StateAt, collateral_bounds};
@@ -214,6 +217,38 @@ impl Chain for SimChain {
         sectors: &[SectorNumber],
     ) -> Vec<SectorSeen> {
         sectors.iter().map(|sector| self.sector(round, provider, *sector)).collect()
+    }
+
+    async fn terms(&self, round: &Round, sectors: &[(ProviderId, SectorNumber)]) -> Vec<TermSeen> {
+        if self.shared.rpc() == Rpc::Down {
+            return vec![TermSeen::NotSeen(NotSeen::RpcFailed); sectors.len()];
+        }
+        let world = self.shared.world();
+        let term = |(provider, number): &(ProviderId, SectorNumber)| {
+            let found = world.miner(*provider).and_then(|miner| miner.sector(*number, Self::at(round)));
+            found.map_or(TermSeen::Gone, |(sector, _)| {
+                TermSeen::Listed(Term { start: Epoch(sector.activation), end: Epoch(sector.expiration) })
+            })
+        };
+        sectors.iter().map(term).collect()
+    }
+
+    async fn claims(
+        &self,
+        round: &Round,
+        provider: ProviderId,
+        pieces: &BTreeSet<Commitment>,
+    ) -> Result<Vec<ClaimSeen>, NotSeen> {
+        if self.shared.rpc() == Rpc::Down {
+            return Err(NotSeen::RpcFailed);
+        }
+        let world = self.shared.world();
+        let claims = world.registry.claims(provider, Self::at(round)).filter_map(|claim| {
+            let piece = claim.data.to_string().parse().ok().filter(|piece| pieces.contains(piece))?;
+            let size = PaddedSize::new(claim.size).ok()?;
+            Some(ClaimSeen { claim: claim.id, piece, size, sector: claim.sector })
+        });
+        Ok(claims.collect())
     }
 
     async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {

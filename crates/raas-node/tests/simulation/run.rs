@@ -255,7 +255,7 @@ impl Run {
                 order.cause,
                 order.planned_at,
                 order.state.name(),
-                order.state.on_chain().map(|deal| (deal.deal, deal.health))
+                order.state.on_chain().map(|copy| (copy.replica, copy.health))
             ));
         }
         Ok(text)

@@ -46,7 +46,7 @@ async fn copies(run: &Run, provider: ProviderId) -> Vec<(DealId, OrderState)> {
             if let Some(on_chain) = stored.order.state.on_chain()
                 && stored.order.provider == provider
             {
-                found.push((on_chain.deal, stored.order.state.clone()));
+                found.extend(on_chain.replica.deal().map(|deal| (deal, stored.order.state.clone())));
             }
         }
     }

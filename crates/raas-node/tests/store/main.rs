@@ -12,6 +12,7 @@ mod leads;
 mod old_data;
 mod orders;
 mod rounds;
+mod sectors;
 mod steps;
 mod support;
 mod txs;

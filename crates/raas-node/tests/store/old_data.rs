@@ -137,6 +137,7 @@ async fn wallet(store: &Store) {
     let intent = TxIntent::Complete {
         contract: None,
         request: RequestId(4),
+        market: None,
         deal: DealId(51),
         provider: ProviderId::new(1_003),
         piece: commitment(1),

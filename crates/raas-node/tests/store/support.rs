@@ -9,7 +9,7 @@ use raas_core::ids::{
     RequestId,
 };
 use raas_core::observation::Round;
-use raas_core::order::{Cause, OnChain, Order, OrderState, Signed, SlotRef};
+use raas_core::order::{Cause, OnChain, Order, OrderState, ReplicaRef, Signed, SlotRef};
 use raas_core::plan::{Action, Priority, Reason};
 use raas_core::policy::{Duties, KeepLocal, Placement, Policy, Replicas};
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
@@ -180,7 +180,7 @@ pub fn proposal(order: OrderId, attempt: u32) -> StoredProposal {
 
 pub fn on_chain(deal: u64, health: Health, at: i64) -> OnChain {
     let record = HealthRecord { health, ..HealthRecord::pending(Epoch(at)) };
-    OnChain { deal: DealId(deal), term: term(), sector: None, health: record }
+    OnChain { replica: ReplicaRef::Deal(DealId(deal)), term: term(), sector: None, health: record }
 }
 
 pub fn active(deal: u64) -> OrderState {
@@ -226,6 +226,7 @@ pub fn report(height: i64) -> RoundReport {
         troubles: vec![],
         adopted: vec![],
         sightings: vec![],
+        told: vec![],
         breaker: Breaker::default(),
         events_read_to: Epoch(height),
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{active, cid, found, get, held, job, on_chain, ordered, piece, put, report, store};
 use raas_core::health::{Fault, Health, HealthRecord};
-use raas_core::ids::{HoldingId, OrderId, ProviderId, SectorNumber};
+use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::{NotSeen, ProviderView, Unseen};
 use raas_core::order::{OnChain, OrderState};
 use raas_core::units::Epoch;
@@ -60,7 +60,7 @@ async fn narrow_rows_follow_the_states() {
     assert_eq!(watched(&store).await, []);
     put(&store, order, OrderState::Published(on_chain(5, Health::Pending, 200))).await;
     let [row] = watched(&store).await.try_into().unwrap();
-    assert_eq!((row.mark, row.sector, row.places, row.deal.0), (Mark::Pending, None, 1, 5));
+    assert_eq!((row.mark, row.sector, row.places, row.deal), (Mark::Pending, None, 1, Some(DealId(5))));
     let fault = Fault { since: Epoch(190), first_round: Epoch(200), last_round: Epoch(200) };
     let sick = OnChain {
         health: HealthRecord { fault: Some(fault), ..living(5, 7, Health::Suspect).health },

@@ -5,9 +5,13 @@ use raas_core::ids::{ContractAddress, DealId, OwnerId, RequestId};
 use raas_core::ports::{CompletionSeen, Fees, SignedTx};
 use raas_core::units::Epoch;
 use raas_node::store::{
-    Error, GasDay, NO_TRANSACTION, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit,
+    Error, GasDay, NO_TRANSACTION, NewJob, Registered, RequestChange, SightingState, Store, TxSubmit, Window,
 };
 use serde_json::json;
+
+fn changed(changes: &[(RequestId, RequestChange)]) -> Window<'_> {
+    Window { changes, ..Window::default() }
+}
 
 fn completion(request: u64, deal: u64) -> CompletionSeen {
     CompletionSeen { request: RequestId(request), deal: DealId(deal), block: Epoch(95) }
@@ -126,34 +130,32 @@ async fn owners_change_and_close_their_requests() {
     policy.replicas.max += 1;
     let change = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
     for cursor in [2, 3] {
-        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &change).await.unwrap();
+        store.apply_whole_window(CONTRACT, &json!(cursor), &changed(&change)).await.unwrap();
         assert_eq!(store.job(job).await.unwrap().unwrap().policy, policy);
     }
     assert_eq!(store.holding(holding).await.unwrap().unwrap().policy.replicas.max, policy.replicas.max);
     let other = [(RequestId(77), RequestChange::Closed)];
     store
-        .apply_changed_window(
+        .apply_whole_window(
             ContractAddress([1; 20]),
             &json!(1),
-            &[],
-            &[],
-            &[(RequestId(1), RequestChange::Closed)],
+            &changed(&[(RequestId(1), RequestChange::Closed)]),
         )
         .await
         .unwrap();
-    store.apply_changed_window(CONTRACT, &json!(4), &[], &[], &other).await.unwrap();
+    store.apply_whole_window(CONTRACT, &json!(4), &changed(&other)).await.unwrap();
     assert!(
         store.holding(holding).await.unwrap().unwrap().open,
         "neither another contract nor another request"
     );
     let close = [(RequestId(1), RequestChange::Closed)];
     for cursor in [5, 6] {
-        store.apply_changed_window(CONTRACT, &json!(cursor), &[], &[], &close).await.unwrap();
+        store.apply_whole_window(CONTRACT, &json!(cursor), &changed(&close)).await.unwrap();
         assert!(!store.holding(holding).await.unwrap().unwrap().open);
     }
     // What is closed is not changed any more.
     policy.replicas.max += 1;
     let late = [(RequestId(1), RequestChange::Policy(Box::new(policy.clone())))];
-    store.apply_changed_window(CONTRACT, &json!(7), &[], &[], &late).await.unwrap();
+    store.apply_whole_window(CONTRACT, &json!(7), &changed(&late)).await.unwrap();
     assert_ne!(store.job(job).await.unwrap().unwrap().policy, policy);
 }

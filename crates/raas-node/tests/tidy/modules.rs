@@ -111,7 +111,7 @@ const EFFECTS: &[&str] = &[
     "().verify(",
     "commit_intents(",
     "apply_round(",
-    "apply_changed_window(",
+    "apply_whole_window(",
     "register_job(",
     "record_piece(",
     "sign_order(",

@@ -70,19 +70,28 @@ pub async fn why<W: World>(
             "attempts": store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?,
         }));
     }
-    let sightings: Vec<Value> = store
-        .sightings_of_cid(&cid)
-        .await?
-        .iter()
-        .map(|sighting| {
-            json!({
-                "deal": sighting.deal,
-                "contract": sighting.of.map(|of| of.contract),
-                "request": sighting.of.map(|of| of.request),
-                "state": sighting.state,
-            })
+    let deals = store.sightings_of_cid(&cid).await?;
+    let deals = deals.iter().map(|sighting| {
+        json!({
+            "deal": sighting.deal,
+            "contract": sighting.of.map(|of| of.contract),
+            "request": sighting.of.map(|of| of.request),
+            "state": sighting.state,
         })
-        .collect();
+    });
+    let told = store.told_of_cid(&cid).await?;
+    let told = told.iter().map(|told| {
+        json!({
+            // Beyond what a JSON number holds everywhere.
+            "deal": told.deal.to_string(),
+            "storageProvider": told.provider.to_string(),
+            "sector": told.sector,
+            "contract": told.of.contract,
+            "request": told.of.request,
+            "state": told.state,
+        })
+    });
+    let sightings: Vec<Value> = deals.chain(told).collect();
     Ok(Json(json!({
         "network": app.network,
         "cid": cid,

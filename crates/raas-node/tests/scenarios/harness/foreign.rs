@@ -222,6 +222,7 @@ impl Foreign {
         let intent = TxIntent::Complete {
             contract: None,
             request: RequestId(request),
+            market: None,
             deal: made.deal,
             provider: made.provider,
             piece: made.piece,

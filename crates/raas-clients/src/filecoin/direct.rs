@@ -1,0 +1,126 @@
+//! Pieces that were onboarded directly, without a deal: their sectors in the miners' tables, and the claims of f06.
+
+use super::sectors::on_miner;
+use super::wire::{Link, key_of_text};
+use crate::rpc::{Call, CallError, Evidence, Pool};
+use raas_core::cid::Commitment;
+use raas_core::health::Term;
+use raas_core::ids::{ProviderId, SectorNumber};
+use raas_core::observation::{NotSeen, Round, TermSeen};
+use raas_core::ports::ClaimSeen;
+use raas_core::units::{Epoch, PaddedSize};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The entries of `sectors` in their miners' tables, as enough endpoints have them: a later end is money not spent.
+pub(super) async fn terms(
+    pool: &Pool,
+    round: &Round,
+    sectors: &[(ProviderId, SectorNumber)],
+) -> Vec<TermSeen> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Sector {
+        activation: i64,
+        expiration: i64,
+    }
+    let key = key_of_text(&round.tipset);
+    let calls: Vec<Call> = sectors
+        .iter()
+        .map(|(provider, sector)| on_miner("Filecoin.StateSectorGetInfo", *provider, Some(*sector), &key))
+        .collect();
+    let read = |_, answer| match answer {
+        Ok(value) => {
+            Ok(match serde_json::from_value::<Option<Sector>>(value).map_err(CallError::malformed)? {
+                Some(found) => {
+                    TermSeen::Listed(Term { start: Epoch(found.activation), end: Epoch(found.expiration) })
+                }
+                None => TermSeen::Gone,
+            })
+        }
+        Err(Evidence::ActorNotFound) => Ok(TermSeen::Gone),
+        Err(evidence) => Err(CallError::Evidence(evidence)),
+    };
+    let answers = pool.votes(&calls, read, |_| false).await.into_iter();
+    answers.map(|answer| answer.unwrap_or_else(|error| TermSeen::NotSeen(error.not_seen()))).collect()
+}
+
+/// The claims of `provider` on any of `pieces`, by piece and number. Networks from version 29 on make no new ones and
+/// keep serving the old.
+pub(super) async fn claims(
+    pool: &Pool,
+    round: &Round,
+    provider: ProviderId,
+    pieces: &BTreeSet<Commitment>,
+) -> Result<Vec<ClaimSeen>, NotSeen> {
+    let call = on_miner("Filecoin.StateGetClaims", provider, None, &key_of_text(&round.tipset));
+    let read = |_, answer| match answer {
+        Ok(value) => read_claims(value, provider, pieces),
+        Err(Evidence::ActorNotFound) => Ok(Vec::new()),
+        Err(evidence) => Err(CallError::Evidence(evidence)),
+    };
+    let mut answers = pool.votes(&[call], read, |_| false).await;
+    Ok(answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))?)
+}
+
+fn read_claims(
+    value: Value,
+    provider: ProviderId,
+    pieces: &BTreeSet<Commitment>,
+) -> Result<Vec<ClaimSeen>, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Claim {
+        provider: u64,
+        data: Link,
+        size: u64,
+        sector: u64,
+    }
+    let claims: Option<BTreeMap<String, Claim>> =
+        serde_json::from_value(value).map_err(CallError::malformed)?;
+    let mut found = Vec::new();
+    for (claim, told) in claims.unwrap_or_default() {
+        // The registry takes any CID and size for a piece's: what is none of ours need not be readable.
+        let (Ok(piece), Ok(size)) = (told.data.cid.parse::<Commitment>(), PaddedSize::new(told.size)) else {
+            continue;
+        };
+        if told.provider == provider.number() && pieces.contains(&piece) {
+            let claim = claim.parse().map_err(CallError::malformed)?;
+            found.push(ClaimSeen { claim, piece, size, sector: SectorNumber(told.sector) });
+        }
+    }
+    found.sort_unstable_by_key(|claim| (claim.piece, claim.claim));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PIECE: &str = "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq";
+
+    fn claim(provider: u64, cid: &str, size: u64) -> Value {
+        json!({"Provider": provider, "Client": 100, "Data": {"/": cid}, "Size": size, "TermMin": 518_400,
+               "TermMax": 5_259_485, "TermStart": 7, "Sector": 3})
+    }
+
+    #[test]
+    fn only_claims_of_this_provider_on_a_wanted_piece_are_read() {
+        let piece: Commitment = PIECE.parse().expect("a piece CID");
+        let wanted = BTreeSet::from([piece]);
+        let answer = json!({
+            "9": claim(1_000, PIECE, 2_048), "10": claim(1_000, PIECE, 2_048), "11": claim(1_001, PIECE, 2_048),
+            "12": claim(1_000, "bafkqaaa", 2_048), "13": claim(1_000, PIECE, 2_047),
+        });
+        let read = |value, pieces: &BTreeSet<Commitment>| read_claims(value, ProviderId::new(1_000), pieces);
+        let found = read(answer.clone(), &wanted).expect("claims");
+        assert_eq!(found.iter().map(|claim| claim.claim).collect::<Vec<_>>(), [9, 10]);
+        assert!(found.iter().all(|claim| claim.piece == piece && claim.sector == SectorNumber(3)));
+        assert_eq!(read(answer, &BTreeSet::new()), Ok(Vec::new()));
+        assert_eq!(read(Value::Null, &wanted), Ok(Vec::new()));
+        assert!(read(json!({"x": claim(1_000, PIECE, 2_048)}), &wanted).is_err());
+        assert!(read(json!({"1": {"Provider": 1_000}}), &wanted).is_err());
+    }
+}
