@@ -13,13 +13,30 @@ const FULL: u64 = 64;
 
 async fn listed(scene: &Scene, contract: &str, cid: &str) -> BTreeSet<u64> {
     let data: DataCid = cid.parse().expect("a CID");
-    let call = Abi::getAllDealsCall { _cid: Bytes::from(data.cid().to_bytes()) };
-    scene.eth_call_at(contract, &call).await.iter().map(|deal| deal.dealId).collect()
+    let call = Abi::dealsOfCall { cids: vec![Bytes::from(data.cid().to_bytes())] };
+    let lists = scene.eth_call_at(contract, &call).await;
+    lists.iter().flatten().map(|deal| deal.dealId).collect()
+}
+
+/// What fills the list.
+#[derive(Clone, Copy)]
+enum Filled {
+    Deals,
+    Sectors,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown() {
+    is_pruned(Filled::Deals).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_list_of_pieces_in_dead_sectors_is_pruned_too() {
+    is_pruned(Filled::Sectors).await;
 }
 
 /// The list fills up while the node's own deals are on their way, so that the node finds out by the contract's refusal.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown() {
+async fn is_pruned(with: Filled) {
     let mut scene = Setting::new().devnet_only().await;
     let other = Foreign::arrive(&scene, 11).await;
     let (contract, from_block) = other.deploy_for_node(&scene).await;
@@ -44,7 +61,10 @@ async fn a_full_list_of_ended_deals_is_pruned_and_the_nodes_own_deals_are_shown(
             scene.ledger().await.proposals().len() >= 2
         })
         .await;
-    other.completes_with_bulk(&scene, &address, 2, FULL).await;
+    match with {
+        Filled::Deals => other.completes_with_bulk(&scene, &address, 2, FULL).await,
+        Filled::Sectors => other.completes_with_sectors(&scene, &address, 2, FULL).await,
+    }
     other.cancels(&scene, &address, 2).await;
     assert_eq!(listed(&scene, &address, &cid).await.len(), FULL as usize, "full");
 

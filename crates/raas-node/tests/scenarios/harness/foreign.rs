@@ -14,7 +14,7 @@ use raas_clients::provider::{Mk12, Mk12Config};
 use raas_clients::rpc::{EndpointConfig, Limits, Pool};
 use raas_clients::wallet::{KeyWallet, WalletConfig};
 use raas_core::cid::{Commitment, DataCid};
-use raas_core::ids::{DealId, JobId, ProviderId, RequestId};
+use raas_core::ids::{ActorId, DealId, JobId, ProviderId, RequestId};
 use raas_core::ports::{
     Broadcast, Chain, DealChange, DealMaker, DealTerms, Effect, Fees, Lane, Look, Proposed, SignedTx,
     TxIntent, Wallet,
@@ -42,6 +42,8 @@ pub struct Foreign {
 
 /// A deal that somebody made.
 pub struct Made {
+    /// Of which market; `None`: f05.
+    market: Option<ActorId>,
     deal: DealId,
     provider: ProviderId,
     piece: Commitment,
@@ -214,7 +216,7 @@ impl Foreign {
         let mut found = chain.deal_events(from, round.height).await.expect("events");
         found.retain(|event| event.client == client && event.change == DealChange::Published);
         let [only] = found.as_slice() else { panic!("one deal: {found:?}") };
-        Made { deal: only.deal, provider: provider.provider, piece: terms.piece, size }
+        Made { market: None, deal: only.deal, provider: provider.provider, piece: terms.piece, size }
     }
 
     /// `complete` of `request` with a deal of their own.
@@ -222,7 +224,7 @@ impl Foreign {
         let intent = TxIntent::Complete {
             contract: None,
             request: RequestId(request),
-            market: None,
+            market: made.market,
             deal: made.deal,
             provider: made.provider,
             piece: made.piece,
@@ -246,7 +248,36 @@ impl Foreign {
             let deal = DealId(made["firstDeal"].as_u64().expect("a deal"));
             sectors.push((provider, made["firstSector"].as_u64().expect("a sector")));
             let provider = ProviderId::new(provider);
-            self.completes(contract, request, &Made { deal, provider, piece, size }).await;
+            self.completes(contract, request, &Made { market: None, deal, provider, piece, size }).await;
+            scene.advance(2).await;
+        }
+        for (provider, sector) in sectors {
+            scene.rpc("devnet_terminate", json!([provider, [sector]])).await;
+        }
+    }
+
+    /// Completes `request` with `count` pieces of one CID in sectors of their own, and has all of them terminated then.
+    pub async fn completes_with_sectors(&self, scene: &Scene, contract: &str, request: u64, count: u64) {
+        let market = scene.eth_call_at(contract, &DealStatusAbi::sectorMarketCall {}).await;
+        let piece = CommP::of(&[7; 1_000]);
+        let cid = raas_devnet::codec::piece_cid_v1(piece.commitment).to_string();
+        let size = piece.padded_size;
+        let told = json!([{ "address": contract, "payload": format!("0x{request:02x}") }]);
+        let order = json!({ "pieces": [{ "cid": cid, "size": size.get(), "notify": told }] });
+        let mut sectors = Vec::new();
+        for number in 0..count {
+            let provider = 1_000 + number % 3;
+            let made = scene.rpc("devnet_onboard", json!([format!("t0{provider}"), order])).await;
+            sectors.push((provider, made["sector"].as_u64().expect("a sector")));
+            scene.advance(2).await;
+            let made = Made {
+                market: Some(ActorId(market)),
+                deal: DealId(DealId::FIRST_OF_SECTORS.0 + number),
+                provider: ProviderId::new(provider),
+                piece: Commitment(piece.commitment.0),
+                size,
+            };
+            self.completes(contract, request, &made).await;
             scene.advance(2).await;
         }
         for (provider, sector) in sectors {
