@@ -145,3 +145,44 @@ fn parse(value: Value) -> Result<OnChainDeal, CallError> {
         sector: SectorNumber(state.sector_number),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(state: Value, terms: [i64; 2]) -> Result<OnChainDeal, CallError> {
+        parse(json!({
+            "Proposal": {
+                "PieceCID": {"/": "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq"},
+                "PieceSize": 34_359_738_368_u64, "VerifiedDeal": true, "Client": "f01001", "Provider": "f017705",
+                "Label": "", "StartEpoch": terms[0], "EndEpoch": terms[1], "StoragePricePerEpoch": "0",
+                "ProviderCollateral": "1", "ClientCollateral": "0",
+            },
+            "State": state,
+        }))
+    }
+
+    /// As Lotus writes them: -1 for never, sector 0 is one, the end is an epoch and no length.
+    #[test]
+    fn fault_08_epochs_and_sectors_at_their_edges() {
+        let published =
+            json!({"SectorNumber": 0, "SectorStartEpoch": -1, "LastUpdatedEpoch": -1, "SlashEpoch": -1});
+        let deal = state(published, [6_300_000, 7_855_200]).expect("a published deal");
+        assert_eq!((deal.activated, deal.start, deal.end), (None, Epoch(6_300_000), Epoch(7_855_200)));
+        let active =
+            json!({"SectorNumber": 0, "SectorStartEpoch": 0, "LastUpdatedEpoch": 9, "SlashEpoch": -1});
+        let deal = state(active, [0, 1]).expect("active from the genesis on, in sector 0");
+        assert_eq!((deal.activated, deal.sector), (Some(Epoch(0)), SectorNumber(0)));
+        let far = json!({"SectorNumber": u64::MAX, "SectorStartEpoch": i64::MAX, "LastUpdatedEpoch": -1, "SlashEpoch": -1});
+        let deal = state(far, [i64::MAX - 1, i64::MAX]).expect("whatever fits");
+        assert_eq!((deal.sector, deal.end), (SectorNumber(u64::MAX), Epoch(i64::MAX)));
+        for bad in [
+            json!({"SectorNumber": -1, "SectorStartEpoch": -1}),
+            json!({"SectorNumber": 0, "SectorStartEpoch": 9_223_372_036_854_775_808_u64}),
+            json!({"SectorNumber": 0}),
+            json!(null),
+        ] {
+            assert!(state(bad.clone(), [1, 2]).is_err(), "{bad}");
+        }
+    }
+}

@@ -89,7 +89,7 @@ proptest! {
     /// Whatever a place holds, nothing that is wanted for it ends a replica: there is no such want, and an unsigned
     /// order is all that is ever given up.
     #[test]
-    fn no_replica_is_ever_given_up(kinds in proptest::collection::vec((0_u8..5, 1_i64..60), 0..3)) {
+    fn fault_23_no_replica_is_ever_given_up(kinds in proptest::collection::vec((0_u8..5, 1_i64..60), 0..3)) {
         let generations: Vec<Order> =
             (1_u64..).zip(&kinds).map(|(id, (kind, days))| generation(id, *kind, *days)).collect();
         let holding = holding(generations);

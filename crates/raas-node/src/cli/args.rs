@@ -105,6 +105,9 @@ pub struct Up {
     /// With a devnet of its own: the port of its chain RPC; 0 takes a free one.
     #[arg(long, default_value_t = 1234)]
     pub devnet_port: u16,
+    /// Moves only by POST /v1/node/quiesce, for measurements on a devnet.
+    #[arg(long, hide = true)]
+    pub stepped: bool,
 }
 
 /// `raas doctor`.

@@ -74,8 +74,11 @@ async fn start(up: &Up, config: &Config, network: &Network) -> Result<Running, F
         Network::Devnet => Some(Beside::start(up, &config.data_dir).await?),
         _ => None,
     };
-    let options =
-        Options { devnet_rpc: beside.as_ref().map(Beside::rpc_url), stepped: false, ..Options::default() };
+    let options = Options {
+        devnet_rpc: beside.as_ref().map(Beside::rpc_url),
+        stepped: up.stepped,
+        ..Options::default()
+    };
     let node = node::start(config, &options).await.map_err(refused)?;
     Ok(Running { node, beside })
 }

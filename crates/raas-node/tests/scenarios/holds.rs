@@ -64,7 +64,7 @@ async fn a_stale_or_dead_endpoint_closes_the_gate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forgotten_deals_are_unknown_and_never_lost() {
+async fn fault_03_forgotten_deals_are_unknown_and_never_lost() {
     let scene = Setting::new().start().await;
     let (cid, piece) = scene.kept(32).await;
     // Exit 17 for a deal that was seen finalized: the endpoint contradicts the chain.

@@ -32,7 +32,7 @@ async fn one_order_per_place(scene: &Scene, cid: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_copies_stay_proven_through_two_renewals() {
+async fn fault_23_no_copy_is_retired_before_its_successor_is_proven() {
     let scene = Setting::new().start().await;
     let (cid, piece) = scene.kept(10).await;
     scene
@@ -88,6 +88,40 @@ async fn every_provider_that_accepts_a_renewal_and_vanishes_twice_lowers_nothing
     never_below_three(&ledger, &piece);
     assert_eq!(ledger.proven(&piece), 3);
     assert_eq!(ledger.deals(&piece).len(), 6, "what vanished was never published");
+    scene.end().await;
+}
+
+/// Published is not sealed: the old copies hold the places, and what never became active is replaced while there is time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_25_a_renewal_that_is_published_and_never_sealed_is_made_again_in_time() {
+    let scene = Setting::new().seed(8).start().await;
+    let (cid, piece) = scene.kept(18).await;
+    let window_opens = first_deals(&scene, &piece).await.into_iter().min().expect("a deal") - 30 * 2_880;
+    scene.step_until_epoch(window_opens - 10, async |_| ()).await;
+    for provider in 1_000..1_008 {
+        scene.set_provider(provider, "neverSeal", None).await;
+    }
+    scene
+        .until("the renewals are published", 5 * 2_880, async || {
+            scene.ledger().await.deals(&piece).len() == 6
+        })
+        .await;
+    assert_eq!(scene.standing(&cid).await["proven"], 3, "the old ones alone count");
+    for provider in 1_000..1_008 {
+        scene.set_provider(provider, "normal", None).await;
+    }
+    scene
+        .until("successors are proven", 10 * 2_880, async || {
+            one_order_per_place(&scene, &cid).await;
+            let ledger = scene.ledger().await;
+            ledger.deals(&piece).values().filter(|deal| deal.activated.is_some()).count() == 6
+        })
+        .await;
+    let last_end = first_deals(&scene, &piece).await[..3].iter().max().copied().expect("a deal");
+    assert!(scene.now().await < last_end - 10 * 2_880, "long before the first generation ends");
+    let ledger = scene.ledger().await;
+    never_below_three(&ledger, &piece);
+    assert_eq!((ledger.deals(&piece).len(), ledger.proposals().len()), (9, 9), "each once more");
     scene.end().await;
 }
 

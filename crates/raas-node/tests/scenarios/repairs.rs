@@ -1,6 +1,6 @@
 //! Rule 4 at its edges: what is lost or faulty for long enough is replaced once, elsewhere; nothing else is.
 
-use crate::harness::{Deal, Scene, Setting};
+use crate::harness::{Deal, Proxy, Scene, Setting};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ async fn one_round_since_the_fault_is_not_enough_however_old_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sector_that_recovers_in_time_is_not_repaired() {
+async fn fault_43_a_sector_that_recovers_in_time_is_not_repaired() {
     let scene = Setting::new().start().await;
     let (cid, piece) = scene.kept(22).await;
     let faulty = deals(&scene, &piece).await[0].clone();
@@ -117,8 +117,44 @@ async fn a_sector_that_recovers_in_time_is_not_repaired() {
     scene.end().await;
 }
 
+/// The repair is planned and not signed, since no message of the node gets through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_terminated_copy_is_repaired_as_soon_as_it_is_final() {
+async fn fault_43_a_recovery_cancels_a_repair_that_is_not_signed() {
+    let mut scene = Setting::new().devnet_only().await;
+    let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
+    scene.config.network = Some(proxy.url());
+    scene.start_node().await;
+    let (cid, piece) = scene.kept(27).await;
+    let faulty = deals(&scene, &piece).await[0].clone();
+    proxy.decide(|call| {
+        let is_sent = call["method"] == "Filecoin.MpoolPush";
+        is_sent.then(|| json!({"error": {"code": 1, "message": "not now"}}))
+    });
+    // By leaps: the message is tried again at each epoch.
+    let until = async |waited_for: &str, state: &str| {
+        for _ in 0..100 {
+            if orders(&scene, &cid).await.get(3).is_some_and(|order| order["state"] == state) {
+                return;
+            }
+            scene.advance(60).await;
+            scene.quiesce().await;
+        }
+        panic!("not: {waited_for}\n{}", scene.state().await);
+    };
+    fault(&scene, &faulty).await;
+    until("a repair is planned, and its escrow is not there", "planned").await;
+    scene.rpc("devnet_recover", json!([faulty.provider, [faulty.sector]])).await;
+    until("it is given up", "cancelled").await;
+    proxy.decide(|_| None);
+    scene.until_idle().await;
+    scene.pass(3 * X).await;
+    assert_eq!(scene.standing(&cid).await["proven"], 3);
+    assert_eq!(scene.ledger().await.proposals().len(), 3, "nothing was bought");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_07_a_terminated_copy_is_repaired_once_as_soon_as_it_is_final() {
     let scene = Setting::new().start().await;
     let (cid, piece) = scene.kept(23).await;
     let lost = deals(&scene, &piece).await[1].clone();

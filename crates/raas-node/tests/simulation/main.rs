@@ -1,7 +1,7 @@
 //! Seeded simulation: the node's own engine over in-memory ports on the devnet's world, under faults, crashes and
 //! lies, judged after every step by code that knows the world's ledger and nothing of the node.
 //!
-//! `RAAS_SEEDS=N` sets the number of seeds (200 by default), `RAAS_SEED=S` runs one and says what it does.
+//! `RAAS_SEEDS=N` sets the number of seeds (20 by default), `RAAS_SEED=S` runs one and says what it does.
 
 #![allow(clippy::print_stdout, reason = "a failing seed tells its story")]
 
@@ -32,7 +32,7 @@ fn number(name: &str) -> Option<u64> {
 fn no_seed_breaks_an_invariant_and_all_come_to_their_target() {
     let seeds = match number("RAAS_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("RAAS_SEEDS").unwrap_or(200),
+        None => 0..number("RAAS_SEEDS").unwrap_or(20),
     };
     let count = seeds.end - seeds.start;
     let left = Mutex::new(seeds);

@@ -69,7 +69,7 @@ async fn largest(run: &Run) -> ProviderId {
 }
 
 #[test]
-fn fault_7_what_cron_terminates_without_an_event_is_found_within_a_proving_period_of_its_finality() {
+fn fault_07_what_cron_terminates_without_an_event_is_found_within_a_proving_period_of_its_finality() {
     test(async || {
         let mut run = kept(3, 2).await;
         let provider = largest(&run).await;
