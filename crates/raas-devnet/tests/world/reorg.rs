@@ -2,7 +2,7 @@
 
 use crate::{
     bulk::partitions,
-    network::{BOOST, CURIO, Network},
+    network::{BOOST, CURIO, Network, piece},
 };
 use alloy_primitives::{Address, U256};
 use raas_core::{ids::SectorNumber, units::AttoFil};
