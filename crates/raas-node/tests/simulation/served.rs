@@ -32,7 +32,7 @@ pub struct Served {
     node: Handle,
     http: reqwest::Client,
     folder: TempDir,
-    /// CIDs whose bytes the node has.
+    /// CIDs whose bytes the node has and of which no job is: what others may ask for.
     pub kept: Vec<Vec<u8>>,
 }
 
@@ -158,10 +158,15 @@ pub async fn day(seed: u64) -> Result<Vec<&'static str>, String> {
 impl<W: World> Run<W> {
     /// A file that nobody has stored yet, through the node's own route.
     pub async fn store_a_file(&mut self) -> Result<(), String> {
-        let (cid, piece) = self.uploaded().await?;
+        let (cid, piece) = self.uploaded(true).await?;
         self.judge.offers(&cid, &piece.to_string());
         self.pieces.push(piece);
         self.shared.local().insert(piece);
+        // Another owner's request for the same CID would be a holding of its own, with copies of its own.
+        let (cid, piece) = self.uploaded(false).await?;
+        self.judge.offers(&cid, &piece.to_string());
+        self.pieces.push(piece);
+        self.at_gateway.insert(piece);
         if let Ground::Served(served) = &mut self.ground {
             served.kept.push(cid);
         }

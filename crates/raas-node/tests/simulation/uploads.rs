@@ -111,12 +111,14 @@ impl<W: World> Run<W> {
         self.disk_is_in_order().await
     }
 
-    /// Some bytes, whole, with a job: their CID and piece.
-    pub async fn uploaded(&mut self) -> Result<(Vec<u8>, Commitment), String> {
+    /// Some bytes, whole, with a job or without: their CID and piece.
+    pub async fn uploaded(&mut self, deal: bool) -> Result<(Vec<u8>, Commitment), String> {
         let mut bytes = vec![0; 1 + self.below(BYTES_MAX) as usize];
         self.rng.fill_bytes(&mut bytes);
         let chunks: Vec<Bytes> = bytes.chunks(CHUNK).map(Bytes::copy_from_slice).collect();
-        let End::Answered(StatusCode::CREATED, answer) = self.sent(chunks, None, true).await else {
+        // A death that is to come is for the node at work.
+        self.shared.crash_in(None);
+        let End::Answered(StatusCode::CREATED, answer) = self.sent(chunks, None, deal).await else {
             return Err("A12: an upload was not stored".to_owned());
         };
         let text = |field: &str| answer[field].as_str().unwrap_or_default();
