@@ -318,7 +318,9 @@ impl Provider {
             .deals
             .at_work()
             .filter(|(_, deal)| {
-                deal.publishes_unasked(now) || (batch_is_due && deal.batched_since().is_some())
+                // While tipsets pass once more, some bytes are there that had not come by then.
+                let waits = deal.batched_since().is_some_and(|since| since <= now);
+                deal.publishes_unasked(now) || (batch_is_due && waits)
             })
             .map(|(uuid, deal)| {
                 (deal.proposal_cid.to_bytes(), uuid, deal.params.client_deal_proposal.clone())

@@ -2,7 +2,7 @@
 
 use crate::{
     bulk::partitions,
-    network::{BOOST, CURIO, Network},
+    network::{BOOST, CURIO, Network, piece},
 };
 use alloy_primitives::{Address, U256};
 use raas_core::{ids::SectorNumber, units::AttoFil};
@@ -256,6 +256,22 @@ fn providers_publish_and_seal_again_and_what_they_were_told_stays() {
     network.advance(100);
     assert_eq!(network.getter("GetDealActivation", deal).0, 0);
     assert_eq!(network.ask("Filecoin.StateMinerSectorCount", json!(["f01000", null]))["Live"], 1);
+}
+
+/// Day 10 of the node's simulation: a deal was on the chain before it was proposed.
+#[test]
+fn bytes_that_came_after_a_publish_message_are_not_in_it_when_its_tipset_passes_again() {
+    let mut network = Network::new();
+    network.published(BOOST, 3);
+    network.advance(2);
+    let late = piece(4);
+    let signed = network.sign(network.proposal(BOOST, &late));
+    let proposal = signed.proposal.cid().unwrap();
+    assert!(network.offer(signed, &late));
+    reorg(&mut network, deep(5));
+    assert!(network.world.deal_by_proposal(&proposal).is_none());
+    network.advance(network.world.config().publish_delay);
+    assert!(network.world.deal_by_proposal(&proposal).is_some(), "by the next message");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Chain and clock over the world in memory. Native reads are pinned: state before the round's tipset.
 
-use crate::crossing::Crossing;
 use crate::shared::{Rpc, Shared};
 use raas_core::cid::Commitment;
 use raas_core::gate::Hold;
@@ -16,13 +15,11 @@ use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{Address, Label, from_cbor};
 use raas_devnet::world::{Deal, FAULT_MAX_AGE, Phase, SectorPhase, StateAt, collateral_bounds};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub struct SimChain {
     pub shared: Arc<Shared>,
     pub client: Address,
-    /// Deals that the node has been shown as active.
-    pub shown: Mutex<BTreeSet<DealId>>,
 }
 
 impl SimChain {
@@ -31,20 +28,6 @@ impl SimChain {
     }
 
     fn deal(&self, round: &Round, id: DealId) -> DealSeen {
-        let seen = self.deal_as_told(round, id);
-        match seen {
-            DealSeen::Gone => self.shared.cross(Crossing::Gone { tipset: round.height.0, deal: id.0 }),
-            DealSeen::Present(ref deal)
-                if deal.activated.is_some() && self.shown.lock().expect("not poisoned").insert(id) =>
-            {
-                self.shared.cross(Crossing::Active { deal: id.0 });
-            }
-            _ => {}
-        }
-        seen
-    }
-
-    fn deal_as_told(&self, round: &Round, id: DealId) -> DealSeen {
         match self.shared.rpc() {
             Rpc::Down => return DealSeen::NotSeen(NotSeen::RpcFailed),
             Rpc::Forget17 => return DealSeen::NeverAllocated,
@@ -99,28 +82,14 @@ impl SimChain {
         if self.shared.rpc() == Rpc::Down {
             return SectorSeen::NotSeen(NotSeen::RpcFailed);
         }
-        let seen = {
-            let world = self.shared.world();
-            let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
-            found.map_or(SectorSeen::Dead, |(sector, phase)| {
-                let early = phase
-                    .faulty_since()
-                    .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
-                seen(phase, early)
-            })
-        };
-        self.told(round, provider, sector, seen);
-        seen
-    }
-
-    /// Writes down what the node is told of a sector.
-    fn told(&self, round: &Round, provider: ProviderId, sector: SectorNumber, seen: SectorSeen) {
-        let (tipset, provider, sector) = (round.height.0, provider.number(), sector.0);
-        match seen {
-            SectorSeen::Faulty { .. } => self.shared.cross(Crossing::Faulty { tipset, provider, sector }),
-            SectorSeen::Dead => self.shared.cross(Crossing::Dead { tipset, provider, sector }),
-            _ => {}
-        }
+        let world = self.shared.world();
+        let found = world.miner(provider).and_then(|miner| miner.sector(sector, Self::at(round)));
+        found.map_or(SectorSeen::Dead, |(sector, phase)| {
+            let early = phase
+                .faulty_since()
+                .and_then(|since| raas_devnet::world::Miner::early_expiration(sector, since));
+            seen(phase, early)
+        })
     }
 }
 
@@ -141,9 +110,6 @@ impl Chain for SimChain {
             agreed: 1,
             asked: 1,
         };
-        drop(world);
-        let truthful = self.shared.rpc() == Rpc::Normal;
-        self.shared.cross(Crossing::Round { tipset: height, truthful });
         Ok(Pin { round, wanted: 1 })
     }
 
@@ -169,10 +135,6 @@ impl Chain for SimChain {
             sector.is_some_and(|(_, phase)| phase.is_live())
         };
         let dead: Vec<SectorNumber> = watched.iter().filter(|number| !lives(number)).copied().collect();
-        drop(world);
-        for number in &dead {
-            self.told(round, provider, *number, SectorSeen::Dead);
-        }
         if dead.is_empty() { LivesSeen::All } else { LivesSeen::Except(dead) }
     }
 
@@ -203,10 +165,6 @@ impl Chain for SimChain {
                 Some((*number, seen(phase, early)))
             })
             .collect();
-        drop(world);
-        for (number, seen) in &rows {
-            self.told(round, provider, *number, *seen);
-        }
         ProviderSeen::Except(rows)
     }
 

@@ -1,7 +1,6 @@
-//! Deal protocol and bytes over the world's own provider book. Every effect has a point before and after it at
-//! which the process can die.
+//! Deal protocol and bytes over the world's own provider book. Every effect has a point after it at which the process can
+//! die; the one before it is where it is recorded.
 
-use crate::crossing::Crossing;
 use crate::shared::Shared;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::Ask;
@@ -17,18 +16,6 @@ pub struct SimDeals {
     pub shared: Arc<Shared>,
 }
 
-impl SimDeals {
-    /// Whether the store has these very bytes as a signed order.
-    async fn is_durable(&self, deal: &[u8]) -> bool {
-        let Some(store) = self.shared.store() else { return false };
-        let stored = store.open_orders().await.expect("readable");
-        stored.iter().any(|order| {
-            order.order.state.signed().is_some()
-                && order.proposal.as_ref().is_some_and(|proposal| proposal.bytes == deal)
-        })
-    }
-}
-
 impl DealMaker for SimDeals {
     async fn ask(&self, provider: &ProviderOnChain) -> Result<Option<Ask>, NotSeen> {
         let world = self.shared.world();
@@ -38,11 +25,7 @@ impl DealMaker for SimDeals {
     }
 
     async fn propose(&self, provider: &ProviderOnChain, deal: &[u8]) -> Effect<Proposed> {
-        let durable = self.is_durable(deal).await;
-        self.shared.point().await;
         let params: DealParams = from_cbor(deal).expect("deal parameters");
-        let uuid = hex::encode(params.deal_uuid.0);
-        self.shared.cross(Crossing::Proposal { uuid, bytes: deal.to_vec(), durable });
         let command = ProviderCommand::Store { at: provider.provider, params: Box::new(params) };
         let outcome = self.shared.world().apply(Command::Provider(command));
         self.shared.point().await;
@@ -112,8 +95,6 @@ impl Bytes for SimBytes {
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {
-        self.shared.point().await;
-        self.shared.cross(Crossing::Evicted { piece: piece.to_string() });
         self.shared.local().remove(&piece);
         self.pieces.remove(piece).expect("a disk that works");
         self.shared.point().await;

@@ -6,6 +6,7 @@ use crate::shared::Rpc;
 use raas_core::cid::Commitment;
 use raas_devnet::provider::{Command as ProviderCommand, Mode};
 use raas_devnet::world::{Command, Sectors};
+use raas_node::world::World;
 
 /// Epochs in which everything must be well again once the faults have ceased.
 const CALM: i64 = 60 * 2_880;
@@ -14,18 +15,19 @@ const STEPS_WELL: u32 = 20;
 /// Steps after which a run under limits is over, come what may.
 const STEPS_THRIFTY: u32 = 60;
 
-impl Run {
+impl<W: World> Run<W> {
     /// The faults cease; every holding whose bytes are anywhere comes to its target.
     pub async fn all_is_well(&mut self) -> Result<(), String> {
         self.say("the faults cease");
-        self.shared.set_rpc(Rpc::Normal);
+        self.set_rpc(Rpc::Normal).await;
         self.shared.crash_in(None);
         let ids = self.setting.providers.clone();
         for at in ids {
-            let mut world = self.shared.world();
             let normal = ProviderCommand::SetMode { at, mode: Mode::Normal, count: None };
-            world.apply(Command::Provider(normal)).expect("a mode");
-            let _ = world.apply(Command::Recover(Sectors { provider: at, sectors: None }));
+            self.shared.act(|world| {
+                world.apply(Command::Provider(normal)).expect("a mode");
+                let _ = world.apply(Command::Recover(Sectors { provider: at, sectors: None }));
+            });
         }
         let until = self.shared.clock().0 + CALM;
         let mut last = Vec::new();
@@ -105,6 +107,11 @@ impl Run {
             .collect())
     }
 
+    /// Whether somebody's request for a piece of a gateway came to stay on the chain.
+    fn is_wanted(&self, piece: &Commitment) -> bool {
+        self.setting.kind != Kind::Day || self.judge.is_requested(&piece.to_string())
+    }
+
     /// Pieces below the target whose bytes are somewhere.
     pub fn short(&self) -> Vec<Commitment> {
         let clock = self.shared.clock().0;
@@ -113,7 +120,8 @@ impl Run {
             .iter()
             .filter(|piece| count(piece) < self.setting.target as usize)
             .filter(|piece| {
-                count(piece) > 0 || self.shared.local().contains(piece) || self.at_gateway.contains(piece)
+                let local = count(piece) > 0 || self.shared.local().contains(piece);
+                local || self.at_gateway.contains(piece) && self.is_wanted(piece)
             })
             .copied()
             .collect()

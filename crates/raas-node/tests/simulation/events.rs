@@ -6,10 +6,11 @@ use crate::shared::Rpc;
 use raas_core::ids::ProviderId;
 use raas_devnet::provider::{Command as ProviderCommand, Mode};
 use raas_devnet::world::{Command, Sectors};
+use raas_node::world::World;
 
 const DAY: i64 = 2_880;
 
-impl Run {
+impl<W: World> Run<W> {
     pub async fn live(&mut self) -> Result<(), String> {
         for _ in 0..self.setting.holdings {
             self.store_something().await?;
@@ -43,8 +44,8 @@ impl Run {
             3 => self.hit(Command::Recover),
             4 => self.hit(Command::Terminate),
             5..=7 => self.set_mode(),
-            8 => self.lie(),
-            9 => self.shared.set_rpc(Rpc::Normal),
+            8 => self.lie().await,
+            9 => self.set_rpc(Rpc::Normal).await,
             10 | 11 => {
                 let count = self.below(24) as u32;
                 self.say(&format!("the process will die at point {count}"));
@@ -53,14 +54,14 @@ impl Run {
             12 if self.pieces.len() < 5 => self.store_something().await?,
             13 => {
                 let count = 1 + self.below(3) as i64;
-                self.shared.world().apply(Command::NullRounds { count }).expect("null rounds");
+                self.shared.act(|world| world.apply(Command::NullRounds { count })).expect("null rounds");
             }
-            14 if self.setting.kind == Kind::Alone => self.keeper_falls_silent(),
+            14 if self.setting.kind == Kind::Alone => self.keeper_falls_silent().await,
             15 | 16 => self.somebody_asks(),
             17 => self.upload().await?,
             _ => {
                 if self.below(4) == 0 {
-                    self.shared.set_rpc(Rpc::Normal);
+                    self.set_rpc(Rpc::Normal).await;
                 }
                 self.wait();
             }
@@ -94,9 +95,9 @@ impl Run {
                         let count = self.below(24) as u32;
                         self.shared.crash_in(Some(count));
                     }
-                    1 => self.lie(),
+                    1 => self.lie().await,
                     2 => self.somebody_asks(),
-                    3 | 4 => self.shared.set_rpc(Rpc::Normal),
+                    3 | 4 => self.set_rpc(Rpc::Normal).await,
                     5 => self.hit(Command::Recover),
                     _ => {}
                 }
@@ -104,7 +105,7 @@ impl Run {
                 self.advance(epochs);
                 self.settle().await?;
             }
-            self.shared.set_rpc(Rpc::Normal);
+            self.set_rpc(Rpc::Normal).await;
         }
         Ok(())
     }
@@ -114,36 +115,36 @@ impl Run {
         ids[self.below(ids.len() as u64) as usize]
     }
 
-    fn hit(&mut self, command: fn(Sectors) -> Command) {
+    pub fn hit(&mut self, command: fn(Sectors) -> Command) {
         let provider = self.some_provider();
         let command = command(Sectors { provider, sectors: None });
         self.say(&format!("{command:?}"));
-        let _ = self.shared.world().apply(command);
+        let _ = self.shared.act(|world| world.apply(command));
     }
 
-    fn set_mode(&mut self) {
+    pub fn set_mode(&mut self) {
         let at = self.some_provider();
         let mode = Mode::ALL[self.below(Mode::ALL.len() as u64) as usize];
         let count = Some(1 + self.below(3) as u32);
         self.say(&format!("{at} is {mode:?} {count:?}"));
         let command = ProviderCommand::SetMode { at, mode, count };
-        self.shared.world().apply(Command::Provider(command)).expect("a mode");
+        self.shared.act(|world| world.apply(Command::Provider(command))).expect("a mode");
     }
 
     /// Whoever holds the last copy takes its renewal and is never heard of again.
-    fn keeper_falls_silent(&mut self) {
+    async fn keeper_falls_silent(&mut self) {
         let clock = self.shared.clock().0;
         let Some((provider, end)) = self.judge.newest_copy(clock) else { return };
         let at = ProviderId::new(provider);
         self.say(&format!("{at} will take a renewal and vanish"));
         let command = ProviderCommand::SetMode { at, mode: Mode::AcceptAndVanish, count: Some(1) };
-        self.shared.world().apply(Command::Provider(command)).expect("a mode");
-        self.shared.set_rpc(Rpc::Normal);
+        self.shared.act(|world| world.apply(Command::Provider(command))).expect("a mode");
+        self.set_rpc(Rpc::Normal).await;
         self.advance((end - RENEW_BEFORE - clock).max(1));
     }
 
-    fn lie(&mut self) {
-        let head = self.shared.world().chain().head();
+    pub async fn lie(&mut self) {
+        let head = self.shared.act(|world| world.chain().head());
         let lies = [
             Rpc::Down,
             Rpc::Stale(head),
@@ -155,13 +156,13 @@ impl Run {
         ];
         let lie = lies[self.below(lies.len() as u64) as usize];
         self.say(&format!("the RPC is {lie:?}"));
-        self.shared.set_rpc(lie);
+        self.set_rpc(lie).await;
     }
 
     /// To the node's next wake or the world's next event, whichever is first.
     pub fn wait(&mut self) {
         let clock = self.shared.clock().0;
-        let event = self.shared.world().next_event();
+        let event = self.shared.act(|world| world.next_event());
         let wake = self.wake.epoch.map(|epoch| epoch.0);
         let next = [event, wake].into_iter().flatten().filter(|epoch| *epoch > clock).min();
         let next = next.unwrap_or(clock + DAY).min(clock + 30_000);

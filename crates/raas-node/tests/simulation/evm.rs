@@ -7,7 +7,7 @@ use raas_clients::evm::{AbiKind, calldata};
 use raas_core::ids::ContractAddress;
 use raas_core::ports::{Fees, Inclusion, NoQuote, Nonces, Quote, SignedTx, Taker, TxIntent};
 use raas_core::units::{AttoFil, Epoch};
-use raas_devnet::fevm::{EthKey, Tipset, Transaction, Trial, Unsigned};
+use raas_devnet::fevm::{EthKey, Tipset, Trial, Unsigned};
 use raas_devnet::world::{Command, CommandError, Outcome, StateAt, World};
 use std::sync::Arc;
 
@@ -69,11 +69,6 @@ impl EvmLane {
         let hash = keccak256(&raw).to_string();
         let cancels = matches!(intent, TxIntent::Cancel { .. });
         Ok(SignedTx { raw, hash, fees: quote.fees, gas_max: quote.gas_max(), cancels })
-    }
-
-    /// What the bytes say.
-    pub fn decoded(&self, raw: &[u8]) -> Transaction {
-        Transaction::decode(raw, self.shared.world().fevm.chain_id()).expect("what was signed here")
     }
 
     pub fn push(&self, raw: &[u8]) -> Result<Outcome, CommandError> {

@@ -1,7 +1,7 @@
 //! Who asks for what: the node's own user by its API, with bytes at hand, and a client of the contract.
 
 use crate::contract;
-use crate::run::Run;
+use crate::run::{Ground, Run};
 use crate::setting::{RENEW_BEFORE, REPAIR_AFTER};
 use crate::shared::Rpc;
 use raas_core::cid::{Commitment, DataCid};
@@ -10,13 +10,15 @@ use raas_core::policy::{Duties, KeepLocal};
 use raas_core::ports::Packed;
 use raas_core::units::PaddedSize;
 use raas_node::store::{JobSource, NewJob, NewPiece, TxSubmit};
+use raas_node::world::World;
+use rand_chacha::rand_core::RngCore;
 
 /// Requests that a run makes at most.
 const REQUESTS_MAX: usize = 8;
 /// Holdings of the contract's client.
 const WISHES_MAX: usize = 3;
 
-impl Run {
+impl<W: World> Run<W> {
     /// A payload that nobody has asked for yet.
     fn payload(&mut self) -> Result<(DataCid, Packed), String> {
         let number = self.pieces.len() as u8;
@@ -36,7 +38,11 @@ impl Run {
 
     /// A holding with bytes at hand; of some the node is to register the job on the contract.
     pub async fn store_something(&mut self) -> Result<(), String> {
-        self.store(None).await
+        match self.ground {
+            Ground::Memory => self.store(None).await,
+            // Bytes that providers fetch have to be there.
+            Ground::Served(_) => self.store_a_file().await,
+        }
     }
 
     /// A holding with bytes at hand, registered on the contract or not, or as chance has it.
@@ -90,6 +96,10 @@ impl Run {
                 let again = self.below(self.requests.len() as u64) as usize;
                 self.requests[again].clone()
             }
+            _ if let Ground::Served(served) = &self.ground => {
+                let some = self.rng.next_u64() as usize % served.kept.len();
+                served.kept[some].clone()
+            }
             _ if self.at_gateway.len() < WISHES_MAX => {
                 let (cid, packed) = self.payload().expect("a payload");
                 self.at_gateway.insert(packed.commitment);
@@ -107,7 +117,8 @@ impl Run {
             self.judge.met.push("a request was made while the RPC lied");
         }
         let at = self.contract.address;
-        contract::request(&mut self.shared.world(), self.setting.seed, at, &cid, wish);
+        let seed = self.setting.seed;
+        self.shared.act(|world| contract::request(world, seed, at, &cid, wish));
         self.requests.push(cid);
     }
 }

@@ -1,16 +1,20 @@
-//! One seed: a world, a node, and the step that everything is judged after. What happens to both is in `events`,
+//! One seed: a world, a node, and the step that everything is judged after. What happens to both is in `events`, `day`,
 //! `registers` and `uploads`, how it ends in `ending`.
 
 use crate::contract;
 use crate::judge::{Asked, Judge, Watched};
+use crate::recorded::Recorded;
+use crate::served::Served;
 use crate::setting::{HEDGE_AFTER, KEEP_UNTIL, Kind, PACE_WINDOW, RENEW_BEFORE, REPAIR_AFTER, Setting};
-use crate::shared::Shared;
+use crate::shared::{Rpc, Shared};
 use crate::uploads::Uploads;
 use crate::wallet::{FUNDS, SimWorld, endow, eth_key};
 use raas_core::cid::Commitment;
 use raas_core::fleet::Rules;
+use raas_core::ids::ProviderId;
 use raas_core::plan::{Wait, WaitFor};
 use raas_core::policy::KeepLocal;
+use raas_core::ports::{Lane, Wallet};
 use raas_core::units::{AttoFil, Epochs};
 use raas_devnet::Config;
 use raas_devnet::provider::{Command as ProviderCommand, TransferEnd};
@@ -20,10 +24,27 @@ use raas_node::failpoint;
 use raas_node::node::leftovers;
 use raas_node::settings::{ContractAt, Settings, SpendingLimits};
 use raas_node::store::{JobSource, NO_TRANSACTION, Store};
+use raas_node::world::World as Ports;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// What 20 days must have met at least once.
+pub const DAYS_MUST_MEET: &[&str] = &[
+    "a reorganisation",
+    "a transaction was taken back",
+    "a transaction was dropped",
+    "a contract's log was taken back",
+    "null rounds",
+    "the head fell",
+    "the process died within an effect",
+    "a copy was terminated",
+    "a suspect copy was repaired",
+    "a loss was acted on",
+    "a request was shown all its deals",
+    "the node registered a job of its own",
+];
 
 /// What 200 seeds must have met at least once.
 pub const MUST_MEET: &[&str] = &[
@@ -46,11 +67,20 @@ pub const MUST_MEET: &[&str] = &[
     "the process died within an upload",
 ];
 
-pub struct Run {
+/// What a run stands on.
+pub enum Ground {
+    /// Ports in memory, over a world and a store of their own.
+    Memory,
+    /// A served devnet, and a node's adapters and disk.
+    Served(Box<Served>),
+}
+
+pub struct Run<W: Ports = SimWorld> {
+    pub ground: Ground,
     pub rng: ChaCha8Rng,
     pub shared: Arc<Shared>,
-    pub world: Arc<SimWorld>,
-    pub engine: Engine<SimWorld>,
+    pub world: Arc<Recorded<W>>,
+    pub engine: Engine<Recorded<W>>,
     pub judge: Judge,
     pub pieces: Vec<Commitment>,
     pub at_gateway: BTreeSet<Commitment>,
@@ -60,12 +90,21 @@ pub struct Run {
     pub contract: ContractAt,
     pub requests: Vec<Vec<u8>>,
     pub trace: bool,
+    /// The highest tipset that was ever final: no reorganisation goes below it.
+    pub final_at: i64,
 }
 
 /// Runs a seed to its end; gives what it met.
 pub async fn run(seed: u64) -> Result<Vec<&'static str>, String> {
     let mut run = Run::new(seed).await?;
     run.live().await?;
+    Ok(run.judge.met)
+}
+
+/// The same of a seed's day.
+pub async fn day(seed: u64) -> Result<Vec<&'static str>, String> {
+    let mut run = Run::with(Setting::day(seed, providers())).await?;
+    run.passes_a_day().await?;
     Ok(run.judge.met)
 }
 
@@ -77,6 +116,18 @@ pub async fn history(seed: u64) -> Result<String, String> {
     Ok(hash)
 }
 
+/// The providers of every run.
+fn providers() -> Vec<ProviderId> {
+    Config::default().providers.iter().map(|provider| provider.id).collect()
+}
+
+/// The id of a seed's store, so that it signs the same bytes each time.
+pub fn store_id(seed: u64) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&seed.to_be_bytes());
+    id
+}
+
 /// A world with the contract and with money, at the node's disposal.
 fn made(setting: &Setting, config: &Config) -> (World, ContractAt) {
     let mut world = World::new(config);
@@ -86,42 +137,64 @@ fn made(setting: &Setting, config: &Config) -> (World, ContractAt) {
 
 impl Run {
     pub async fn new(seed: u64) -> Result<Self, String> {
+        Self::with(Setting::of(seed, providers())).await
+    }
+
+    async fn with(setting: Setting) -> Result<Self, String> {
+        let seed = setting.seed;
         let config = Config { seed, allow_private: true, ..Config::default() };
-        let providers = config.providers.iter().map(|provider| provider.id).collect();
-        let setting = Setting::of(seed, providers);
         let (world, contract) = made(&setting, &config);
-        let operators = config.providers.iter().map(|provider| (provider.id.number(), provider.operator.0));
-        let watched = Watched {
-            client: String::new(),
-            account: eth_key(seed).address().to_checksum(None),
-            contract: alloy_primitives::Address::from(contract.address.0).to_checksum(None),
-            operators: operators.collect(),
-        };
         let shared = Shared::new(world);
         let uploads = Uploads::new().map_err(|error| error.to_string())?;
         let ports = SimWorld::new(&shared, seed, contract.address, uploads.pieces());
-        let client = ports.wallet.address();
-        let watched = Watched { client: client.to_string(), ..watched };
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&seed.to_be_bytes());
-        let store = Store::in_memory_with_id("simulation", id).await.map_err(|error| error.to_string())?;
-        shared.set_store(&store);
+        let store = Store::in_memory_with_id("simulation", store_id(seed)).await;
+        let store = store.map_err(|error| error.to_string())?;
         let followed = [(contract.address, contract.completes())];
         store.set_deployments(&followed).await.map_err(|error| error.to_string())?;
         let settings = settings(&setting, &contract);
-        let asked = asked(&setting, config.finality_lag);
+        let client = ports.wallet.address();
         let fund = Command::Fund { address: client.to_string(), amount: FUNDS };
         shared.world().apply(fund).map_err(|error| error.to_string())?;
         if setting.endowment > AttoFil::ZERO {
             endow(&mut shared.world(), client, setting.endowment);
         }
-        let world = Arc::new(ports);
-        let mut run = Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
+        let ports = Recorded::new(ports, &shared);
+        let mut run =
+            Self::over(ports, Ground::Memory, shared, setting, &config, contract, store, settings, uploads);
+        run.advance(30);
+        Ok(run)
+    }
+}
+
+impl<W: Ports> Run<W> {
+    #[allow(clippy::too_many_arguments, reason = "all that a run is made of")]
+    pub fn over(
+        world: Recorded<W>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        setting: Setting,
+        config: &Config,
+        contract: ContractAt,
+        store: Store,
+        settings: Settings,
+        uploads: Uploads,
+    ) -> Self {
+        let operators = config.providers.iter().map(|provider| (provider.id.number(), provider.operator.0));
+        let watched = Watched {
+            client: Wallet::address(&world, Lane::Native),
+            account: eth_key(setting.seed).address().to_checksum(None),
+            contract: alloy_primitives::Address::from(contract.address.0).to_checksum(None),
+            operators: operators.collect(),
+        };
+        shared.set_store(&store);
+        let world = Arc::new(world);
+        Self {
+            ground,
+            rng: ChaCha8Rng::seed_from_u64(setting.seed),
             shared,
             engine: Engine::new(Arc::clone(&world), store, settings),
             world,
-            judge: Judge::new(asked, watched),
+            judge: Judge::new(asked(&setting, config.finality_lag), watched),
             pieces: Vec::new(),
             at_gateway: BTreeSet::new(),
             uploads,
@@ -130,9 +203,8 @@ impl Run {
             contract,
             requests: Vec::new(),
             trace: std::env::var("RAAS_SEED").is_ok(),
-        };
-        run.advance(30);
-        Ok(run)
+            final_at: 0,
+        }
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {
@@ -146,7 +218,21 @@ impl Run {
     }
 
     pub fn advance(&mut self, epochs: i64) {
-        self.shared.world().apply(Command::Advance { epochs }).expect("time passes");
+        self.shared.act(|world| world.apply(Command::Advance { epochs })).expect("time passes");
+    }
+
+    /// How the endpoint answers from now on.
+    pub async fn set_rpc(&self, rpc: Rpc) {
+        self.shared.set_rpc(rpc);
+        if let Ground::Served(served) = &self.ground {
+            served.set_rpc(rpc).await;
+        }
+    }
+
+    /// The highest tipset that was ever final. A head may fall for a while, what was final stays so.
+    pub fn finalized(&mut self) -> i64 {
+        self.final_at = self.final_at.max(self.shared.act(|world| world.chain().finalized()));
+        self.final_at
     }
 
     /// The node comes to rest, providers get their bytes, the judge looks.
@@ -162,7 +248,7 @@ impl Run {
                 }
                 wake = self.lives(self.engine.quiesce()) => self.wake = wake.map_err(|error| format!("{error:?}"))?,
             }
-            if !self.transfers() {
+            if !self.transfers().await? {
                 break;
             }
         }
@@ -182,7 +268,12 @@ impl Run {
 
     /// The judge looks at the ledger, at the border, at the node's jobs, and at its disk.
     async fn judged(&mut self) -> Result<(), String> {
-        self.judge.look(&self.shared.world(), &self.shared.crossed())?;
+        // Where tipsets do not stay, history is what is final.
+        let until = match self.setting.kind {
+            Kind::Day => self.finalized(),
+            _ => self.shared.clock().0,
+        };
+        self.shared.act(|world| self.judge.look(world, &self.shared.crossed(), until))?;
         if self.judge.in_a_storm() && !self.judge.met.contains(&"a breaker was open") {
             self.judge.met.push("a breaker was open");
         }
@@ -276,7 +367,10 @@ impl Run {
     }
 
     /// Ends every transfer that is due. True when there was one.
-    fn transfers(&mut self) -> bool {
+    async fn transfers(&mut self) -> Result<bool, String> {
+        if let Ground::Served(served) = &self.ground {
+            return served.transfers().await;
+        }
         let mut world = self.shared.world();
         let now = raas_core::units::Epoch(world.chain().clock());
         let pulls: Vec<_> = world.book.pulls(now).collect();
@@ -295,11 +389,11 @@ impl Run {
             let command = ProviderCommand::TransferEnded { at, uuid: pull.uuid, end };
             world.apply(Command::Provider(command)).expect("a transfer ends");
         }
-        any
+        Ok(any)
     }
 }
 
-fn settings(setting: &Setting, contract: &ContractAt) -> Settings {
+pub fn settings(setting: &Setting, contract: &ContractAt) -> Settings {
     Settings {
         default_policy: setting.policy(KeepLocal::Always),
         contracts: vec![contract.clone()],
@@ -337,5 +431,7 @@ fn asked(setting: &Setting, finality_lag: i64) -> Asked {
         per_holding: setting.per_holding.map(|limit| limit.0),
         // A copy that ends while nothing may be bought is nobody's fault.
         must_renew: setting.kind != Kind::Thrifty,
+        // Elsewhere the node may look too rarely, and what is paced or may not be bought waits.
+        must_act: setting.kind == Kind::Day,
     }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
     Storm,
     /// As usual, under limits that bite.
     Thrifty,
+    /// Three copies of a few holdings for one day, whose tipsets do not stay.
+    Day,
 }
 
 /// What differs between runs.
@@ -52,6 +54,15 @@ impl Setting {
             rest if rest % 5 == 4 => Kind::Alone,
             _ => Kind::Usual,
         };
+        Self::with(kind, seed, providers)
+    }
+
+    /// The setting of a seed's day.
+    pub fn day(seed: u64, providers: Vec<ProviderId>) -> Self {
+        Self::with(Kind::Day, seed, providers)
+    }
+
+    fn with(kind: Kind, seed: u64, providers: Vec<ProviderId>) -> Self {
         let usual = Self {
             seed,
             kind,
@@ -65,7 +76,7 @@ impl Setting {
             endowment: AttoFil::ZERO,
         };
         match kind {
-            Kind::Usual => usual,
+            Kind::Usual | Kind::Day => usual,
             Kind::Alone => Self { target: 1, ..usual },
             // Providers of four operators hold more than 20 copies each; of five, only the fleet is large enough.
             Kind::Storm => {

@@ -5,6 +5,7 @@ use raas_core::cid::Commitment;
 use raas_core::ids::ProviderId;
 use raas_core::ports::Packed;
 use raas_core::units::Epoch;
+use raas_devnet::host::Host;
 use raas_devnet::world::World;
 use raas_node::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,9 +35,17 @@ pub enum Rpc {
     Blind(ProviderId),
 }
 
+/// Where the world is.
+enum Place {
+    /// Here, and the ports in memory read it.
+    Here(Box<Mutex<World>>),
+    /// In a devnet that serves it.
+    Served(Arc<Host>),
+}
+
 /// State behind all ports of one run.
 pub struct Shared {
-    world: Mutex<World>,
+    place: Place,
     rpc: Mutex<Rpc>,
     local: Mutex<BTreeSet<Commitment>>,
     crash: Mutex<Option<u32>>,
@@ -53,8 +62,17 @@ pub struct Shared {
 impl Shared {
     /// A run's beginning.
     pub fn new(world: World) -> Arc<Self> {
+        Self::at(Place::Here(Box::new(Mutex::new(world))))
+    }
+
+    /// The same over a world that is served.
+    pub fn served(host: &Arc<Host>) -> Arc<Self> {
+        Self::at(Place::Served(Arc::clone(host)))
+    }
+
+    fn at(place: Place) -> Arc<Self> {
         Arc::new(Self {
-            world: Mutex::new(world),
+            place,
             rpc: Mutex::new(Rpc::Normal),
             local: Mutex::default(),
             crash: Mutex::default(),
@@ -65,8 +83,20 @@ impl Shared {
         })
     }
 
+    /// The world of the ports in memory.
     pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("not poisoned")
+        match &self.place {
+            Place::Here(world) => world.lock().expect("not poisoned"),
+            Place::Served(_) => panic!("only its servers hold a world that is served"),
+        }
+    }
+
+    /// Looks at the world or changes it, wherever it is.
+    pub fn act<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        match &self.place {
+            Place::Here(_) => act(&mut self.world()),
+            Place::Served(host) => host.act(act).expect("a world without a journal"),
+        }
     }
 
     pub fn rpc(&self) -> Rpc {
@@ -139,6 +169,6 @@ impl Shared {
     }
 
     pub fn clock(&self) -> Epoch {
-        Epoch(self.world().chain().clock())
+        Epoch(self.act(|world| world.chain().clock()))
     }
 }

@@ -1,6 +1,6 @@
 //! Uploads through the node's own route, onto a real disk: some arrive, some are cut off, in some the process dies.
 
-use crate::run::Run;
+use crate::run::{Ground, Run};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use futures_util::{StreamExt, stream};
@@ -9,6 +9,7 @@ use raas_node::api::{App, router};
 use raas_node::blocks::PieceStore;
 use raas_node::engine::Engine;
 use raas_node::store::{JobSource, Store};
+use raas_node::world::World;
 use rand_chacha::rand_core::RngCore;
 use std::collections::BTreeSet;
 use std::io;
@@ -33,8 +34,17 @@ impl Uploads {
     pub fn new() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let pieces = PieceStore::open(folder.path())?;
+        Ok(Self::at(folder, pieces))
+    }
+
+    /// Over a node's disk.
+    pub fn over(pieces: PieceStore) -> io::Result<Self> {
+        Ok(Self::at(tempfile::tempdir()?, pieces))
+    }
+
+    fn at(folder: tempfile::TempDir, pieces: PieceStore) -> Self {
         let (with_job, without_job) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Self { folder, pieces, begun: 0, with_job, without_job })
+        Self { folder, pieces, begun: 0, with_job, without_job }
     }
 
     pub const fn pieces(&self) -> &PieceStore {
@@ -59,10 +69,10 @@ enum End {
     Died,
 }
 
-impl Run {
+impl<W: World> Run<W> {
     /// Somebody uploads a file. The bytes may break off, and the process may die at any point.
     pub async fn upload(&mut self) -> Result<(), String> {
-        if self.uploads.begun >= UPLOADS_MAX {
+        if self.uploads.begun >= UPLOADS_MAX || matches!(self.ground, Ground::Served(_)) {
             return Ok(());
         }
         self.uploads.begun += 1;
@@ -99,6 +109,22 @@ impl Run {
             },
         }
         self.disk_is_in_order().await
+    }
+
+    /// Some bytes, whole, with a job or without: their CID and piece.
+    pub async fn uploaded(&mut self, deal: bool) -> Result<(Vec<u8>, Commitment), String> {
+        let mut bytes = vec![0; 1 + self.below(BYTES_MAX) as usize];
+        self.rng.fill_bytes(&mut bytes);
+        let chunks: Vec<Bytes> = bytes.chunks(CHUNK).map(Bytes::copy_from_slice).collect();
+        // A death that is to come is for the node at work.
+        self.shared.crash_in(None);
+        let End::Answered(StatusCode::CREATED, answer) = self.sent(chunks, None, deal).await else {
+            return Err("A12: an upload was not stored".to_owned());
+        };
+        let text = |field: &str| answer[field].as_str().unwrap_or_default();
+        let cid: cid::Cid = text("cid").parse().map_err(|_| format!("a strange answer: {answer}"))?;
+        let piece = text("pieceCid").parse().map_err(|_| format!("a strange answer: {answer}"))?;
+        Ok((cid.to_bytes(), piece))
     }
 
     /// The bytes on their way through the route, until it answers or the process dies.

@@ -3,7 +3,6 @@
 
 use crate::chain::{SimChain, SimClock};
 use crate::contract::SimContract;
-use crate::crossing::{Crossing, Sent};
 use crate::deals::{SimBytes, SimDeals};
 use crate::evm::EvmLane;
 use crate::shared::{Rpc, Shared};
@@ -15,11 +14,11 @@ use raas_core::ports::{
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epoch};
-use raas_devnet::codec::{Address, Message, SecretKey, SignedMessage, from_cbor, to_cbor};
+use raas_devnet::codec::{Address, Message, SecretKey, SignedMessage, to_cbor};
 use raas_devnet::fevm::EthKey;
 use raas_devnet::world::{Command, MARKET, StateAt, World};
 use raas_node::blocks::PieceStore;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The account method that takes escrow.
 const ADD_BALANCE: u64 = 2;
@@ -31,7 +30,7 @@ pub struct SimWallet {
     evm: EvmLane,
 }
 
-fn secret(seed: u64) -> [u8; 32] {
+pub fn secret(seed: u64) -> [u8; 32] {
     let mut bytes = [7; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     bytes
@@ -61,14 +60,7 @@ impl SimWallet {
 
 impl Wallet for SimWallet {
     async fn sign_deal(&self, terms: &DealTerms) -> Result<SignedDeal, String> {
-        let signed = raas_clients::wallet::sign_deal(&self.key, terms).map_err(|error| error.to_string())?;
-        let epochs = u128::try_from(terms.end.0 - terms.start.0).map_err(|error| error.to_string())?;
-        self.shared.cross(Crossing::Signed {
-            proposal: signed.proposal_cid.clone(),
-            piece: terms.piece.to_string(),
-            cost: terms.price_per_epoch.0 * epochs,
-        });
-        Ok(signed)
+        raas_clients::wallet::sign_deal(&self.key, terms).map_err(|error| error.to_string())
     }
 
     async fn nonces(&self, lane: Lane) -> Result<Nonces, NotSeen> {
@@ -115,9 +107,6 @@ impl Wallet for SimWallet {
     }
 
     async fn broadcast(&self, lane: Lane, tx: &SignedTx) -> Broadcast {
-        let intent = self.durable_intent(lane, tx).await;
-        self.shared.point().await;
-        self.shared.cross(Crossing::Transaction(self.sent(lane, tx, intent)));
         if self.shared.rpc() == Rpc::Down {
             return Broadcast::Uncertain("no answer".to_owned());
         }
@@ -200,48 +189,13 @@ impl Wallet for SimWallet {
 }
 
 /// Message and signature of the native lane's signed bytes.
-fn halves(raw: &[u8]) -> (&[u8], &[u8]) {
+pub fn halves(raw: &[u8]) -> (&[u8], &[u8]) {
     const SIGNATURE_BYTES: usize = 66;
     let split = raw.len() - SIGNATURE_BYTES - 1;
     (&raw[..split], &raw[split + 1..])
 }
 
 impl SimWallet {
-    /// The stored intent that has these very bytes.
-    async fn durable_intent(&self, lane: Lane, tx: &SignedTx) -> Option<u64> {
-        let stored = self.shared.store()?.open_txs(Some(lane)).await.expect("readable");
-        let found = stored.iter().find(|stored| stored.signed.iter().any(|version| version.raw == tx.raw));
-        found.map(|stored| stored.id.0)
-    }
-
-    /// What leaves, read from the bytes themselves.
-    fn sent(&self, lane: Lane, tx: &SignedTx, intent: Option<u64>) -> Sent {
-        let (hash, cancels) = (tx.hash.clone(), tx.cancels);
-        match lane {
-            Lane::Evm => {
-                let inner = self.evm.decoded(&tx.raw);
-                Sent {
-                    lane: "evm",
-                    nonce: inner.nonce,
-                    hash,
-                    premium: inner.premium,
-                    to: inner.to.to().map(|to| to.to_checksum(None)).unwrap_or_default(),
-                    value: inner.value.to(),
-                    data: inner.input.to_vec(),
-                    intent,
-                    cancels,
-                }
-            }
-            Lane::Native => {
-                let message: Message = from_cbor(halves(&tx.raw).0).expect("what was signed here");
-                let to = format!("{} method {}", message.to, message.method);
-                let (nonce, premium, value) = (message.nonce, message.gas_premium.0, message.value.0);
-                let data = message.params;
-                Sent { lane: "native", nonce, hash, premium, to, value, data, intent, cancels }
-            }
-        }
-    }
-
     fn message(&self, intent: &TxIntent, nonce: u64, quote: Quote) -> Result<Message, String> {
         let (to, value, method, params) = match intent {
             TxIntent::AddBalance { amount } => {
@@ -280,7 +234,7 @@ impl SimWorld {
     pub fn new(shared: &Arc<Shared>, seed: u64, contract: ContractAddress, pieces: &PieceStore) -> Self {
         let wallet = SimWallet::new(Arc::clone(shared), seed, contract);
         Self {
-            chain: SimChain { shared: Arc::clone(shared), client: wallet.address(), shown: Mutex::default() },
+            chain: SimChain { shared: Arc::clone(shared), client: wallet.address() },
             deals: SimDeals { shared: Arc::clone(shared) },
             contract: SimContract { shared: Arc::clone(shared), address: contract },
             bytes: SimBytes { shared: Arc::clone(shared), pieces: pieces.clone() },

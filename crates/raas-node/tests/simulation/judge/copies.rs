@@ -71,8 +71,12 @@ impl Copy {
     /// Whether its place is free for a reason that needs no witness: time, or the provider's refusal.
     pub fn is_over_by_itself(&self, asked: &Asked, epoch: i64) -> bool {
         let in_time = self.place.end - epoch > asked.renewal_window;
-        let moved_on = self.refused || self.replaced || self.hedged;
-        moved_on || self.sector.is_none() || !in_time
+        self.moved_on() || self.sector.is_none() || !in_time
+    }
+
+    /// Whether another one has its place, or may have: it is not missed when it goes.
+    pub const fn moved_on(&self) -> bool {
+        self.refused || self.replaced || self.hedged
     }
 }
 
@@ -119,6 +123,10 @@ impl Copies {
 
     pub fn all(&self) -> impl Iterator<Item = &Copy> {
         self.by_piece.values().flatten()
+    }
+
+    pub fn by_piece(&self) -> impl Iterator<Item = (&String, &Copy)> {
+        self.by_piece.iter().flat_map(|(piece, copies)| copies.iter().map(move |copy| (piece, copy)))
     }
 
     /// The copy of a deal.
@@ -203,7 +211,7 @@ impl Copies {
     pub fn stands(&self, copy: &Copy, epoch: i64) -> bool {
         let finalized = epoch - self.asked.finality_lag;
         // The place of a refused one may move on; if it is published all the same, it is a spare.
-        if copy.refused || copy.replaced || copy.hedged {
+        if copy.moved_on() {
             return false;
         }
         if copy.deal.is_none() {

@@ -41,6 +41,11 @@ impl Evidence {
         self.active.insert(deal);
     }
 
+    /// Whether the node was ever shown the deal as active.
+    pub fn is_shown(&self, deal: u64) -> bool {
+        self.active.contains(&deal)
+    }
+
     pub fn gone(&mut self, at: i64, tipset: i64, deal: u64) {
         self.gone.entry(deal).or_default().entry(tipset).or_insert(at);
     }

@@ -2,12 +2,14 @@
 //! nothing of the node but its address and what was asked for, and shares no code with the rules it judges.
 //!
 //! One file per subject: `copies` (A1, A2, A14), `evidence` (A7), `storm` (A8), `keeping` (A9), `money` (A3), `intents`
-//! (A4, A5), `nonces` (A6), `requests` (A11, the contract), `uploads` (A12). `mutants` shows that each of them can fail.
+//! (A4, A5), `nonces` (A6), `requests` (A11, the contract), `uploads` (A12), `losses` (L2). `mutants` shows that each of
+//! them can fail.
 
 mod copies;
 mod evidence;
 mod intents;
 mod keeping;
+mod losses;
 mod money;
 mod mutants;
 mod nonces;
@@ -20,6 +22,7 @@ use copies::{Copies, Copy, Place};
 use evidence::Evidence;
 use intents::Intents;
 use keeping::Keeping;
+use losses::Losses;
 use money::Money;
 use nonces::Nonces;
 use raas_core::units::AttoFil;
@@ -53,6 +56,8 @@ pub struct Asked {
     pub per_holding: Option<u128>,
     /// Whether a copy that ends without a successor is the node's fault.
     pub must_renew: bool,
+    /// Whether a loss that nothing is done about is the node's fault.
+    pub must_act: bool,
 }
 
 /// Whom the judge watches.
@@ -78,6 +83,7 @@ pub struct Judge {
     evidence: Evidence,
     storm: Storm,
     keeping: Keeping,
+    losses: Losses,
     money: Money,
     intents: Intents,
     nonces: Nonces,
@@ -93,6 +99,7 @@ impl Judge {
             evidence: Evidence::new(asked),
             storm: Storm::new(asked),
             keeping: Keeping::default(),
+            losses: Losses::new(asked),
             money: Money::new(asked),
             intents: Intents::default(),
             nonces: Nonces::default(),
@@ -105,17 +112,27 @@ impl Judge {
         }
     }
 
-    /// Reads what is new in the ledger and at the border, and judges it.
-    pub fn look(&mut self, world: &World, crossed: &[(i64, Crossing)]) -> Result<(), String> {
+    /// Reads what is new in the ledger and at the border up to an epoch, and judges it. What a reorganisation may still
+    /// take back is not history yet.
+    pub fn look(&mut self, world: &World, crossed: &[(i64, Crossing)], until: i64) -> Result<(), String> {
         // Entries are sorted within their epoch, so an epoch is read once it is over.
-        let clock = world.chain().clock();
         let mut entries = world.ledger.since(self.read).to_vec();
-        entries.retain(|entry| entry.epoch < clock);
+        entries.retain(|entry| entry.epoch < until);
         let crossed = crossed.get(self.crossed..).unwrap_or_default();
+        let crossed: Vec<_> = crossed.iter().take_while(|(at, _)| *at <= until).cloned().collect();
         self.read += entries.len();
         self.crossed += crossed.len();
-        self.judge(entries, crossed)?;
-        self.copies.every_place_has_one_order(clock)
+        self.judge(entries, &crossed)?;
+        self.copies.every_place_has_one_order(until)?;
+        self.losses_until(until)
+    }
+
+    fn losses_until(&mut self, until: i64) -> Result<(), String> {
+        let stormy = self.storm.is_open();
+        if self.asked.must_act && self.losses.look(until, stormy, &self.evidence, &self.copies)? > 0 {
+            self.met.push("a loss was acted on");
+        }
+        Ok(())
     }
 
     /// Judges a piece of history, of whole epochs. What crossed the border in an epoch stands before that epoch's facts.
@@ -139,6 +156,7 @@ impl Judge {
             Crossing::Round { tipset, truthful } => {
                 if *truthful {
                     self.keeping.round(at);
+                    self.losses.round(at);
                 }
                 self.storm.round(*tipset, *truthful, &self.copies);
                 Ok(())
@@ -161,6 +179,7 @@ impl Judge {
             }
             Crossing::Signed { proposal, piece, cost } => {
                 self.storm.signed(at, proposal);
+                self.losses.signed(at, proposal, piece);
                 self.money.signed(at, proposal, piece, *cost)
             }
             Crossing::Proposal { uuid, bytes, durable } => self.intents.proposal(uuid, bytes, *durable),
@@ -221,14 +240,14 @@ impl Judge {
                 self.copies.activated(epoch, deal_id.0, sector.0);
                 Ok(())
             }
-            Fact::Terminated { deal_id, .. } => {
+            Fact::Terminated { deal_id, piece_cid, .. } => {
                 self.met.push("a copy was terminated");
-                self.copies.gone(epoch, deal_id.0);
+                self.gone(epoch, piece_cid, deal_id.0);
                 Ok(())
             }
-            Fact::NeverActivated { deal_id, .. } => {
+            Fact::NeverActivated { deal_id, piece_cid, .. } => {
                 self.met.push("a copy was never activated");
-                self.copies.gone(epoch, deal_id.0);
+                self.gone(epoch, piece_cid, deal_id.0);
                 Ok(())
             }
             Fact::Ended { deal_id, piece_cid, .. } => {
@@ -254,6 +273,11 @@ impl Judge {
             }
             _ => Ok(()),
         }
+    }
+
+    fn gone(&mut self, epoch: i64, piece: &str, deal: u64) {
+        self.losses.gone(epoch, piece, deal, self.evidence.is_shown(deal), &self.copies);
+        self.copies.gone(epoch, deal);
     }
 
     /// A proposal seen for the first time must have been needed, and must go where no other copy is.
@@ -289,6 +313,11 @@ impl Judge {
     /// Bytes of `piece` were asked for under `cid`, and can be had.
     pub fn offers(&mut self, cid: &[u8], piece: &str) {
         self.requests.offers(cid, piece);
+    }
+
+    /// Whether the chain has a request for `piece`.
+    pub fn is_requested(&self, piece: &str) -> bool {
+        self.requests.are_for(piece)
     }
 
     /// A job for `cid` is to be registered on the contract by the node itself.

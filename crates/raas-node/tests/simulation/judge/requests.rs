@@ -65,6 +65,11 @@ impl Requests {
         *self.registers.entry(cid.to_vec()).or_default() += 1;
     }
 
+    /// Whether the chain has a request for `piece`: one may have been taken back for good.
+    pub fn are_for(&self, piece: &str) -> bool {
+        self.on_chain.values().any(|request| self.pieces.get(&request.cid).is_some_and(|of| of == piece))
+    }
+
     /// A log of the contract.
     pub fn log(&mut self, epoch: i64, topics: &[String], data: &str) -> Result<(), String> {
         let topics: Vec<B256> = topics.iter().filter_map(|topic| topic.parse().ok()).collect();

@@ -4,6 +4,7 @@ mod border;
 mod contract;
 mod fleet;
 mod holding;
+mod losses;
 
 use super::{Asked, Judge, Watched};
 use crate::crossing::{Crossing, Sent};
@@ -36,6 +37,7 @@ fn judge(target: usize) -> Judge {
         per_day: Some(500),
         per_holding: Some(800),
         must_renew: true,
+        must_act: true,
     };
     let watched = Watched {
         client: CLIENT.to_owned(),
