@@ -40,7 +40,7 @@ library PieceCid {
             // The commitment is the end of both forms.
             commitment := mload(add(cid, length))
         }
-        if (uint256(commitment) & TOP_BITS != 0) return (false, 0, 0);
+        if (!isCommitment(commitment)) return (false, 0, 0);
         // The casts keep the first bytes, which are what is compared.
         // forge-lint: disable-start(unsafe-typecast)
         if (length == V1_LENGTH && bytes7(head) == V1_PREFIX) return (true, commitment, 0);
@@ -48,6 +48,11 @@ library PieceCid {
         // forge-lint: disable-end(unsafe-typecast)
         size = _sizeOf(cid, length);
         return size == 0 ? (false, bytes32(0), uint64(0)) : (true, commitment, size);
+    }
+
+    /// @notice Whether any data can have this commitment.
+    function isCommitment(bytes32 commitment) internal pure returns (bool) {
+        return uint256(commitment) & TOP_BITS == 0;
     }
 
     /// @notice The binary piece CID v1 of `commitment`.

@@ -82,7 +82,8 @@ library Sectors {
             p.size = r.readUint64();
             (bool named, uint64 id) = Cbor.tryReadUint64(r.readBytes());
             // For no open request of ours nothing is stored. Id 0 is no request's, so it is not open.
-            bool accepted = named && requests[id].open && Podsi.isPieceSize(p.size);
+            bool accepted =
+                named && requests[id].open && Podsi.isPieceSize(p.size) && PieceCid.isCommitment(p.piece);
             if (accepted) _record(sectors, p, id, committed);
             answer = abi.encodePacked(answer, Cbor.encodeBool(accepted));
         }

@@ -99,7 +99,8 @@ contract SectorsTest is Fixture {
     function test_what_is_not_accepted_leaves_nothing() public {
         uint256 closed = status.submit("closed");
         status.cancelRequest(closed);
-        bytes[6] memory bad = [
+        bytes[7] memory bad = [
+            one(7, PIECE | bytes32(uint256(0x40)), SIZE, id), // no data has such a commitment
             one(7, PIECE, SIZE, closed),
             one(7, PIECE, SIZE, 0),
             one(7, PIECE, SIZE, 99),

@@ -84,6 +84,12 @@ pub struct Told {
 }
 
 impl Attestation {
+    /// Whether the contract was told of the copy behind `order`, which is no deal of the market.
+    #[must_use]
+    pub fn is_told(&self, order: &Order) -> bool {
+        self.deal_of(order).is_some_and(DealId::is_of_sector)
+    }
+
     /// What the contract knows the copy behind `order` as; `None` when it knows nothing of it.
     #[must_use]
     pub fn deal_of(&self, order: &Order) -> Option<DealId> {

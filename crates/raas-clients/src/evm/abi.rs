@@ -2,6 +2,7 @@
 //! own contract adds. Everything that calls, reads or follows a DealStatus uses these.
 #![allow(missing_docs, reason = "the items are generated; the interface is described in contracts/")]
 
+use alloy_primitives::keccak256;
 use alloy_sol_types::{GenericContractError as ContractError, SolInterface as _, sol};
 use raas_core::ports::NoQuote;
 
@@ -220,10 +221,38 @@ pub(crate) fn no_quote(revert: &[u8]) -> NoQuote {
     }
 }
 
+/// The roles of our contract by the names under which `raas contract grant` takes them.
+const ROLES: [(&str, &str); 2] = [("AGGREGATOR_ROLE", "aggregator"), ("PAUSER_ROLE", "pauser")];
+
+fn in_words(error: &DealStatusAbi::DealStatusAbiErrors) -> String {
+    use DealStatusAbi::DealStatusAbiErrors as Errors;
+    match error {
+        Errors::EnforcedPause(_) => {
+            "it is paused; `raas contract pause --off`, by a pauser, starts it again".to_owned()
+        }
+        Errors::AccessControlUnauthorizedAccount(denied) => {
+            let account = denied.account;
+            let role = ROLES.iter().find(|(name, _)| keccak256(name) == denied.neededRole);
+            match role {
+                Some((name, typed)) => format!(
+                    "{account} has not the role {name}; its admin gives it with `raas contract grant ADDRESS {typed} {account}`"
+                ),
+                None => format!("{account} is not its admin"),
+            }
+        }
+        // `Name(Name { field: value })`
+        other => {
+            let text = format!("{other:?}");
+            let inner = text.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+            inner.unwrap_or(&text).to_owned()
+        }
+    }
+}
+
 /// Why a contract refused, in words where its revert bytes are known.
 pub(crate) fn refusal(revert: &[u8]) -> String {
     if let Ok(error) = DealStatusAbi::DealStatusAbiErrors::abi_decode(revert) {
-        return format!("{error:?}");
+        return in_words(&error);
     }
     match ContractError::abi_decode(revert) {
         Ok(ContractError::Revert(revert)) => revert.reason,
@@ -238,6 +267,20 @@ mod tests {
     use crate::evm::Artifact;
     use alloy_primitives::keccak256;
     use alloy_sol_types::{SolCall, SolError, SolEvent, SolInterface};
+
+    #[test]
+    fn a_refusal_is_said_with_what_mends_it() {
+        let account = alloy_primitives::Address::repeat_byte(7);
+        let denied = |role: &str| {
+            let error = Abi::AccessControlUnauthorizedAccount { account, neededRole: keccak256(role) };
+            refusal(&error.abi_encode())
+        };
+        assert!(denied("PAUSER_ROLE").ends_with(&format!("`raas contract grant ADDRESS pauser {account}`")));
+        assert!(denied("AGGREGATOR_ROLE").contains("ADDRESS aggregator 0x"));
+        assert!(denied("another").ends_with("is not its admin"));
+        assert!(refusal(&Abi::EnforcedPause {}.abi_encode()).contains("raas contract pause --off"));
+        assert_eq!(refusal(&Abi::WrongDealPiece { dealId: 3 }.abi_encode()), "WrongDealPiece { dealId: 3 }");
+    }
 
     /// The numbers that deployed clients use.
     #[test]

@@ -215,7 +215,11 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
             events.touched.insert(request_id(event.id)?);
         } else if topic == Abi::SectorPieceRecorded::SIGNATURE_HASH {
             let event = Abi::SectorPieceRecorded::decode_log(&inner).map_err(CallError::malformed)?.data;
-            events.told.push(told(&event)?);
+            // What cannot be a piece of anybody's data is nobody's copy; it must not stop the reading of everything else.
+            match told(&event) {
+                Ok(told) => events.told.push(told),
+                Err(why) => tracing::warn!(deal = event.dealId, %why, "a contract was told of no piece"),
+            }
         }
     }
     for (id, owner) in owners {
@@ -277,6 +281,37 @@ mod tests {
             "wherever it is mined"
         );
         assert_eq!(identities(vec![log(1, 7, 3, "0x01"), log(1, 7, 3, "0x01")]).len(), 1);
+    }
+
+    /// A miner can tell a contract of a CID that no data has, where that does not refuse it.
+    #[test]
+    fn what_is_no_piece_is_left_out_and_stops_nothing() {
+        let piece = |last: u8| {
+            let digest = [vec![7; 31], vec![last]].concat();
+            Abi::SectorPieceRecorded {
+                dealId: DealId::FIRST_OF_SECTORS.0,
+                providerId: 1_000,
+                id: U256::from(1),
+                sector: 3,
+                pieceCid: [hex::decode("0181e203922020").expect("hex"), digest].concat().into(),
+                size: 2_048,
+                minimumCommitmentEpoch: 9,
+            }
+        };
+        let log = |event: &Abi::SectorPieceRecorded, index: u64| WireLog {
+            address: EthAddress::ZERO,
+            topics: event.encode_topics().into_iter().map(|topic| topic.0).collect(),
+            data: event.encode_data().into(),
+            block_number: 7,
+            log_index: index,
+            transaction_hash: B256::ZERO,
+            removed: false,
+        };
+        let logs = [log(&piece(0xff), 0), log(&piece(0x3f), 1)];
+        let events = decode(logs.into_iter()).expect("readable");
+        assert_eq!(events.told.len(), 1);
+        let seen = events.told[0].seen(ActorId(1_234));
+        assert_eq!((seen.market, seen.sector, seen.size.get()), (ActorId(1_234), SectorNumber(3), 2_048));
     }
 
     #[test]

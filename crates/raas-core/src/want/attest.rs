@@ -17,8 +17,10 @@ pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut
             Fill::Put(spare) => Some(*spare),
             Fill::Hold(..) => None,
         });
+        // Its miner told the contract for this very purpose, so that it is shown even where it came too late for a place.
+        let told = view.pieces.spares.iter().filter(|spare| attestation.is_told(spare));
         let active = view.pieces.slots.iter().flat_map(Slot::active);
-        for order in active.chain(filling.filter(|spare| spare.state.is_active())) {
+        for order in active.chain(filling.chain(told).filter(|spare| spare.state.is_active())) {
             let Some(deal) = attestation.deal_of(order) else { continue };
             let is_new = !attestation.done.contains(&deal) && !seen.contains(&deal);
             if health(order) == Some(Health::Proven) && is_new {

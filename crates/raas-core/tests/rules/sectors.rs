@@ -165,6 +165,21 @@ fn a_copy_in_a_sector_is_attested_where_its_contract_was_told_of_it() {
     assert_eq!(shown(vec![told(1_000, 7)], vec![own]), [], "once");
     assert_eq!(shown(vec![told(1_001, 7), told(1_000, 8)], vec![]), [], "another place");
     assert_eq!(shown(vec![], vec![]), []);
+
+    // It came too late for a place, and was told for this very request: it is shown all the same.
+    let mut late = holding_with(1, vec![vec![proven(2, 1_001, NOW + 500 * DAY)]]);
+    late.pieces[0].spares = vec![order.clone()];
+    let mut asked = attestation(4, &[500_002]);
+    asked.told = vec![told(1_000, 7)];
+    late.attestations = vec![asked.clone()];
+    let attested = |holding: &raas_core::holding::Holding| {
+        let (wanted, _) = want(holding, &round(NOW), &rules());
+        wanted.iter().filter(|want| matches!(want.what, Wanted::Attest { deal, .. } if deal == own)).count()
+    };
+    assert_eq!(attested(&late), 1);
+    asked.told = Vec::new();
+    late.attestations = vec![asked];
+    assert_eq!(attested(&late), 0, "a spare that nobody told of is shown when it has a place");
 }
 
 proptest! {

@@ -67,6 +67,12 @@ impl Store {
                 None => jobs::register(&mut tx, job).await?,
             });
         }
+        // Most CIDs are asked for by one owner; what is settled anew changes nothing for whoever has it.
+        for (job, done) in jobs.iter().zip(&registered) {
+            if matches!(done, Registered::Created { .. }) {
+                told::settle_again(&mut tx, contract, &job.cid).await?;
+            }
+        }
         for seen in told {
             told::insert(&mut tx, contract, seen).await?;
         }

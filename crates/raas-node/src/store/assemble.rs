@@ -247,7 +247,7 @@ async fn read_attested(
     Ok(())
 }
 
-/// Pieces of the holdings in sectors that the contracts of their requests were told of.
+/// Copies of the holdings in sectors that the contracts of their requests were told of.
 async fn read_told(
     connection: &mut SqliteConnection,
     scope: Scope<'_>,
@@ -257,8 +257,9 @@ async fn read_told(
         scope,
         "j.holding",
         "SELECT j.holding, j.contract, j.request, t.deal, t.provider, t.sector FROM job j
-         JOIN holding_piece hp ON hp.holding = j.holding
-         JOIN told t ON t.piece = hp.piece AND t.contract = j.contract WHERE ",
+         JOIN orders o ON o.holding = j.holding AND o.deal IS NULL AND o.sector IS NOT NULL AND o.closed = 0
+         JOIN told t ON t.contract = j.contract AND t.provider = o.provider AND t.sector = o.sector
+         AND t.piece = COALESCE(o.within, o.piece) AND t.size = COALESCE(o.within_size, o.size) WHERE ",
         "ORDER BY t.deal"
     );
     for row in rows(connection, query).await? {

@@ -206,7 +206,8 @@ impl Commit {
             "SELECT j.owner, d.completes, ",
             order_columns!(),
             " FROM job j JOIN orders o ON o.id = $3 AND (o.deal = $4 OR o.deal IS NULL AND EXISTS (SELECT 1 FROM told t
-               WHERE t.contract = $5 AND t.deal = $4 AND t.provider = o.provider AND t.sector = o.sector))
+               WHERE t.contract = $5 AND t.deal = $4 AND t.provider = o.provider AND t.sector = o.sector
+               AND t.piece = COALESCE(o.within, o.piece) AND t.size = COALESCE(o.within_size, o.size)))
              JOIN deployment d ON d.contract = j.contract
              WHERE j.holding = $1 AND j.contract = $5 AND j.request = $2 AND j.open = 1"
         ))

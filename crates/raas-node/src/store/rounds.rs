@@ -4,7 +4,7 @@ use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
 use raas_core::ids::{OrderId, ProviderId};
 use raas_core::observation::Round;
-use raas_core::order::{Order, OrderState, ReplicaRef};
+use raas_core::order::{OrderState, ReplicaRef};
 use raas_core::units::Epoch;
 use serde::de::DeserializeOwned;
 use sqlx::SqliteConnection;
@@ -182,7 +182,7 @@ async fn tell(
 /// it into an empty one.
 async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(), Error> {
     let deal = orders::deal_of(&adopted.order.state);
-    if is_known(connection, &adopted.order).await? {
+    if is_known(connection, adopted).await? {
         return Ok(());
     }
     let order = orders::insert(connection, adopted.holding, &adopted.order).await?;
@@ -191,18 +191,21 @@ async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(
 }
 
 /// Whether the copy behind an order is one already.
-async fn is_known(connection: &mut SqliteConnection, order: &Order) -> Result<bool, Error> {
+async fn is_known(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<bool, Error> {
+    let order = &adopted.order;
     let query = match order.state.on_chain().map(|on_chain| on_chain.replica) {
         None => return Ok(false),
         Some(ReplicaRef::Deal(deal)) => {
             sqlx::query_scalar("SELECT COUNT(*) FROM orders WHERE deal = $1").bind(int("deal", deal.0)?)
         }
         Some(ReplicaRef::Sector { sector }) => sqlx::query_scalar(
-            "SELECT COUNT(*) FROM orders WHERE sector = $1 AND provider = $2 AND piece = $3 AND closed = 0",
+            "SELECT COUNT(*) FROM orders WHERE sector = $1 AND provider = $2 AND piece = $3
+             AND holding = $4 AND closed = 0",
         )
         .bind(int("sector", sector.0)?)
         .bind(int("provider", order.provider.number())?)
-        .bind(order.piece.to_string()),
+        .bind(order.piece.to_string())
+        .bind(int("holding", adopted.holding.0)?),
     };
     let count: i64 = query.fetch_one(connection).await?;
     Ok(count > 0)

@@ -1,7 +1,9 @@
 //! Pieces in sectors: what contracts were told of, and which copies are known already.
 
 use raas_core::cid::{Commitment, DataCid};
-use raas_core::ids::{ActorId, ContractAddress, DealId, ProviderId, RequestAt, RequestId, SectorNumber};
+use raas_core::ids::{
+    ActorId, ContractAddress, DealId, HoldingId, ProviderId, RequestAt, RequestId, SectorNumber,
+};
 use raas_core::ports::ToldSeen;
 use raas_core::units::{Epoch, PaddedSize};
 use sqlx::sqlite::SqliteRow;
@@ -26,13 +28,15 @@ pub enum CopyIn {
 }
 
 impl Store {
-    /// Told pieces in one state whose requests have jobs here, each with the CID that was asked for. At most `limit`.
-    pub async fn told(&self, state: SightingState, limit: u32) -> Result<Vec<ToldPiece>, Error> {
+    /// Told pieces that are not settled, whose requests have jobs here with bytes that are known, each with the CID that
+    /// was asked for. At most `limit`, those that were never looked at first, then the longest waiting.
+    pub async fn told_unsettled(&self, limit: u32) -> Result<Vec<ToldPiece>, Error> {
         let rows = sqlx::query(
             "SELECT t.*, h.cid FROM told t JOIN job j ON j.contract = t.contract AND j.request = t.request
-             JOIN holding h ON h.id = j.holding WHERE t.state = $1 ORDER BY t.contract, t.deal LIMIT $2",
+             JOIN holding h ON h.id = j.holding WHERE t.state = 'new'
+             AND EXISTS (SELECT 1 FROM holding_piece hp WHERE hp.holding = h.id)
+             ORDER BY t.tried_at, t.contract, t.deal LIMIT $1",
         )
-        .bind(sightings::name(state))
         .bind(limit)
         .fetch_all(&mut *self.read().await?)
         .await?;
@@ -74,20 +78,37 @@ impl Store {
         rows.into_iter().map(decode).collect()
     }
 
-    /// Whether `piece` in this sector is a copy here already.
+    /// Notes that told pieces could not be settled at `height`.
+    pub async fn note_tried(&self, tried: &[(ContractAddress, DealId)], height: Epoch) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        for (contract, deal) in tried {
+            sqlx::query("UPDATE told SET tried_at = $3 WHERE contract = $1 AND deal = $2")
+                .bind(contract.to_string())
+                .bind(deal_int(*deal))
+                .bind(height.0)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether `piece` in this sector is a copy of the holding already.
     pub async fn copy_in(
         &self,
+        holding: HoldingId,
         provider: ProviderId,
         sector: SectorNumber,
         piece: Commitment,
     ) -> Result<CopyIn, Error> {
         let states: Vec<String> = sqlx::query_scalar(
             "SELECT state_name FROM orders WHERE piece = $3 AND closed = 0 AND provider = $1
-             AND (sector = $2 OR state_name = 'published')",
+             AND holding = $4 AND (sector = $2 OR state_name = 'published')",
         )
         .bind(int("provider", provider.number())?)
         .bind(int("sector", sector.0)?)
         .bind(piece.to_string())
+        .bind(int("holding", holding.0)?)
         .fetch_all(&mut *self.read().await?)
         .await?;
         Ok(match states.as_slice() {
@@ -149,6 +170,24 @@ pub(super) async fn insert(
     .bind(int("sector", told.sector.0)?)
     .bind(told.piece.to_string())
     .bind(int("piece size", told.size.get())?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What the contract was told for requests of this CID is settled anew: somebody else has asked for it, too.
+pub(super) async fn settle_again(
+    connection: &mut SqliteConnection,
+    contract: ContractAddress,
+    cid: &DataCid,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE told SET state = 'new', tried_at = NULL WHERE contract = $1 AND state <> 'new'
+         AND request IN (SELECT j.request FROM job j JOIN holding h ON h.id = j.holding
+                         WHERE j.contract = $1 AND h.cid = $2)",
+    )
+    .bind(contract.to_string())
+    .bind(cid.to_string())
     .execute(connection)
     .await?;
     Ok(())

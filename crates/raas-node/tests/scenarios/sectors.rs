@@ -115,6 +115,50 @@ async fn what_a_miner_told_the_contract_counts_is_shown_and_is_replaced() {
     scene.end().await;
 }
 
+/// A provider needs the request's id to name it, so the request comes first, and the node has bought its copies by then. Two
+/// owners asked for the CID: each has the copy, and each request is shown it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_that_is_told_late_is_a_spare_and_is_shown_to_each_request_of_its_cid() {
+    let scene = Setting::new().start().await;
+    let contract = scene.contract();
+    let (cid, piece) = scene.upload_only(small(73)).await;
+    for number in [12, 13] {
+        let user = Foreign::arrive(&scene, number).await;
+        user.submit(&contract, &cid, 1, DAY, 86_400).await;
+        scene.advance(2).await;
+    }
+    scene
+        .until("each has a copy", 10 * DAY, async || scene.ledger().await.completions(&contract).len() == 2)
+        .await;
+    scene.until_idle().await;
+    let used: BTreeSet<u64> = scene.ledger().await.deals(&piece).values().map(|deal| deal.provider).collect();
+    let provider = (1_000..1_008).find(|provider| !used.contains(provider)).expect("a provider");
+    // What nobody can be helped with stands before it in the contract's book.
+    let told = |request: u8| json!([{ "address": contract, "payload": format!("0x{request:02x}") }]);
+    let other = raas_devnet::codec::CommP::of(&[9; 1_000]);
+    let stray = raas_devnet::codec::piece_cid_v1(other.commitment).to_string();
+    onboard(&scene, provider, &json!({ "cid": stray, "size": 1_024, "notify": told(1) })).await;
+    let both = json!([told(1)[0], told(2)[0]]);
+    onboard(&scene, provider, &json!({ "cid": piece, "size": SIZE, "notify": both })).await;
+    scene
+        .until("both requests are shown it", 3 * DAY, async || {
+            let shown = scene.ledger().await.completions(&contract);
+            [1, 2].iter().all(|request| shown.contains(&(*request, FIRST + 1)))
+        })
+        .await;
+    scene.until_idle().await;
+    assert_eq!(scene.ledger().await.completions(&contract).len(), 4);
+    assert_eq!(scene.ledger().await.proposals().len(), 2, "nothing was bought for it");
+    let why = scene.why(&cid).await;
+    for holding in why["holdings"].as_array().expect("two holdings") {
+        let spares =
+            holding["orders"].as_array().expect("orders").iter().filter(|order| order["slots"] == json!([]));
+        assert_eq!(spares.count(), 1, "{holding}");
+        assert_eq!(holding["standing"]["proven"], 2);
+    }
+    scene.end().await;
+}
+
 /// Claims are read where the registry still makes them (network 28), and after it was frozen (29).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_29() {

@@ -65,7 +65,7 @@ async fn asked(store: &Store) -> HoldingId {
 async fn what_was_told_is_kept_once_and_settled_once() {
     let store = store().await;
     asked(&store).await;
-    let new = store.told(SightingState::New, 9).await.unwrap();
+    let new = store.told_unsettled(9).await.unwrap();
     let [only] = new.as_slice() else { panic!("one, since request 77 is nobody's: {new:?}") };
     assert_eq!((only.deal, only.of, &only.cid, only.size), (OWN, at(1), &cid(1), size()));
     let places = store.places_told(CONTRACT, &[OWN, DealId(1 << 63)]).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_was_told_is_kept_once_and_settled_once() {
     let mut report = report(200);
     report.told = vec![(CONTRACT, OWN, SightingState::Unverified)];
     store.apply_round(&report).await.unwrap();
-    assert_eq!(store.told(SightingState::New, 9).await.unwrap(), []);
+    assert_eq!(store.told_unsettled(9).await.unwrap(), []);
     let shown = store.told_of_cid(&cid(1)).await.unwrap();
     assert_eq!(shown.iter().map(|told| told.state).collect::<Vec<_>>(), [SightingState::Unverified]);
     // A completion with it is no deal of the market to look for.
@@ -100,17 +100,16 @@ async fn a_copy_in_a_sector_is_one_copy_and_is_completed_under_the_contracts_own
     let held = store.holding(holding).await.unwrap().unwrap();
     let [spare] = held.pieces[0].spares.as_slice() else { panic!("one copy: {held:?}") };
     assert_eq!(spare.state, copy(9_000).state);
+    assert_eq!(held.attestations[0].told, [Told { deal: OWN, provider: PROVIDER, sector: SECTOR }]);
+    assert_eq!(store.copy_in(holding, PROVIDER, SECTOR, commitment(1)).await.unwrap(), CopyIn::Known);
     assert_eq!(
-        held.attestations[0].told,
-        [(OWN, SECTOR), (DealId(OWN.0 + 1), SectorNumber(8))].map(|(deal, sector)| Told {
-            deal,
-            provider: PROVIDER,
-            sector
-        })
+        store.copy_in(holding, PROVIDER, SectorNumber(8), commitment(1)).await.unwrap(),
+        CopyIn::Unknown
     );
-    assert_eq!(store.copy_in(PROVIDER, SECTOR, commitment(1)).await.unwrap(), CopyIn::Known);
-    assert_eq!(store.copy_in(PROVIDER, SectorNumber(8), commitment(1)).await.unwrap(), CopyIn::Unknown);
-    assert_eq!(store.copy_in(ProviderId::new(1), SECTOR, commitment(1)).await.unwrap(), CopyIn::Unknown);
+    assert_eq!(
+        store.copy_in(holding, ProviderId::new(1), SECTOR, commitment(1)).await.unwrap(),
+        CopyIn::Unknown
+    );
 
     let attest = |deal| Action::Attest { holding, at: at(1), order: spare.id, deal };
     let other = commit(&store, attest(DealId(OWN.0 + 5))).await;
@@ -177,4 +176,77 @@ async fn providers_take_turns_with_their_claims() {
     assert_eq!(store.open_pieces().await.unwrap(), [commitment(1)].into());
     store.stop_job(raas_core::ids::JobId(1)).await.unwrap();
     assert!(store.open_pieces().await.unwrap().is_empty());
+}
+
+/// Whoever tells of many pieces for bytes that nobody finds stands in nobody's way.
+#[tokio::test]
+async fn what_cannot_be_settled_waits_behind_everything_else() {
+    let store = store().await;
+    let holding = asked(&store).await;
+    let nobody = request_job(2, 2, "0x2");
+    let strange: Vec<ToldSeen> = (10..300)
+        .map(|number| ToldSeen { request: RequestId(2), ..told(DealId(OWN.0 + number), 2) })
+        .collect();
+    let window = Window { jobs: &[nobody], told: &strange, ..Window::default() };
+    store.apply_whole_window(CONTRACT, &json!(3), &window).await.unwrap();
+    let deals = async || {
+        let rows = store.told_unsettled(2).await.unwrap();
+        rows.into_iter().map(|row| row.deal.0 - OWN.0).collect::<Vec<_>>()
+    };
+    assert_eq!(deals().await, [0], "bytes of the other CID are not known");
+    store.record_piece(&piece(2)).await.unwrap();
+    assert_eq!(deals().await, [0, 10]);
+    store.note_tried(&[(CONTRACT, OWN), (CONTRACT, DealId(OWN.0 + 10))], Epoch(200)).await.unwrap();
+    assert_eq!(deals().await, [11, 12], "what was looked at comes last");
+    assert!(store.holding(holding).await.unwrap().is_some());
+}
+
+/// One event is all there is, whoever else asks for the same CID.
+#[tokio::test]
+async fn a_second_owner_has_what_was_told_settled_anew_and_gets_a_copy_of_his_own() {
+    let store = store().await;
+    let first = asked(&store).await;
+    let mut found = report(200);
+    found.adopted = vec![Adopted { holding: first, order: copy(9_000) }];
+    found.told = vec![(CONTRACT, OWN, SightingState::Adopted)];
+    store.apply_round(&found).await.unwrap();
+    assert_eq!(store.told_unsettled(9).await.unwrap(), []);
+    let other = raas_node::store::NewJob {
+        owner: raas_core::ids::OwnerId("0xother".to_owned()),
+        ..request_job(1, 5, "0x5")
+    };
+    let window = Window { jobs: &[other], ..Window::default() };
+    let done = store.apply_whole_window(CONTRACT, &json!(4), &window).await.unwrap();
+    let second = parts(done[0]).1;
+    assert_ne!(first, second);
+    assert_eq!(store.told_unsettled(9).await.unwrap().len(), 1);
+    assert_eq!(store.copy_in(second, PROVIDER, SECTOR, commitment(1)).await.unwrap(), CopyIn::Unknown);
+    found.adopted =
+        vec![Adopted { holding: second, order: copy(9_000) }, Adopted { holding: first, order: copy(9_000) }];
+    store.apply_round(&found).await.unwrap();
+    for (holding, request) in [(first, 1), (second, 5)] {
+        let held = store.holding(holding).await.unwrap().unwrap();
+        assert_eq!(held.pieces[0].spares.len(), 1, "one each");
+        assert_eq!((held.attestations[0].at, held.attestations[0].told.len()), (at(request), 1));
+    }
+}
+
+/// The same sector may have been told of another piece of the same commitment: that is no way to show this copy.
+#[tokio::test]
+async fn only_what_was_told_of_this_very_piece_shows_a_copy() {
+    let store = store().await;
+    let holding = asked(&store).await;
+    let half = raas_core::units::PaddedSize::new(size().get() / 2).unwrap();
+    let smaller = ToldSeen { size: half, ..told(DealId(OWN.0 - 1), 1) };
+    let window = Window { told: &[smaller], ..Window::default() };
+    store.apply_whole_window(CONTRACT, &json!(3), &window).await.unwrap();
+    let mut found = report(200);
+    found.adopted = vec![Adopted { holding, order: copy(9_000) }];
+    store.apply_round(&found).await.unwrap();
+    let held = store.holding(holding).await.unwrap().unwrap();
+    assert_eq!(held.attestations[0].told.iter().map(|told| told.deal).collect::<Vec<_>>(), [OWN]);
+    let order = held.pieces[0].spares[0].id;
+    let attest = |deal| Action::Attest { holding, at: at(1), order, deal };
+    assert_eq!(commit(&store, attest(DealId(OWN.0 - 1))).await, Committed::Refused(Refusal::Changed));
+    assert!(matches!(commit(&store, attest(OWN)).await, Committed::AttestPlanned(_)));
 }

@@ -23,6 +23,7 @@ pub async fn grant(typed: &Grant, as_json: bool) -> Result<(), Failure> {
     };
     let verb = if typed.revoke { "takes" } else { "gives" };
     let session = Session::open(&typed.chain, &typed.signer).await?;
+    session.require_contract(contract).await?;
     session.agree(&[format!("{verb}    {} at {contract}: {account}", typed.role.text())]).await?;
     told(&session.call(contract, input.into()).await?, as_json);
     Ok(())
@@ -34,6 +35,7 @@ pub async fn pause(typed: &Pause, as_json: bool) -> Result<(), Failure> {
     let input = if typed.off { Abi::unpauseCall {}.abi_encode() } else { Abi::pauseCall {}.abi_encode() };
     let session = Session::open(&typed.chain, &typed.signer).await?;
     let verb = if typed.off { "starts" } else { "stops" };
+    session.require_contract(contract).await?;
     session.agree(&[format!("{verb}   submitting and completing at {contract}")]).await?;
     told(&session.call(contract, input.into()).await?, as_json);
     Ok(())
@@ -46,6 +48,7 @@ pub async fn prune(typed: &Prune, as_json: bool) -> Result<(), Failure> {
         typed.cid.parse().map_err(|error| Failure::Usage(format!("CID: {}", chain(&error))))?;
     let call = Abi::pruneDealsCall { cid: cid.cid().to_bytes().into(), dealIds: typed.deals.clone() };
     let session = Session::open(&typed.chain, &typed.signer).await?;
+    session.require_contract(contract).await?;
     session.agree(&[format!("prunes   {} deals of {cid} at {contract}", typed.deals.len())]).await?;
     told(&session.call(contract, call.abi_encode().into()).await?, as_json);
     Ok(())

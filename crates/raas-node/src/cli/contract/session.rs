@@ -72,7 +72,13 @@ impl Connection {
             .map(|url| Ok(EndpointConfig::new(url.parse()?)))
             .collect::<Result<Vec<_>, url::ParseError>>()?;
         let pool = Pool::new(&endpoints, Limits::default(), 1)?;
-        let unreachable = |error| Failure::Unreachable(format!("{}: {}", urls.join(", "), causes(&error)));
+        let unreachable = |error| {
+            let fix = match network {
+                Network::Devnet => "; `raas devnet` starts one, and --network URL names another",
+                _ => "",
+            };
+            Failure::Unreachable(format!("{}: {}{fix}", urls.join(", "), causes(&error)))
+        };
         let text: String = pool.read(Call::new("eth_chainId", vec![])).await.map_err(unreachable)?;
         let digits = text.strip_prefix("0x").unwrap_or(&text);
         let chain_id = u64::from_str_radix(digits, 16)
@@ -127,6 +133,17 @@ impl Session {
         Ok(Self { connection, wallet, yes: signer.yes })
     }
 
+    /// Refuses an address without a contract: a call of it would succeed, cost gas and do nothing.
+    pub async fn require_contract(&self, address: EthAddress) -> Result<(), Failure> {
+        if self.connection.code(address).await?.is_empty() {
+            let shown = &self.connection.shown;
+            return Err(Failure::failed(format!(
+                "there is no contract at {address} on {shown}: check ADDRESS and --network"
+            )));
+        }
+        Ok(())
+    }
+
     /// Shows the chain, the account and `what`, and asks; `--yes` answers.
     pub async fn agree(&self, what: &[String]) -> Result<(), Failure> {
         let balance = self.wallet.balance(Lane::Evm).await.map_err(|why| {
@@ -138,6 +155,12 @@ impl Session {
             output::say(line);
         }
         output::say(&format!("gas      at most {MAX_GAS_COST} attoFIL for each transaction"));
+        if balance == AttoFil::ZERO {
+            let account = self.wallet.eth_address();
+            return Err(Failure::failed(format!(
+                "{account} has nothing to pay gas with: send FIL to it first"
+            )));
+        }
         if self.yes {
             return Ok(());
         }
@@ -176,7 +199,13 @@ impl Session {
         };
         match self.wallet.broadcast(Lane::Evm, &signed).await {
             Broadcast::Taken | Broadcast::AlreadyKnown => {}
-            other => return Err(Failure::failed(format!("{} was not taken: {other:?}", signed.hash))),
+            Broadcast::NonceTooLow => {
+                let why = "the account has sent another transaction meanwhile; try again";
+                return Err(Failure::failed(format!("{} was not taken: {why}", signed.hash)));
+            }
+            Broadcast::Refused(why) | Broadcast::Uncertain(why) => {
+                return Err(Failure::failed(format!("{} was not taken: {why}", signed.hash)));
+            }
         }
         for _ in 0..LOOKS_MAX {
             // A failed look is repeated: the transaction is out, and only the chain can say more.

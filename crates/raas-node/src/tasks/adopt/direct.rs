@@ -55,27 +55,33 @@ pub(super) async fn adopt<W: World>(engine: &Engine<W>, round: &Round) -> Result
 }
 
 async fn settle_told<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, Error> {
-    let (mut copies, mut states) = (Vec::new(), Vec::new());
-    for told in engine.store.told(SightingState::New, TOLD_PER_PASS).await? {
+    let (mut copies, mut states, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+    for told in engine.store.told_unsettled(TOLD_PER_PASS).await? {
         let ToldPiece { provider, sector, piece, size, .. } = told;
         let found = Found { provider, sector, piece, size };
         let holdings = engine.store.holdings_of_cid(&told.cid).await?;
-        let holdings = engine.store.holdings_by_id(&holdings).await?;
-        let asks = |holding: &&Holding| holding.attestations.iter().any(|entry| entry.at == told.of);
-        // A request whose job is stopped wants no copies counted.
-        let settled = match holdings.iter().find(asks) {
-            Some(holding) => settle(engine, round, found, holding).await?,
-            None => Settled::Nothing,
-        };
-        let state = match settled {
-            Settled::Copy(copy) => {
-                copies.extend(copy.map(|copy| *copy));
-                SightingState::Adopted
+        let mut state = Some(SightingState::Unverified);
+        for holding in engine.store.holdings_by_id(&holdings).await? {
+            // Whoever asked the contract for the CID has the copy; a request whose job is stopped wants none counted.
+            if !holding.attestations.iter().any(|entry| entry.at.contract == told.of.contract) {
+                continue;
             }
-            Settled::Nothing => SightingState::Unverified,
-            Settled::Later => continue,
-        };
-        states.push((told.of.contract, told.deal, state));
+            match settle(engine, round, found, &holding).await? {
+                Settled::Copy(copy) => {
+                    copies.extend(copy.map(|copy| *copy));
+                    state = state.map(|_| SightingState::Adopted);
+                }
+                Settled::Nothing => {}
+                Settled::Later => state = None,
+            }
+        }
+        match state {
+            Some(state) => states.push((told.of.contract, told.deal, state)),
+            None => tried.push((told.of.contract, told.deal)),
+        }
+    }
+    if !tried.is_empty() {
+        engine.store.note_tried(&tried, round.height).await?;
     }
     if states.is_empty() {
         return Ok(false);
@@ -106,10 +112,13 @@ async fn read_claims<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool
         let mut copies = Vec::new();
         for claim in claims {
             let found = Found { provider, sector: claim.sector, piece: claim.piece, size: claim.size };
-            let holdings = engine.store.holdings_of_piece(claim.piece).await?;
-            let Some(holding) = holdings.iter().find(|holding| holding.open) else { continue };
-            if let Settled::Copy(copy) = settle(engine, round, found, holding).await? {
-                copies.extend(copy.map(|copy| *copy));
+            for holding in engine.store.holdings_of_piece(claim.piece).await? {
+                if !holding.open {
+                    continue;
+                }
+                if let Settled::Copy(copy) = settle(engine, round, found, &holding).await? {
+                    copies.extend(copy.map(|copy| *copy));
+                }
             }
         }
         if !copies.is_empty() {
@@ -134,7 +143,7 @@ async fn settle<W: World>(
     let Some((piece, within)) = piece_of(holding, found.piece, found.size) else {
         return Ok(Settled::Nothing);
     };
-    match engine.store.copy_in(provider, sector, piece.commitment).await? {
+    match engine.store.copy_in(holding.id, provider, sector, piece.commitment).await? {
         CopyIn::Known => return Ok(Settled::Copy(None)),
         CopyIn::Unsettled => return Ok(Settled::Later),
         CopyIn::Unknown => {}
