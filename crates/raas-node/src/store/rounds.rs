@@ -2,7 +2,7 @@
 
 use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
-use raas_core::ids::{OrderId, ProviderId};
+use raas_core::ids::{DealId, OrderId, ProviderId};
 use raas_core::observation::Round;
 use raas_core::order::{OrderState, ReplicaRef};
 use raas_core::units::Epoch;
@@ -21,6 +21,7 @@ use super::{incidents, orders, sightings, told};
 const LAST_ROUND: &str = "round";
 const BREAKER_KEY: &str = "breaker";
 const EVENTS_READ_TO: &str = "events_read_to";
+const DEALS_READ_TO: &str = "deals_read_to";
 /// The head of the last round, for the log's times.
 const HEAD: &str = "head";
 
@@ -36,6 +37,9 @@ impl Store {
         put(&mut tx, HEAD, report.round.head.0.to_string()).await?;
         put(&mut tx, BREAKER_KEY, BREAKER.encode(&report.breaker)?).await?;
         put(&mut tx, EVENTS_READ_TO, report.events_read_to.0.to_string()).await?;
+        if let Some(deal) = report.deals_read_to {
+            put(&mut tx, DEALS_READ_TO, deal.to_string()).await?;
+        }
         if before.and_then(|(_, hold)| hold) != report.hold {
             log(&mut tx, None, None, &Happened::HoldChanged { hold: report.hold }).await?;
         }
@@ -87,6 +91,12 @@ impl Store {
         log(&mut tx, None, None, &Happened::BreakerSet).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Below which id every deal was told by an event or looked at.
+    pub async fn deals_read_to(&self) -> Result<Option<DealId>, Error> {
+        let text = get_text(&mut *self.read().await?, DEALS_READ_TO).await?;
+        text.map(|text| parse("deal", &text).map(DealId)).transpose()
     }
 
     /// Up to which finalized height the market's deal events were read.

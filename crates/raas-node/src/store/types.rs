@@ -302,6 +302,8 @@ pub struct RoundReport {
     pub breaker: Breaker,
     /// Deal events of the market are read up to here.
     pub events_read_to: Epoch,
+    /// Every deal below this id was told by an event or looked at; `None` changes nothing.
+    pub deals_read_to: Option<DealId>,
 }
 
 /// What became of one action at commit.

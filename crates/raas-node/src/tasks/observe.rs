@@ -109,7 +109,8 @@ async fn read<W: World>(
         return Ok(denied);
     }
     changes.cancel_unsigned_beside_late()?;
-    store(engine, index, &round, &before, &changes, found.read_to).await?;
+    let read_to = (found.read_to, found.deals_read_to);
+    store(engine, index, &round, &before, &changes, read_to).await?;
     adopt::adopt(engine, &round).await?;
     Ok(Seen { round: Some(round), hold: None, changed: true })
 }
@@ -129,7 +130,7 @@ async fn settle_more<W: World>(
         return Ok(false);
     }
     let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
-    store(engine, index, round, &before, &changes, read_to).await?;
+    store(engine, index, round, &before, &changes, (read_to, None)).await?;
     Ok(true)
 }
 
@@ -186,7 +187,7 @@ async fn store<W: World>(
     round: &Round,
     before: &Before,
     changes: &Changes,
-    events_read_to: Epoch,
+    (events_read_to, deals_read_to): (Epoch, Option<DealId>),
 ) -> Result<(), Error> {
     for (stored, state) in changes.changed() {
         index.turn(stored, state);
@@ -214,6 +215,7 @@ async fn store<W: World>(
             round.height,
         ),
         events_read_to,
+        deals_read_to,
     };
     let skipped = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
     engine.note_views(views);

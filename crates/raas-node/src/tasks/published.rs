@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 /// Deal ids read in one call of the search.
 const SEARCH_PAGE: usize = 100;
+/// Such calls in one round for ids that no event told of.
+const SEARCH_PAGES: usize = 5;
 
 /// What the search found.
 pub struct Found {
@@ -25,6 +27,8 @@ pub struct Found {
     pub events: Vec<(OrderId, Event)>,
     /// Market events are read and settled up to here.
     pub read_to: Epoch,
+    /// Every deal below this id was told by an event or looked at, where that could be found out.
+    pub deals_read_to: Option<DealId>,
 }
 
 /// Looks for every signed order of `unsettled`, with what the market told. `confirmed` says that the endpoint shows
@@ -37,7 +41,8 @@ pub async fn find<W: World>(
     confirmed: bool,
 ) -> Result<Found, Error> {
     let waiting: Vec<&StoredOrder> = unsettled.iter().filter(|stored| waits_for_chain(stored)).collect();
-    let mut found = Found { events: Vec::new(), read_to: Epoch(events.from.0 - 1) };
+    let read_to = Epoch(events.from.0 - 1);
+    let mut found = Found { events: Vec::new(), read_to, deals_read_to: None };
     if waiting.is_empty() {
         // Nobody waits for a publication, and for all else the sweep is the truth.
         found.read_to = events.to;
@@ -52,6 +57,7 @@ pub async fn find<W: World>(
     if events.told.is_some() && settle(engine, round, client, &waiting, &ours, &mut found).await {
         found.read_to = events.to;
     }
+    untold(engine, round, client, &waiting, &listed, &mut found).await?;
     let late: Vec<&StoredOrder> = waiting
         .into_iter()
         .filter(|stored| {
@@ -113,6 +119,45 @@ async fn settle<W: World>(
         }
     }
     all_read
+}
+
+/// An index has holes, and ids have none: every deal that was allocated and that no event told of is looked at, once.
+async fn untold<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    client: ActorId,
+    waiting: &[&StoredOrder],
+    listed: &[DealEvent],
+    found: &mut Found,
+) -> Result<(), Error> {
+    let chain = engine.world.chain();
+    let signed = waiting.iter().filter_map(|stored| stored.proposal.as_ref());
+    let first = signed.map(|signed| signed.next_deal).min();
+    let (Some(first), Ok(next)) = (first, chain.next_deal(round).await) else { return Ok(()) };
+    let from = engine.store.deals_read_to().await?.map_or(first, |read| read.max(first));
+    let mut known = engine.store.deal_ids(from).await?;
+    known.extend(listed.iter().map(|event| event.deal));
+    let ids: Vec<DealId> = (from.0..next.0).map(DealId).filter(|deal| !known.contains(deal)).collect();
+    let mut read_to = from.max(next);
+    for page in ids.chunks(SEARCH_PAGE).take(SEARCH_PAGES) {
+        for (deal, seen) in page.iter().zip(chain.deals(round, page).await) {
+            match seen {
+                DealSeen::Present(on_chain) => {
+                    if let Some(stored) = owner_of(&on_chain, client, waiting) {
+                        found.events.push((stored.order.id, published(*deal, &on_chain, round)));
+                    }
+                }
+                // What is gone by now is for the search at the order's end, which asks for more witnesses.
+                DealSeen::Gone => {}
+                DealSeen::NeverAllocated | DealSeen::NotSeen(_) => read_to = read_to.min(*deal),
+            }
+        }
+    }
+    if let Some(unread) = ids.get(SEARCH_PAGE * SEARCH_PAGES) {
+        read_to = read_to.min(*unread);
+    }
+    found.deals_read_to = Some(read_to);
+    Ok(())
 }
 
 /// Looks at every id allocated since the oldest signature; an order that is none of them has expired. `others` are

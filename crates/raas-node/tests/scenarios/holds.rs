@@ -97,6 +97,23 @@ async fn orders_on_their_way_are_not_made_again_when_deals_are_forgotten() {
     }
 }
 
+/// The events of the publications are never told. The ids tell, long before the start epochs at which the orders lapse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publications_in_a_hole_of_the_index_are_found_by_their_ids() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.upload(small(39)).await;
+    scene.until("three proposals", DAY, async || scene.ledger().await.proposals().len() == 3).await;
+    scene.rpc("devnet_setRpc", json!(["emptyLogs", "Filecoin.GetActorEventsRaw", null])).await;
+    scene.until("they are published", DAY, async || scene.ledger().await.deals(&piece).len() == 3).await;
+    scene.pass(100).await;
+    scene.set_rpc("normal").await;
+    let begun = scene.now().await;
+    scene.until_proven(&cid, &piece, 3).await;
+    assert!(scene.now().await < begun + DAY, "they start only days later");
+    assert_eq!(scene.ledger().await.proposals().len(), 3);
+    scene.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_05_a_request_behind_empty_logs_is_found_by_the_contracts_state() {
     let scene = Setting::new().start().await;

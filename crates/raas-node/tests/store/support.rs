@@ -229,5 +229,6 @@ pub fn report(height: i64) -> RoundReport {
         told: vec![],
         breaker: Breaker::default(),
         events_read_to: Epoch(height),
+        deals_read_to: None,
     }
 }

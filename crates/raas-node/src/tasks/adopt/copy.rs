@@ -31,6 +31,7 @@ pub(super) async fn store<W: World>(
         sightings,
         told,
         breaker: engine.store.breaker().await?,
+        deals_read_to: None,
         events_read_to: engine.store.events_read_to().await?.unwrap_or(round.height),
     };
     failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;

@@ -2,12 +2,11 @@
 //! one whose sector was faulty for as long as the policy waits; acted on is it when an order in its place is signed.
 //!
 //! What excuses the node: that nothing is missing any more, that it hardly ever saw the chain in that time, that a
-//! breaker is open, or, until the copy's start epoch, that it was never shown it. A signature is money until then, so
-//! an order of which nothing is heard keeps its place.
+//! breaker is open, or, until the copy's start epoch, that it was gone before anything showed it: nobody can tell whose deal
+//! an id was that is gone, and a signature is money until then.
 
 use super::Asked;
 use super::copies::{Copies, Copy};
-use super::evidence::Evidence;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Epochs in which every sector is proven once.
@@ -63,14 +62,8 @@ impl Losses {
     }
 
     /// All losses of which history up to `until` is known: how many were acted on since the last look.
-    pub fn look(
-        &mut self,
-        until: i64,
-        stormy: bool,
-        evidence: &Evidence,
-        copies: &Copies,
-    ) -> Result<usize, String> {
-        self.note_faults(until, evidence, copies);
+    pub fn look(&mut self, until: i64, stormy: bool, copies: &Copies) -> Result<usize, String> {
+        self.note_faults(until, copies);
         let mut acted = 0;
         for loss in std::mem::take(&mut self.open) {
             // State at a tipset is before its messages, so the next one is the first to tell.
@@ -107,12 +100,11 @@ impl Losses {
         loss.from + self.asked.finality_lag + 1 + PROVING_PERIOD
     }
 
-    fn note_faults(&mut self, until: i64, evidence: &Evidence, copies: &Copies) {
+    fn note_faults(&mut self, until: i64, copies: &Copies) {
         let finalized = until - self.asked.finality_lag;
         let due = |copy: &Copy| {
             let since = copies.faulty_since(copy, until)?;
-            let shown = evidence.is_shown(copy.deal?) || copy.place.start < finalized;
-            let lasts = copy.alive(until) && !copy.moved_on() && shown;
+            let lasts = copy.alive(until) && !copy.moved_on();
             (lasts && finalized - since >= self.asked.repair_after).then_some(since)
         };
         let found: Vec<(String, String, i64)> = copies

@@ -129,7 +129,7 @@ impl Judge {
 
     fn losses_until(&mut self, until: i64) -> Result<(), String> {
         let stormy = self.storm.is_open();
-        if self.asked.must_act && self.losses.look(until, stormy, &self.evidence, &self.copies)? > 0 {
+        if self.asked.must_act && self.losses.look(until, stormy, &self.copies)? > 0 {
             self.met.push("a loss was acted on");
         }
         Ok(())

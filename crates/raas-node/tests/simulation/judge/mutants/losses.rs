@@ -109,5 +109,5 @@ fn l2_who_is_replaced_or_cannot_look_is_excused() {
 #[test]
 fn l2_a_storm_excuses() {
     let mut judge = lost().passes(2);
-    assert_eq!(judge.losses.look(DEADLINE + 1, true, &judge.evidence, &judge.copies), Ok(0));
+    assert_eq!(judge.losses.look(DEADLINE + 1, true, &judge.copies), Ok(0));
 }
