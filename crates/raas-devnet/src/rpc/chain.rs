@@ -55,6 +55,36 @@ pub(super) fn after_height(view: View<'_>, params: Params<'_>) -> Result<Value, 
     show(view, view.world.chain().at_or_after(asked))
 }
 
+/// `ChainGetPath [from, to]`: what is reverted and applied on the way, on one branch.
+pub(super) fn path(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let (from, to) = (view.height_at(params, 0)?, view.height_at(params, 1)?);
+    let chain = view.world.chain();
+    let (kind, mut heights) = if from <= to { ("apply", from..to) } else { ("revert", to..from) };
+    let mut steps = Vec::new();
+    while let Some(height) = heights.next() {
+        let height = chain.at_or_after(height + 1);
+        steps.push(json!({ "Type": kind, "Val": show(view, height)? }));
+        heights.start = height;
+    }
+    if kind == "revert" {
+        steps.reverse();
+    }
+    Ok(Value::Array(steps))
+}
+
+/// `ChainGetEvents [root]`: receipts name no roots here, so that there is none to ask for.
+pub(super) fn events_of_root(params: Params<'_>) -> Result<Value, RpcError> {
+    let root = params.cid(0)?;
+    Err(RpcError::other(format!("failed to load events: ipld: could not find {root}")))
+}
+
+/// `Discover []`: what is served, as far as names go.
+pub(super) fn discover(methods: &[&str]) -> Value {
+    let methods: Vec<Value> =
+        methods.iter().map(|name| json!({ "name": format!("Filecoin.{name}"), "params": [] })).collect();
+    json!({ "openrpc": "1.2.6", "info": { "title": "raas-devnet", "version": "1" }, "methods": methods })
+}
+
 /// `ChainReadObj [cid]`: a block of a state that was read before. Miners have theirs; other actors' states are opaque
 /// here.
 pub(super) fn read_object(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {

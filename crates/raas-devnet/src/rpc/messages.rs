@@ -7,6 +7,7 @@ use crate::{
         CallResult, Command, CommandError, MARKET, NativeReceipt, Outcome, StateAt, World, reads_a_deal,
     },
 };
+use cid::Cid;
 use raas_core::units::AttoFil;
 use serde_json::{Value, json};
 
@@ -30,27 +31,49 @@ pub(super) fn state_call(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
         None => CallResult { exit: INVALID_RECEIVER, ..CallResult::default() },
     };
     let exit = if result.exit < 0 { INVALID_RECEIVER } else { result.exit };
-    let gas_used = World::gas_of(&message);
+    let cid = message.cid().map_err(|error| RpcError::other(error.to_string()))?;
+    Ok(invocation(&message, &cid, exit, &result.ret))
+}
+
+/// `StateReplay [key, cid]`: what an executed message came to.
+pub(super) fn replay(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    view.height_at(params, 0)?;
+    let cid = params.cid(1)?;
+    let Some(found) = view.world.find_message(&cid, view.head) else {
+        return Err(RpcError::other(format!("could not find message {cid} in execution")));
+    };
+    Ok(invocation(&found.message, &found.cid, found.exit, &found.ret))
+}
+
+fn invocation(message: &Message, cid: &Cid, exit: i64, ret: &[u8]) -> Value {
+    let gas_used = World::gas_of(message);
     let receipt = json!({
         "ExitCode": exit,
-        "Return": encode::base64_or_null(&result.ret),
+        "Return": encode::base64_or_null(ret),
         "GasUsed": gas_used,
         "EventsRoot": null,
     });
     let error = if exit == 0 { String::new() } else { format!("message failed with exit code {exit}") };
-    let cid = message.cid().map_err(|error| RpcError::other(error.to_string()))?;
-    Ok(json!({
-        "MsgCid": encode::link(&cid),
-        "Msg": message_json(&message),
+    json!({
+        "MsgCid": encode::link(cid),
+        "Msg": message_json(message),
         "MsgRct": receipt,
         "GasCost": {
-            "Message": encode::link(&cid), "GasUsed": gas_used.to_string(), "BaseFeeBurn": "0",
+            "Message": encode::link(cid), "GasUsed": gas_used.to_string(), "BaseFeeBurn": "0",
             "OverEstimationBurn": "0", "MinerPenalty": "0", "MinerTip": "0", "Refund": "0", "TotalCost": "0",
         },
-        "ExecutionTrace": { "Msg": message_json(&message), "MsgRct": receipt, "GasCharges": [], "Subcalls": null },
+        "ExecutionTrace": { "Msg": message_json(message), "MsgRct": receipt, "GasCharges": [], "Subcalls": null },
         "Error": error,
         "Duration": 0,
-    }))
+    })
+}
+
+/// `GasEstimateGasPremium [blocks, sender, limit, key]`
+pub(super) fn premium(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let _within: u64 = params.get(0)?;
+    view.actor(&params.address(1)?, view.state(params, 3)?)?;
+    let (_, premium) = World::fees_above(view.world.chain().base_fee(view.head + 1));
+    Ok(json!(premium))
 }
 
 /// A message with this network's addresses and its CID, as nodes print it.

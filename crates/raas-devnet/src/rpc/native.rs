@@ -18,6 +18,10 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "ChainHasObj" => chain::has_object(view, take(1)?),
         "ChainGetTipSet" => chain::by_key(view, take(1)?),
         "ChainGetBlock" => chain::block(view, take(1)?),
+        "ChainGetMessagesInTipset" => parents::included(view, take(1)?),
+        "ChainGetPath" => chain::path(view, take(2)?),
+        "ChainGetEvents" => chain::events_of_root(take(1)?),
+        "Discover" => take(0).map(|_| chain::discover(super::gateway::NATIVE)),
         "ChainGetParentMessages" => parents::messages(view, take(1)?),
         "ChainGetParentReceipts" => parents::receipts(view, take(1)?),
         "ChainGetTipSetByHeight" => chain::by_height(view, take(2)?),
@@ -57,9 +61,11 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "StateAllMinerFaults" => Err(RpcError::other("fixme")),
 
         "StateCall" => messages::state_call(view, take(2)?),
+        "StateReplay" => messages::replay(view, take(2)?),
         "StateSearchMsg" => messages::search(view, take(4)?),
         "MpoolGetNonce" => messages::nonce(view, take(1)?),
         "MpoolPending" => messages::pending(view, take(1)?),
+        "GasEstimateGasPremium" => messages::premium(view, take(4)?),
         "GasEstimateMessageGas" => messages::estimate(view, take(3)?),
         "GetActorEventsRaw" => events::get(view, take(1)?),
 
@@ -73,6 +79,7 @@ pub(super) fn answer(view: View<'_>, method: &str, params: &Value) -> Result<Val
         "StateGetAllocations" => take(2).map(|_| json!({})),
         // Finality here is a fixed lag, not certificates.
         "F3GetLatestCertificate" => take(0).and_then(|_| Err(RpcError::coded(4, "f3 is disabled"))),
+        "F3GetPowerTableByInstance" => take(1).and_then(|_| Err(RpcError::coded(4, "f3 is disabled"))),
         "F3GetCertificate" => take(1).and_then(|_| Err(RpcError::coded(4, "f3 is disabled"))),
         _ => Err(RpcError::unknown_method(method)),
     }

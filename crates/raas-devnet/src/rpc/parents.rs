@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 
 /// The messages of the parent of block `[cid]`, each with the CID by which it is looked up.
 pub(super) fn messages(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
-    let executed = executed(view, params)?;
-    Ok(executed
-        .iter()
-        .map(
-            |receipt| json!({ "Cid": encode::link(&receipt.cid), "Message": message_json(&receipt.message) }),
-        )
-        .collect())
+    Ok(listed(executed(view, params)?))
+}
+
+/// `ChainGetMessagesInTipset [key]`: what the tipset includes; the next one executes it.
+pub(super) fn included(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let height = view.height_at(params, 0)?;
+    Ok(listed(view.world.receipts_at(height)))
+}
+
+fn listed(receipts: &[NativeReceipt]) -> Value {
+    let message = |receipt: &NativeReceipt| json!({ "Cid": encode::link(&receipt.cid), "Message": message_json(&receipt.message) });
+    receipts.iter().map(message).collect()
 }
 
 /// Their receipts, one for each.

@@ -88,6 +88,13 @@ fn every_method_answers_in_its_shape() {
         ("ChainGetFinalizedTipSet", json!([]), tipset.clone()),
         ("ChainGetGenesis", json!([]), tipset),
         ("ChainGetBlock", json!([key[0]]), block),
+        ("ChainGetMessagesInTipset", json!([key]), json!([{ "Cid": "cid", "Message": "any" }])),
+        (
+            "Discover",
+            json!([]),
+            json!({ "openrpc": "text", "info": "any", "methods": [{ "name": "text", "params": "any" }] }),
+        ),
+        ("GasEstimateGasPremium", json!([10, client, 0, null]), json!("decimal")),
         ("StateNetworkName", json!([]), json!("text")),
         ("StateNetworkVersion", json!([null]), json!("int")),
         (
@@ -285,6 +292,40 @@ fn the_network_version_gates_the_registry_and_leaves_the_market() {
         assert_eq!(network.actor_call("f06", "ExtendClaimTerms", &[0x80]).0, exit);
         network.active(BOOST, 1);
     }
+}
+
+#[test]
+fn a_way_on_one_branch_is_told_step_by_step_and_a_message_is_replayed() {
+    let mut network = Network::new();
+    let before = network.ask("Filecoin.ChainHead", json!([]))["Cids"].clone();
+    network.apply(Command::NullRounds { count: 2 });
+    network.advance(5);
+    let after = network.ask("Filecoin.ChainHead", json!([]))["Cids"].clone();
+    let heights = |way: &serde_json::Value, kind: &str| -> Vec<i64> {
+        let steps = way.as_array().unwrap();
+        assert!(steps.iter().all(|step| step["Type"] == kind), "{way}");
+        steps.iter().map(|step| step["Val"]["Height"].as_i64().unwrap()).collect()
+    };
+    let way = network.ask("Filecoin.ChainGetPath", json!([before, after]));
+    let up = heights(&way, "apply");
+    assert!(up.is_sorted() && up.len() == 3, "null rounds are no steps: {up:?}");
+    let mut down = heights(&network.ask("Filecoin.ChainGetPath", json!([after, before])), "revert");
+    down.reverse();
+    assert_eq!(down, up);
+    assert_eq!(network.ask("Filecoin.ChainGetPath", json!([after, after])), json!([]));
+
+    let (deal, _) = network.active(BOOST, 1);
+    network.advance(1);
+    let head = network.ask("Filecoin.ChainHead", json!([]))["Height"].as_i64().unwrap();
+    let included = (head - 200..head).rev().find_map(|height| {
+        let tipset = network.ask("Filecoin.ChainGetTipSetByHeight", json!([height, null]));
+        let messages = network.ask("Filecoin.ChainGetMessagesInTipset", json!([tipset["Cids"]]));
+        messages.as_array().unwrap().first().cloned()
+    });
+    let message = included.unwrap_or_else(|| panic!("no message, though deal {deal} was made"));
+    let replayed = network.ask("Filecoin.StateReplay", json!([null, message["Cid"]]));
+    assert_eq!((&replayed["MsgCid"], &replayed["MsgRct"]["ExitCode"]), (&message["Cid"], &json!(0)));
+    assert_eq!(replayed["Msg"]["CID"], message["Message"]["CID"]);
 }
 
 #[test]

@@ -53,6 +53,7 @@ async fn of_300_holdings_one_providers_losses_are_paced_and_its_suspects_wait_fo
     let mut scene = Setting::new().devnet_only().await;
     // Money enough in escrow from the beginning: top-ups would only make the history longer.
     Foreign::node(&scene).await.adds_escrow(&scene, AttoFil::fil(10)).await;
+    scene.pace = 30;
     scene.start_node().await;
     let pieces = fleet(&scene).await;
     let at_first = scene.ledger().await.proposals().len();

@@ -28,6 +28,8 @@ pub struct Scene {
     pub devnet: Devnet,
     /// As the node was started.
     pub config: Config,
+    /// Epochs of a step at least: where thousands of things happen, the node need not rest between any two.
+    pub pace: i64,
     pub(super) http: reqwest::Client,
     node: Option<Handle>,
     folder: TempDir,
@@ -39,7 +41,7 @@ pub struct Scene {
 impl Scene {
     pub(super) fn new(devnet: Devnet, config: Config, folder: TempDir) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { devnet, config, http, node: None, folder, ledger: Mutex::default(), ended: false }
+        Self { devnet, config, pace: 1, http, node: None, folder, ledger: Mutex::default(), ended: false }
     }
 
     /// A folder for the scene's own files.
@@ -109,7 +111,7 @@ impl Scene {
         let round = rest.on_round.then_some(head + ROUND_EPOCHS);
         let next = [rest.wake, event, round].into_iter().flatten().filter(|epoch| *epoch > head).min()?;
         if limit > head {
-            self.advance(next.min(limit) - head).await;
+            self.advance(next.max(head + self.pace).min(limit) - head).await;
         }
         Some(self.quiesce().await)
     }
