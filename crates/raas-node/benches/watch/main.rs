@@ -68,11 +68,12 @@ fn main() -> ExitCode {
     }
     let wanted = Wanted::read(&args);
     let mut rows = rows::Rows::begin(wanted.size);
+    let mut stores = measure::Stores::default();
     for agree in &wanted.agree {
-        let figures = runtime.block_on(measure::measure(wanted.size, *agree, wanted.epochs));
+        let figures = runtime.block_on(measure::measure(wanted.size, *agree, wanted.epochs, &mut stores));
         // A quarter of the copies at as many providers: what is asked must hardly be less.
         let quarter = Size { replicas: wanted.size.replicas / 4, ..wanted.size };
-        let small = runtime.block_on(measure::calls_at_rest(quarter, *agree, wanted.epochs));
+        let small = runtime.block_on(measure::calls_at_rest(quarter, *agree, wanted.epochs, &mut stores));
         rows.add(*agree, &figures, small);
     }
     rows.print(wanted.json);

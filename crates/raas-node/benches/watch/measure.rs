@@ -4,7 +4,9 @@ use crate::fleet::{Made, build, fill};
 use crate::net::{Net, Process, Watcher};
 use crate::{FINAL, PERIOD, Size};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -30,6 +32,26 @@ pub struct Figures {
     pub round_at_rest: Duration,
 }
 
+/// Filled stores by the number of their replicas: the same commands make the same devnet, and filling takes longer than
+/// everything else.
+#[derive(Default)]
+pub struct Stores(BTreeMap<u64, TempDir>);
+
+impl Stores {
+    async fn copy(&mut self, size: Size, net: &Net, made: &[Made]) -> TempDir {
+        if !self.0.contains_key(&size.replicas) {
+            let folder = tempfile::tempdir().unwrap();
+            let holdings = fill(folder.path(), net, made).await;
+            eprintln!("         a store with {holdings} holdings is filled");
+            self.0.insert(size.replicas, folder);
+        }
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(self.0[&size.replicas].path().join("raas.sqlite"), copy.path().join("raas.sqlite"))
+            .unwrap();
+        copy
+    }
+}
+
 struct Stage {
     net: Net,
     devnet: Process,
@@ -40,7 +62,7 @@ struct Stage {
 
 impl Stage {
     /// A devnet with the fleet, and the node's store with its copies.
-    async fn set(size: Size, agree: u32) -> Self {
+    async fn set(size: Size, agree: u32, stores: &mut Stores) -> Self {
         let began = Instant::now();
         let devnet = Process::start(0, &std::env::current_exe().unwrap(), &["devnet".to_owned()]);
         let http = reqwest::Client::builder().timeout(Duration::from_secs(3_600)).build().unwrap();
@@ -54,11 +76,10 @@ impl Stage {
         net.advance(100).await;
         let made = build(&net, size).await;
         net.advance(FINAL).await;
-        let folder = tempfile::tempdir().unwrap();
-        let holdings = fill(folder.path(), &net, &made).await;
+        let folder = stores.copy(size, &net, &made).await;
         configure(folder.path(), agree, &urls);
         let stage = Self { net, devnet, folder, made, began };
-        stage.say(&format!("{} replicas in {holdings} holdings, {agree} must agree", stage.replicas()));
+        stage.say(&format!("{} replicas are watched, {agree} must agree", stage.replicas()));
         stage
     }
 
@@ -116,8 +137,8 @@ fn configure(folder: &Path, agree: u32, urls: &[String]) {
 }
 
 /// Calls per second at rest alone.
-pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64) -> f64 {
-    let stage = Stage::set(size, agree).await;
+pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -> f64 {
+    let stage = Stage::set(size, agree, stores).await;
     let node = Watcher::start(stage.folder.path());
     node.quiesce(false).await;
     stage.faults().await;
@@ -129,8 +150,8 @@ pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64) -> f64 {
     calls
 }
 
-pub async fn measure(size: Size, agree: u32, epochs: i64) -> Figures {
-    let stage = Stage::set(size, agree).await;
+pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -> Figures {
+    let stage = Stage::set(size, agree, stores).await;
     let node = Watcher::start(stage.folder.path());
     let first = node.quiesce(false).await;
     stage.say(&format!("first pass over everything: {:.1} s", first.as_secs_f64()));
@@ -183,16 +204,21 @@ pub async fn measure(size: Size, agree: u32, epochs: i64) -> Figures {
 
 /// A new job while the node works: how long until it is planned, and how long the node worked.
 async fn job_beside(node: &Watcher, number: u64) -> (Duration, Duration) {
+    let planned = AtomicBool::new(false);
     let work = async {
         // The job comes while the pass is under way, not before it.
         tokio::time::sleep(Duration::from_millis(50)).await;
-        node.job(number).await
+        let took = node.job(number).await;
+        planned.store(true, Ordering::Relaxed);
+        took
     };
     let passes = async {
         let took = node.quiesce(false).await;
         // What came behind the last pass is for the next.
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        node.quiesce(false).await;
+        while !planned.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            node.quiesce(false).await;
+        }
         took
     };
     tokio::join!(work, passes)

@@ -36,7 +36,8 @@ pub async fn deal_status<W: World>(
     }
     let active: Vec<Value> = deals
         .iter()
-        .filter(|deal| deal["state"] == "active")
+        // A copy without a deal stands in `dealInfos` alone, with its sector.
+        .filter(|deal| deal["state"] == "active" && deal["dealId"].is_u64())
         .map(|deal| json!({ "dealId": deal["dealId"], "minerId": deal["minerId"] }))
         .collect();
     Ok(Json(json!({
