@@ -5,6 +5,7 @@ use crate::net::{Net, Process, Watcher};
 use crate::{FINAL, PERIOD, Size};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,15 +40,17 @@ pub struct Stores(BTreeMap<u64, TempDir>);
 
 impl Stores {
     async fn copy(&mut self, size: Size, net: &Net, made: &[Made]) -> TempDir {
-        if !self.0.contains_key(&size.replicas) {
-            let folder = tempfile::tempdir().unwrap();
-            let holdings = fill(folder.path(), net, made).await;
-            eprintln!("         a store with {holdings} holdings is filled");
-            self.0.insert(size.replicas, folder);
-        }
+        let filled = match self.0.entry(size.replicas) {
+            Entry::Occupied(filled) => filled.into_mut(),
+            Entry::Vacant(place) => {
+                let folder = tempfile::tempdir().unwrap();
+                let holdings = fill(folder.path(), net, made).await;
+                eprintln!("         a store with {holdings} holdings is filled");
+                place.insert(folder)
+            }
+        };
         let copy = tempfile::tempdir().unwrap();
-        std::fs::copy(self.0[&size.replicas].path().join("raas.sqlite"), copy.path().join("raas.sqlite"))
-            .unwrap();
+        std::fs::copy(filled.path().join("raas.sqlite"), copy.path().join("raas.sqlite")).unwrap();
         copy
     }
 }
