@@ -100,6 +100,9 @@ pub struct Copies {
     deals: BTreeMap<u64, String>,
     faults: BTreeMap<(u64, u64), Faults>,
     published: BTreeMap<String, u64>,
+    /// Publications whose proposal is told later: after a reorganisation the world can bring a message into a tipset below
+    /// the one of its making.
+    early: BTreeMap<String, (u64, i64)>,
 }
 
 impl Copies {
@@ -110,6 +113,7 @@ impl Copies {
             deals: BTreeMap::new(),
             faults: BTreeMap::new(),
             published: BTreeMap::new(),
+            early: BTreeMap::new(),
         }
     }
 
@@ -142,7 +146,11 @@ impl Copies {
         true
     }
 
-    pub fn add(&mut self, piece: &str, new: Copy) {
+    pub fn add(&mut self, piece: &str, mut new: Copy) {
+        if let Some((deal, epoch)) = self.early.remove(&new.proposal) {
+            self.deals.insert(deal, piece.to_owned());
+            (new.deal, new.published) = (Some(deal), Some(epoch));
+        }
         self.by_piece.entry(piece.to_owned()).or_default().push(new);
     }
 
@@ -165,7 +173,10 @@ impl Copies {
             return Err(format!("A2: {proposal} is deal {before} and deal {deal}"));
         }
         let known = self.by_piece.get_mut(piece).map(Vec::as_mut_slice).unwrap_or_default();
-        let Some(copy) = known.iter_mut().find(|copy| copy.proposal == proposal) else { return Ok(None) };
+        let Some(copy) = known.iter_mut().find(|copy| copy.proposal == proposal) else {
+            self.early.insert(proposal.to_owned(), (deal, epoch));
+            return Ok(None);
+        };
         self.deals.insert(deal, piece.to_owned());
         copy.deal = Some(deal);
         copy.published = Some(epoch);

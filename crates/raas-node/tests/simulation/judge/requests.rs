@@ -137,7 +137,7 @@ impl Requests {
         let copy = copies.of_deal(which.1);
         if copy.is_none_or(|copy| copy.activated.is_none_or(|at| at > finalized)) {
             return Err(format!(
-                "A11: request {} was to be completed with deal {} before that was active at finality",
+                "A11: request {} was to be completed with deal {} before that was active at finality ({finalized}): {copy:?}",
                 which.0, which.1
             ));
         }
