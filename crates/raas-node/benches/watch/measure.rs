@@ -3,7 +3,7 @@
 use crate::fleet::{Made, build, fill};
 use crate::net::{Net, Process, Watcher};
 use crate::{FINAL, PERIOD, Size};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
@@ -208,23 +208,22 @@ pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -
 /// A new job while the node works: how long until it is planned, and how long the node worked.
 async fn job_beside(node: &Watcher, number: u64) -> (Duration, Duration) {
     let planned = AtomicBool::new(false);
-    let work = async {
-        // The job comes while the pass is under way, not before it.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let took = node.job(number).await;
-        planned.store(true, Ordering::Relaxed);
-        took
-    };
     let passes = async {
         let took = node.quiesce(false).await;
         // What came behind the last pass is for the next.
         while !planned.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
             node.quiesce(false).await;
         }
         took
     };
-    tokio::join!(work, passes)
+    let work = async {
+        let took = node.job(number).await;
+        planned.store(true, Ordering::Relaxed);
+        took
+    };
+    // The pass is asked for first, so that the job comes while it is under way.
+    let (worked, took) = tokio::join!(passes, work);
+    (took, worked)
 }
 
 /// One deal is terminated by a message: epochs from the first finalized tipset that shows it to the plan.
@@ -258,9 +257,12 @@ async fn loss_of_provider(stage: &Stage, node: &Watcher) -> Lost {
     stage.net.call("devnet_fault", json!([provider, null])).await;
     stage.net.advance(PERIOD + FINAL).await;
     let (_, faulty_took) = job_beside(node, JOBS).await;
-    let of_big =
-        |all: Vec<Value>| all.into_iter().filter(|one| one["provider"] == json!(big.provider)).count();
-    let faulty = of_big(node.incidents("faulty").await);
+    let of_big = async |kind: &str| -> Vec<u64> {
+        let all = node.incidents(kind).await.into_iter();
+        let own = all.filter(|one| one["provider"] == json!(big.provider));
+        own.filter_map(|one| one["replicas"].as_u64()).collect()
+    };
+    let faulty = of_big("faulty").await.len();
     let breaker = node.get("/v1/node").await["breaker"].clone();
     let breaker_open = !breaker["providers"][provider.to_string()].is_null() || !breaker["fleet"].is_null();
     stage.say(&format!(
@@ -274,12 +276,7 @@ async fn loss_of_provider(stage: &Stage, node: &Watcher) -> Lost {
         stage.net.advance(1).await;
         let (planned, worked) = job_beside(node, number).await;
         number += 1;
-        let lost: Vec<Value> = node.incidents("lost").await;
-        let seen: u64 = lost
-            .iter()
-            .filter(|one| one["provider"] == json!(big.provider))
-            .filter_map(|one| one["replicas"].as_u64())
-            .sum();
+        let seen: u64 = of_big("lost").await.iter().sum();
         if seen > 0 {
             took += worked;
             job = job.max(planned);
@@ -288,13 +285,8 @@ async fn loss_of_provider(stage: &Stage, node: &Watcher) -> Lost {
             break;
         }
     }
-    let lost = of_big(node.incidents("lost").await);
-    let seen = node.incidents("lost").await;
-    let deals = seen
-        .iter()
-        .filter(|one| one["provider"] == json!(big.provider))
-        .filter_map(|one| one["replicas"].as_u64())
-        .sum();
+    let lost = of_big("lost").await;
+    let deals = lost.iter().sum();
     stage.say(&format!("{deals} of {} deals lost: {:.1} s to the plan", big.count, took.as_secs_f64()));
-    Lost { took: took.max(faulty_took), deals, incidents: [faulty, lost], breaker_open, job }
+    Lost { took: took.max(faulty_took), deals, incidents: [faulty, lost.len()], breaker_open, job }
 }

@@ -104,6 +104,15 @@ fn draft<'a>(
     Ok(drafts.get_mut(&HoldingId(uint("holding", row.try_get("holding")?)?)))
 }
 
+/// The open request that a row is about.
+fn asked<'a>(
+    drafts: &'a mut BTreeMap<HoldingId, Draft>,
+    row: &SqliteRow,
+) -> Result<Option<&'a mut Asked>, Error> {
+    let (draft, at) = (draft(drafts, row)?, request_at(row)?);
+    Ok(draft.zip(at).and_then(|(draft, at)| draft.requests.get_mut(&at)))
+}
+
 async fn read_jobs(
     connection: &mut SqliteConnection,
     scope: Scope<'_>,
@@ -237,9 +246,7 @@ async fn read_attested(
     );
     for query in [seen, sent] {
         for row in rows(connection, query).await? {
-            let Some(draft) = draft(drafts, &row)? else { continue };
-            let Some(at) = request_at(&row)? else { continue };
-            if let Some(asked) = draft.requests.get_mut(&at) {
+            if let Some(asked) = asked(drafts, &row)? {
                 asked.done.insert(deal_id(row.try_get("deal")?));
             }
         }
@@ -263,9 +270,7 @@ async fn read_told(
         "ORDER BY t.deal"
     );
     for row in rows(connection, query).await? {
-        let Some(draft) = draft(drafts, &row)? else { continue };
-        let Some(at) = request_at(&row)? else { continue };
-        if let Some(asked) = draft.requests.get_mut(&at) {
+        if let Some(asked) = asked(drafts, &row)? {
             asked.told.push(Told {
                 deal: deal_id(row.try_get("deal")?),
                 provider: ProviderId::new(uint("provider", row.try_get("provider")?)?),

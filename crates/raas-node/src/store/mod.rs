@@ -60,11 +60,11 @@ pub use incidents::{Incident, Trouble, TroubleKind};
 pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
-pub use told::CopyIn;
+pub use told::{CopyIn, ToldPiece};
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,
     RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece,
     StoredProposal, StoredProvider, StoredTx, TxId, TxSubmit, Upload,
 };
-pub use types::{HealthChange, NO_TRANSACTION, ToldPiece};
+pub use types::{HealthChange, NO_TRANSACTION};
 pub use watch::{Dirty, Mark, Watched};

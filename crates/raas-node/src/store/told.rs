@@ -14,7 +14,28 @@ use super::error::Error;
 use super::open::Store;
 use super::schema::{deal_id, deal_int, int, parse, uint};
 use super::sightings;
-use super::types::{SightingState, ToldPiece};
+use super::types::SightingState;
+
+/// A piece in a sector that its miner actor told a contract of, for a request that is a job here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldPiece {
+    /// The CID that the request is about.
+    pub cid: DataCid,
+    /// The request it was told for.
+    pub of: RequestAt,
+    /// The contract's own id for it.
+    pub deal: DealId,
+    /// Whose miner actor told.
+    pub provider: ProviderId,
+    /// In which sector it is.
+    pub sector: SectorNumber,
+    /// The piece.
+    pub piece: Commitment,
+    /// Its padded size.
+    pub size: PaddedSize,
+    /// What became of it.
+    pub state: SightingState,
+}
 
 /// Whether a piece in a sector is a copy already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use raas_core::gate::Hold;
 use raas_core::health::Health;
 use raas_core::holding::Unserved;
 use raas_core::ids::{
-    ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId,
-    SectorNumber, StepId,
+    ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId, StepId,
 };
 use raas_core::observation::{ProviderOnChain, ProviderView, Round};
 use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
@@ -223,27 +222,6 @@ pub struct Sighting {
     pub of: Option<RequestAt>,
     /// The deal.
     pub deal: DealId,
-    /// What became of it.
-    pub state: SightingState,
-}
-
-/// A piece in a sector that its miner actor told a contract of, for a request that is a job here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToldPiece {
-    /// The CID that the request is about.
-    pub cid: DataCid,
-    /// The request it was told for.
-    pub of: RequestAt,
-    /// The contract's own id for it.
-    pub deal: DealId,
-    /// Whose miner actor told.
-    pub provider: ProviderId,
-    /// In which sector it is.
-    pub sector: SectorNumber,
-    /// The piece.
-    pub piece: Commitment,
-    /// Its padded size.
-    pub size: PaddedSize,
     /// What became of it.
     pub state: SightingState,
 }

@@ -8,6 +8,7 @@ use crate::engine::{Engine, Error};
 use crate::store::StoredOrder;
 use crate::tasks::observe::Events;
 use crate::world::World;
+use raas_core::health::Term;
 use raas_core::ids::{ActorId, DealId, OrderId};
 use raas_core::machine::order::Event;
 use raas_core::observation::{DealSeen, OnChainDeal, Round};
@@ -29,6 +30,23 @@ pub struct Found {
     pub read_to: Epoch,
     /// Every deal below this id was told by an event or looked at, where that could be found out.
     pub deals_read_to: Option<DealId>,
+}
+
+impl Found {
+    /// That `deal` is published, if one of `orders` is behind it. Which.
+    fn note(
+        &mut self,
+        deal: DealId,
+        on_chain: &OnChainDeal,
+        client: ActorId,
+        orders: &[&StoredOrder],
+        round: &Round,
+    ) -> Option<OrderId> {
+        let order = owner_of(on_chain, client, orders)?.order.id;
+        let term = Term { start: on_chain.start, end: on_chain.end };
+        self.events.push((order, Event::SeenPublished { deal, term, height: round.height }));
+        Some(order)
+    }
 }
 
 /// Looks for every signed order of `unsettled`, with what the market told. `confirmed` says that the endpoint shows
@@ -109,9 +127,7 @@ async fn settle<W: World>(
     for (deal, seen) in ids.iter().zip(engine.world.chain().deals(round, &ids).await) {
         match seen {
             DealSeen::Present(on_chain) => {
-                if let Some(stored) = owner_of(&on_chain, client, waiting) {
-                    found.events.push((stored.order.id, published(*deal, &on_chain, round)));
-                }
+                found.note(*deal, &on_chain, client, waiting, round);
             }
             // Removed since: the search by ids decides with more witnesses.
             DealSeen::Gone => {}
@@ -143,9 +159,7 @@ async fn untold<W: World>(
         for (deal, seen) in page.iter().zip(chain.deals(round, page).await) {
             match seen {
                 DealSeen::Present(on_chain) => {
-                    if let Some(stored) = owner_of(&on_chain, client, waiting) {
-                        found.events.push((stored.order.id, published(*deal, &on_chain, round)));
-                    }
+                    found.note(*deal, &on_chain, client, waiting, round);
                 }
                 // What is gone by now is for the search at the order's end, which asks for more witnesses.
                 DealSeen::Gone => {}
@@ -183,10 +197,7 @@ async fn search<W: World>(
             match seen {
                 DealSeen::Present(on_chain) => {
                     present = true;
-                    if let Some(stored) = owner_of(&on_chain, client, late) {
-                        found.events.push((stored.order.id, published(*deal, &on_chain, round)));
-                        seen_here.push(stored.order.id);
-                    }
+                    seen_here.extend(found.note(*deal, &on_chain, client, late, round));
                 }
                 DealSeen::Gone => gone = true,
                 DealSeen::NeverAllocated | DealSeen::NotSeen(_) => unread = true,
@@ -201,11 +212,6 @@ async fn search<W: World>(
         let rest = late.iter().filter(|stored| !seen_here.contains(&stored.order.id));
         found.events.extend(rest.map(|stored| (stored.order.id, Event::FinalizedAt(round.height))));
     }
-}
-
-fn published(deal: DealId, on_chain: &OnChainDeal, round: &Round) -> Event {
-    let term = raas_core::health::Term { start: on_chain.start, end: on_chain.end };
-    Event::SeenPublished { deal, term, height: round.height }
 }
 
 /// The order whose signed proposal is this deal, field by field. A provider's word plays no part.

@@ -15,7 +15,8 @@ CREATE TABLE told (
     PRIMARY KEY (contract, deal)
 ) STRICT;
 CREATE INDEX told_new ON told (tried_at, contract, deal) WHERE state = 'new';
-CREATE INDEX told_piece ON told (piece, contract);
+CREATE INDEX told_request ON told (contract, request);
+CREATE INDEX told_place ON told (contract, provider, sector);
 -- What a contract was told of is planned as soon as it is known to be a copy: it can be shown there.
 CREATE TRIGGER told_adopted AFTER UPDATE ON told WHEN NEW.state = 'adopted' BEGIN
     DELETE FROM dirty WHERE holding IN (SELECT holding FROM holding_piece WHERE piece = NEW.piece);

@@ -7,10 +7,10 @@ use crate::world::World;
 use raas_clients::inclusion::within;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::holding::{Holding, Piece};
-use raas_core::ids::{ContractAddress, DealId};
-use raas_core::observation::Round;
-use raas_core::order::Within;
-use raas_core::units::PaddedSize;
+use raas_core::ids::{ContractAddress, DealId, OrderId};
+use raas_core::observation::{ProviderOnChain, Round};
+use raas_core::order::{Cause, Order, OrderState, Within};
+use raas_core::units::{AttoFil, Epochs, PaddedSize};
 
 /// Stores copies found, and what became of what was said of them.
 pub(super) async fn store<W: World>(
@@ -36,6 +36,30 @@ pub(super) async fn store<W: World>(
     };
     failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
     Ok(())
+}
+
+/// The order that stands for a copy of a piece that was found in `state`; `None` for one without a term.
+pub(super) fn order_of(
+    (piece, within): (Piece, Option<Within>),
+    at: &ProviderOnChain,
+    state: OrderState,
+    price_per_epoch: AttoFil,
+    round: &Round,
+) -> Option<Order> {
+    let term = state.on_chain()?.term;
+    Some(Order {
+        id: OrderId(0),
+        piece: piece.commitment,
+        size: piece.size,
+        within,
+        provider: at.provider,
+        operator: at.operator,
+        cause: Cause::Adopt,
+        price_per_epoch,
+        duration: Epochs::new(term.end.0 - term.start.0)?,
+        planned_at: round.head,
+        state,
+    })
 }
 
 /// The piece of `holding` that what is stored is, or that is alone in it.

@@ -1,18 +1,17 @@
 //! Deals of f05 that a contract lists, or that completed a request.
 
-use super::copy::{piece_of, store};
+use super::copy::{order_of, piece_of, store};
 use crate::engine::{Engine, Error};
 use crate::store::{Adopted, Sighting, SightingState};
 use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
-use raas_core::holding::{Holding, Piece};
-use raas_core::ids::{DealId, OrderId, RequestAt};
+use raas_core::holding::Holding;
+use raas_core::ids::{DealId, RequestAt};
 use raas_core::machine::order::{self, Event};
-use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, ProviderOnChain, Round, SectorSeen};
-use raas_core::order::{Cause, OnChain, Order, OrderState, ReplicaRef};
+use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, Round, SectorSeen};
+use raas_core::order::{OnChain, OrderState, ReplicaRef};
 use raas_core::ports::Chain;
-use raas_core::units::Epochs;
 
 /// Settles deals that are listed or completed and not known yet.
 pub(super) async fn settle<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, Error> {
@@ -29,10 +28,8 @@ pub(super) async fn settle<W: World>(engine: &Engine<W>, round: &Round) -> Resul
         let outcome = if known.contains(&sighting.deal) {
             Some((SightingState::Adopted, None))
         } else {
-            let mut holdings = Vec::new();
-            for id in engine.store.holdings_of_cid(&sighting.cid).await? {
-                holdings.extend(engine.store.holding(id).await?);
-            }
+            let holdings = engine.store.holdings_of_cid(&sighting.cid).await?;
+            let holdings = engine.store.holdings_by_id(&holdings).await?;
             settle_one(engine, round, sighting, seen, &holdings).await
         };
         if let Some((state, copy)) = outcome {
@@ -62,7 +59,7 @@ async fn settle_one<W: World>(
     if holding.pieces.is_empty() {
         return None;
     }
-    let Some((piece, within)) = piece_of(holding, deal.piece, deal.size) else {
+    let Some(piece) = piece_of(holding, deal.piece, deal.size) else {
         return Some((SightingState::Unverified, None));
     };
     let provider = engine.world.chain().provider(round, deal.provider).await.ok()?;
@@ -73,7 +70,9 @@ async fn settle_one<W: World>(
         }
         None => SectorSeen::NotSeen(NotSeen::NotAsked),
     };
-    let order = Order { within, ..order_for(sighting.deal, &deal, piece, sector, &provider, round)? };
+    let price = deal.price_per_epoch;
+    let state = state_of(sighting.deal, deal, sector, round)?;
+    let order = order_of(piece, &provider, state, price, round)?;
     Some((SightingState::Adopted, Some(Adopted { holding: holding.id, order })))
 }
 
@@ -86,35 +85,14 @@ fn holding_of<'a>(cid: &DataCid, of: Option<RequestAt>, holdings: &'a [Holding])
     }
 }
 
-fn order_for(
-    id: DealId,
-    deal: &OnChainDeal,
-    piece: Piece,
-    sector: SectorSeen,
-    provider: &ProviderOnChain,
-    round: &Round,
-) -> Option<Order> {
-    let term = Term { start: deal.start, end: deal.end };
+/// The state of an order for a deal that is seen for the first time.
+fn state_of(id: DealId, deal: Box<OnChainDeal>, sector: SectorSeen, round: &Round) -> Option<OrderState> {
     let published = OrderState::Published(OnChain {
         replica: ReplicaRef::Deal(id),
-        term,
+        term: Term { start: deal.start, end: deal.end },
         sector: None,
         health: HealthRecord::pending(round.height),
     });
-    let observed =
-        Event::Observed { deal: DealSeen::Present(Box::new(deal.clone())), sector, round: round.clone() };
-    let (state, _) = order::next(&published, &observed).ok()?;
-    Some(Order {
-        id: OrderId(0),
-        piece: piece.commitment,
-        size: piece.size,
-        within: None,
-        provider: deal.provider,
-        operator: provider.operator,
-        cause: Cause::Adopt,
-        price_per_epoch: deal.price_per_epoch,
-        duration: Epochs::new(deal.end.0 - deal.start.0)?,
-        planned_at: round.head,
-        state,
-    })
+    let observed = Event::Observed { deal: DealSeen::Present(deal), sector, round: round.clone() };
+    order::next(&published, &observed).ok().map(|(state, _)| state)
 }

@@ -4,29 +4,24 @@
 //! Either says that the piece was proven in that sector, so both count only for a piece that this node computed, and only
 //! while the miner lists the sector and it lives: a claim outlives its sector.
 
-use super::copy::{piece_of, store};
+use super::copy::{order_of, piece_of, store};
 use crate::engine::{Engine, Error};
 use crate::store::{Adopted, CopyIn, SightingState, ToldPiece};
 use crate::world::World;
 use raas_core::cid::Commitment;
 use raas_core::health::HealthRecord;
 use raas_core::holding::Holding;
-use raas_core::ids::{OrderId, ProviderId, SectorNumber};
+use raas_core::ids::{ProviderId, SectorNumber};
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::{NotSeen, Round, SectorSeen, TermSeen};
-use raas_core::order::{Cause, OnChain, Order, OrderState, ReplicaRef};
+use raas_core::order::{OnChain, OrderState, ReplicaRef};
 use raas_core::ports::Chain;
-use raas_core::units::{AttoFil, EPOCHS_PER_DAY, Epochs, PaddedSize};
+use raas_core::units::{AttoFil, Epochs, PaddedSize};
 
 /// Told pieces settled in one pass.
 const TOLD_PER_PASS: u32 = 200;
-/// Providers whose claims are read in one round: an answer can be megabytes.
-const CLAIMS_PER_ROUND: usize = 1;
-/// A provider's claims are read again after so many epochs.
-const CLAIMS_AGAIN: Epochs = match Epochs::new(EPOCHS_PER_DAY) {
-    Some(epochs) => epochs,
-    None => Epochs::ZERO,
-};
+/// A provider's claims are read again after so long.
+const CLAIMS_AGAIN: Epochs = Epochs::days(1);
 
 /// A piece that is said to be in a sector.
 #[derive(Clone, Copy, Debug)]
@@ -90,43 +85,35 @@ async fn settle_told<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool
     Ok(true)
 }
 
-/// Claims of the providers that were not looked at for the longest.
+/// Claims of the one provider that was not looked at for the longest: an answer can be megabytes.
 async fn read_claims<W: World>(engine: &Engine<W>, round: &Round) -> Result<bool, Error> {
     let unread = engine.store.claims_unread_since(round.height.before(CLAIMS_AGAIN)).await?;
     let ours = |provider: &ProviderId| engine.settings.providers.contains(provider);
-    let due: Vec<ProviderId> = unread.into_iter().filter(ours).take(CLAIMS_PER_ROUND).collect();
-    if due.is_empty() {
-        return Ok(false);
-    }
+    let Some(provider) = unread.into_iter().find(ours) else { return Ok(false) };
     let pieces = engine.store.open_pieces().await?;
     if pieces.is_empty() {
         return Ok(false);
     }
-    let mut any = false;
-    for provider in due {
-        // Whoever does not answer must not keep the others waiting.
-        let claims = engine.world.chain().claims(round, provider, &pieces).await.unwrap_or_else(|why| {
-            tracing::debug!(%provider, ?why, "claims could not be read");
-            Vec::new()
-        });
-        let mut copies = Vec::new();
-        for claim in claims {
-            let found = Found { provider, sector: claim.sector, piece: claim.piece, size: claim.size };
-            for holding in engine.store.holdings_of_piece(claim.piece).await? {
-                if !holding.open {
-                    continue;
-                }
-                if let Settled::Copy(copy) = settle(engine, round, found, &holding).await? {
-                    copies.extend(copy.map(|copy| *copy));
-                }
+    // Whoever does not answer must not keep the others waiting.
+    let claims = engine.world.chain().claims(round, provider, &pieces).await.unwrap_or_else(|why| {
+        tracing::debug!(%provider, ?why, "claims could not be read");
+        Vec::new()
+    });
+    let mut copies = Vec::new();
+    for claim in claims {
+        let found = Found { provider, sector: claim.sector, piece: claim.piece, size: claim.size };
+        let holdings = engine.store.holdings_of_piece(claim.piece).await?;
+        for holding in holdings.iter().filter(|holding| holding.open) {
+            if let Settled::Copy(copy) = settle(engine, round, found, holding).await? {
+                copies.extend(copy.map(|copy| *copy));
             }
         }
-        if !copies.is_empty() {
-            store(engine, round, copies, Vec::new(), Vec::new()).await?;
-            any = true;
-        }
-        engine.store.set_claims_read(provider, round.height).await?;
     }
+    let any = !copies.is_empty();
+    if any {
+        store(engine, round, copies, Vec::new(), Vec::new()).await?;
+    }
+    engine.store.set_claims_read(provider, round.height).await?;
     Ok(any)
 }
 
@@ -140,10 +127,8 @@ async fn settle<W: World>(
         return Ok(Settled::Later);
     }
     let Found { provider, sector, .. } = found;
-    let Some((piece, within)) = piece_of(holding, found.piece, found.size) else {
-        return Ok(Settled::Nothing);
-    };
-    match engine.store.copy_in(holding.id, provider, sector, piece.commitment).await? {
+    let Some(piece) = piece_of(holding, found.piece, found.size) else { return Ok(Settled::Nothing) };
+    match engine.store.copy_in(holding.id, provider, sector, piece.0.commitment).await? {
         CopyIn::Known => return Ok(Settled::Copy(None)),
         CopyIn::Unsettled => return Ok(Settled::Later),
         CopyIn::Unknown => {}
@@ -166,21 +151,10 @@ async fn settle<W: World>(
     let before = OrderState::Published(OnChain { replica, term, sector: Some(sector), health });
     let event = Event::Listed { term: TermSeen::Listed(term), sector: seen, height: round.height };
     let active = order::next(&before, &event).ok().map(|(state, _)| state).filter(OrderState::is_active);
-    let (Some(state), Some(duration)) = (active, Epochs::new(term.end.0 - term.start.0)) else {
-        return Ok(if round.height >= term.end { Settled::Nothing } else { Settled::Later });
-    };
-    let order = Order {
-        id: OrderId(0),
-        piece: piece.commitment,
-        size: piece.size,
-        within,
-        provider,
-        operator: on_chain.operator,
-        cause: Cause::Adopt,
-        price_per_epoch: AttoFil::ZERO,
-        duration,
-        planned_at: round.head,
-        state,
-    };
-    Ok(Settled::Copy(Some(Box::new(Adopted { holding: holding.id, order }))))
+    let order = active.and_then(|state| order_of(piece, &on_chain, state, AttoFil::ZERO, round));
+    Ok(match order {
+        Some(order) => Settled::Copy(Some(Box::new(Adopted { holding: holding.id, order }))),
+        None if round.height >= term.end => Settled::Nothing,
+        None => Settled::Later,
+    })
 }
