@@ -82,6 +82,15 @@ pub enum DealChange {
     Terminated,
 }
 
+/// What the market told of a range of heights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DealEvents {
+    /// By height.
+    pub told: Vec<DealEvent>,
+    /// Heights of which more happened than an answer may hold: nothing of them is told.
+    pub left_out: Vec<Epoch>,
+}
+
 /// An event of the market: a hint where to look, never evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DealEvent {
@@ -175,11 +184,8 @@ pub trait Chain: Send + Sync {
     ) -> impl Future<Output = Result<Vec<ClaimSeen>, NotSeen>> + Send;
 
     /// Events of the market in `from..=to`, `to` finalized, by height.
-    fn deal_events(
-        &self,
-        from: Epoch,
-        to: Epoch,
-    ) -> impl Future<Output = Result<Vec<DealEvent>, NotSeen>> + Send;
+    fn deal_events(&self, from: Epoch, to: Epoch)
+    -> impl Future<Output = Result<DealEvents, NotSeen>> + Send;
 
     /// The provider's owner, sector size and addresses.
     fn provider(

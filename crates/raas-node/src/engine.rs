@@ -29,6 +29,8 @@ use tokio::sync::Mutex;
 /// Ticks at one head before [`Engine::quiesce`] gives up calling it quiet. Each tick must have changed
 /// something to get here, so reaching it is a defect worth a loud error.
 const TICKS_MAX: u32 = 200;
+/// Passes that take up what the one before had left, between two looks at the chain.
+const PASSES_A_LOOK: u32 = 16;
 /// A provider that serves wrong bytes is passed over for this long.
 const WRONG_BYTES_BACKS_OFF: Epochs = Epochs::days(30);
 
@@ -64,6 +66,8 @@ pub enum Error {
 pub struct Progress {
     /// Whether anything changed, in the store or outside.
     pub changed: bool,
+    /// Whether a slice of what is to be done at this head was left for the next pass.
+    pub more: bool,
 }
 
 /// When to come back if nothing else wakes the engine.
@@ -130,6 +134,15 @@ pub struct Engine<W: World> {
 struct Watching {
     index: FleetIndex,
     memory: Memory,
+    /// Passes in a row that took up what the one before had left, without a look at the chain.
+    in_row: u32,
+}
+
+impl Watching {
+    /// Whether a slice is left for the next pass.
+    fn is_behind(&self) -> bool {
+        !self.index.queue.is_empty() || !self.index.touched.is_empty() || self.memory.is_behind()
+    }
 }
 
 impl<W: World> Engine<W> {
@@ -299,7 +312,7 @@ impl<W: World> Engine<W> {
                 self.store.give_back_steps().await?;
                 let index = FleetIndex::load(&self.store).await?;
                 self.note_views(index.views());
-                Watching { index, memory: Memory::default() }
+                Watching { index, ..Watching::default() }
             }
         };
         // On the heap: with all tasks in it, it is large for a thread's stack.
@@ -310,14 +323,20 @@ impl<W: World> Engine<W> {
 
     /// The tasks' futures are large: each is on the heap, or a thread's stack would have to hold them all.
     async fn run(&self, watching: &mut Watching) -> Result<Progress, Error> {
-        let Watching { index, memory } = watching;
+        let goes_on = watching.is_behind() && watching.in_row < PASSES_A_LOOK;
+        watching.in_row = if goes_on { watching.in_row + 1 } else { 0 };
+        let Watching { index, memory, .. } = watching;
         let now = self.world.clock().now().await;
         index.sync(&self.store).await?;
         tasks::restored::notice(self, now).await?;
-        let seen = Box::pin(tasks::observe::observe(self, index, now)).await?;
+        let before = self.status();
+        let seen = match before.round.filter(|_| goes_on && before.hold.is_none()) {
+            Some(round) => tasks::observe::go_on(self, index, round).await?,
+            None => Box::pin(tasks::observe::observe(self, index, now)).await?,
+        };
         let mut changed = seen.changed;
-        let mut follow = BTreeMap::new();
-        if let (Some(round), None) = (&seen.round, &seen.hold) {
+        let mut follow = before.follow;
+        if let (Some(round), None, false) = (&seen.round, &seen.hold, goes_on) {
             let followed = Box::pin(tasks::follow::follow(self, round, now)).await?;
             changed |= followed.changed;
             if followed.changed {
@@ -327,7 +346,7 @@ impl<W: World> Engine<W> {
             follow = followed.stuck;
         }
         let mut hold = seen.hold;
-        let mut outlook = self.status().outlook;
+        let mut outlook = before.outlook;
         if let Some(round) = &seen.round {
             if hold.is_none() {
                 hold = tasks::restored::look(self, round).await?;
@@ -341,15 +360,19 @@ impl<W: World> Engine<W> {
         if let Ok(mut status) = self.status.write() {
             *status = Status { round: seen.round, hold, now: Some(now), follow, outlook };
         }
-        Ok(Progress { changed })
+        let more = hold.is_none() && watching.is_behind();
+        Ok(Progress { changed: changed || more, more })
     }
 
     /// Ticks until a pass changes nothing at this head, then says when to come back.
     pub async fn quiesce(&self) -> Result<NextWake, Error> {
-        for _ in 0..TICKS_MAX {
-            if !self.tick().await?.changed {
+        let mut ticks = 0;
+        while ticks < TICKS_MAX {
+            let progress = self.tick().await?;
+            if !progress.changed {
                 return self.next_wake().await.inspect_err(|error| self.note_failed(error));
             }
+            ticks += u32::from(!progress.more);
         }
         self.note_failed(&Error::Restless);
         Err(Error::Restless)

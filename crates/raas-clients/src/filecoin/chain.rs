@@ -14,7 +14,7 @@ use raas_core::ids::{ActorId, DealId, OperatorId, ProviderId, SectorNumber};
 use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
-use raas_core::ports::{Balances, Chain, ClaimSeen, CollateralBounds, DealEvent, Look, Pin};
+use raas_core::ports::{Balances, Chain, ClaimSeen, CollateralBounds, DealEvents, Look, Pin};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -172,7 +172,7 @@ impl Chain for LotusChain {
         direct::claims(&self.pool, round, provider, pieces).await
     }
 
-    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
+    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<DealEvents, NotSeen> {
         Ok(events::deal_events(&self.pool, from, to).await?)
     }
 

@@ -7,7 +7,7 @@
 use super::wire::{actor_id, base64_cbor, from_base64_cbor, or_default};
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use raas_core::ids::{ActorId, DealId, ProviderId};
-use raas_core::ports::{DealChange, DealEvent};
+use raas_core::ports::{DealChange, DealEvent, DealEvents};
 use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,8 +46,10 @@ const CHANGES: [(&str, DealChange); 3] = [
 ];
 
 /// What happened to deals in `from..=to`, each once, by height.
-pub(super) async fn deal_events(pool: &Pool, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, CallError> {
+/// A single height whose events no answer can hold is left out: it would be in the way of all later ones for ever.
+pub(super) async fn deal_events(pool: &Pool, from: Epoch, to: Epoch) -> Result<DealEvents, CallError> {
     let mut found = BTreeMap::new();
+    let mut left_out = Vec::new();
     let mut width = WINDOW;
     let mut next = from.0.max(0);
     while next <= to.0 {
@@ -59,10 +61,15 @@ pub(super) async fn deal_events(pool: &Pool, from: Epoch, to: Epoch) -> Result<V
                 next = end.saturating_add(1);
             }
             Err(CallError::Evidence(Evidence::RangeTooWide(_))) if end > next => width = (end - next + 1) / 2,
+            Err(CallError::Evidence(Evidence::RangeTooWide(why))) => {
+                tracing::warn!(height = next, "events of deals are left out: {why}");
+                left_out.push(Epoch(next));
+                next = end.saturating_add(1);
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(found.into_values().collect())
+    Ok(DealEvents { told: found.into_values().collect(), left_out })
 }
 
 /// One window: at least `wanted` endpoints answered it.

@@ -3,7 +3,7 @@
 use super::answer::one_or_many;
 use super::classify::classify_status;
 use super::config::{EndpointConfig, Limits};
-use super::error::{CallError, Reached};
+use super::error::{CallError, Evidence, Reached};
 use super::pool::PoolError;
 use crate::http;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
@@ -91,7 +91,8 @@ impl Http {
         let bytes =
             http::read_capped(response, self.limits.response_bytes).await.map_err(|error| match error {
                 http::ReadError::TooLarge(cap) => {
-                    Failure::Useless(CallError::malformed(format!("an answer of more than {cap} bytes")))
+                    let what = format!("an answer of more than {cap} bytes");
+                    Failure::Useless(CallError::Evidence(Evidence::RangeTooWide(what)))
                 }
                 http::ReadError::Broken(reason) => Failure::Dead { reason, reached: Reached::Perhaps },
             })?;

@@ -192,7 +192,7 @@ impl Net {
     pub async fn published(&self, round: &Round) -> DealId {
         let client = self.chain.client_id().await.expect("an answer").expect("on chain");
         let from = Epoch(round.height.0 - 5_000);
-        let mut found = self.chain.deal_events(from, round.height).await.expect("events");
+        let mut found = self.chain.deal_events(from, round.height).await.expect("events").told;
         found.retain(|event| event.client == client && event.change == DealChange::Published);
         let [only] = found.as_slice() else { panic!("one deal: {found:?}") };
         assert_eq!((only.client, only.provider), (client, PROVIDER));

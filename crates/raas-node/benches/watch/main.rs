@@ -36,15 +36,14 @@ struct Wanted {
     size: Size,
     agree: Vec<u32>,
     epochs: i64,
+    stores: Option<std::path::PathBuf>,
     json: bool,
 }
 
 impl Wanted {
     fn read(args: &[String]) -> Self {
-        let value = |name: &str| {
-            let at = args.iter().position(|arg| arg == name)?;
-            args.get(at + 1)?.replace('_', "").parse::<u64>().ok()
-        };
+        let text = |name: &str| args.get(args.iter().position(|arg| arg == name)? + 1);
+        let value = |name: &str| text(name)?.replace('_', "").parse::<u64>().ok();
         let agree = value("--agree").map_or(vec![1, 2], |agree| vec![u32::try_from(agree).unwrap()]);
         Self {
             size: Size {
@@ -53,6 +52,7 @@ impl Wanted {
             },
             agree,
             epochs: i64::try_from(value("--epochs").unwrap_or(2_880)).unwrap(),
+            stores: text("--stores").map(Into::into),
             json: args.iter().any(|arg| arg == "--json"),
         }
     }
@@ -68,12 +68,12 @@ fn main() -> ExitCode {
     }
     let wanted = Wanted::read(&args);
     let mut rows = rows::Rows::begin(wanted.size);
-    let mut stores = measure::Stores::default();
+    let stores = measure::Stores::new(wanted.stores);
     for agree in &wanted.agree {
-        let figures = runtime.block_on(measure::measure(wanted.size, *agree, wanted.epochs, &mut stores));
+        let figures = runtime.block_on(measure::measure(wanted.size, *agree, wanted.epochs, &stores));
         // A quarter of the copies at as many providers: what is asked must hardly be less.
         let quarter = Size { replicas: wanted.size.replicas / 4, ..wanted.size };
-        let small = runtime.block_on(measure::calls_at_rest(quarter, *agree, wanted.epochs, &mut stores));
+        let small = runtime.block_on(measure::calls_at_rest(quarter, *agree, wanted.epochs, &stores));
         rows.add(*agree, &figures, small);
     }
     rows.print(wanted.json);

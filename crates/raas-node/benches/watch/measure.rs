@@ -4,9 +4,7 @@ use crate::fleet::{Made, build, fill};
 use crate::net::{Net, Process, Watcher};
 use crate::{FINAL, PERIOD, Size};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -35,22 +33,37 @@ pub struct Figures {
 
 /// Filled stores by the number of their replicas: the same commands make the same devnet, and filling takes longer than
 /// everything else.
-#[derive(Default)]
-pub struct Stores(BTreeMap<u64, TempDir>);
+pub struct Stores {
+    folder: PathBuf,
+    _until_the_end: Option<TempDir>,
+}
 
 impl Stores {
-    async fn copy(&mut self, size: Size, net: &Net, made: &[Made]) -> TempDir {
-        let filled = match self.0.entry(size.replicas) {
-            Entry::Occupied(filled) => filled.into_mut(),
-            Entry::Vacant(place) => {
+    /// Kept in `folder`, or until the end of this run.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        match folder {
+            Some(folder) => Self { folder, _until_the_end: None },
+            None => {
                 let folder = tempfile::tempdir().unwrap();
-                let holdings = fill(folder.path(), net, made).await;
-                eprintln!("         a store with {holdings} holdings is filled");
-                place.insert(folder)
+                Self { folder: folder.path().to_owned(), _until_the_end: Some(folder) }
             }
-        };
+        }
+    }
+
+    async fn copy(&self, size: Size, net: &Net, made: &[Made]) -> TempDir {
+        let filled = self.folder.join(format!("{}-{}.sqlite", size.replicas, size.providers));
+        if !filled.exists() {
+            let began = Instant::now();
+            let folder = tempfile::tempdir_in(&self.folder).unwrap();
+            let holdings = fill(folder.path(), net, made).await;
+            std::fs::rename(folder.path().join("raas.sqlite"), &filled).unwrap();
+            eprintln!(
+                "         a store with {holdings} holdings is filled in {} s",
+                began.elapsed().as_secs()
+            );
+        }
         let copy = tempfile::tempdir().unwrap();
-        std::fs::copy(filled.path().join("raas.sqlite"), copy.path().join("raas.sqlite")).unwrap();
+        std::fs::copy(filled, copy.path().join("raas.sqlite")).unwrap();
         copy
     }
 }
@@ -65,7 +78,7 @@ struct Stage {
 
 impl Stage {
     /// A devnet with the fleet, and the node's store with its copies.
-    async fn set(size: Size, agree: u32, stores: &mut Stores) -> Self {
+    async fn set(size: Size, agree: u32, stores: &Stores) -> Self {
         let began = Instant::now();
         let devnet = Process::start(0, &std::env::current_exe().unwrap(), &["devnet".to_owned()]);
         let http = reqwest::Client::builder().timeout(Duration::from_secs(3_600)).build().unwrap();
@@ -140,7 +153,7 @@ fn configure(folder: &Path, agree: u32, urls: &[String]) {
 }
 
 /// Calls per second at rest alone.
-pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -> f64 {
+pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64, stores: &Stores) -> f64 {
     let stage = Stage::set(size, agree, stores).await;
     let node = Watcher::start(stage.folder.path());
     node.quiesce(false).await;
@@ -153,7 +166,7 @@ pub async fn calls_at_rest(size: Size, agree: u32, epochs: i64, stores: &mut Sto
     calls
 }
 
-pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -> Figures {
+pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &Stores) -> Figures {
     let stage = Stage::set(size, agree, stores).await;
     let node = Watcher::start(stage.folder.path());
     let first = node.quiesce(false).await;
@@ -182,6 +195,8 @@ pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &mut Stores) -
     ));
     let mut job_at_rest = Duration::ZERO;
     for number in 0..JOBS {
+        // It comes as a round begins, as those during the loss do.
+        stage.net.advance(1).await;
         job_at_rest = job_at_rest.max(job_beside(&node, number).await.0);
     }
     stage.say(&format!("a job at rest is planned after {:.2} s at most", job_at_rest.as_secs_f64()));

@@ -11,8 +11,8 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
-use super::orders::{decode_order, order_columns};
-use super::schema::{DUTIES, POLICY, SOURCE, deal_id, parse, small, uint};
+use super::orders::{decode_next, order_columns};
+use super::schema::{CAUSE, DUTIES, POLICY, Repeated, SOURCE, deal_id, parse, small, uint};
 use super::{deployments, jobs};
 
 /// Which holdings.
@@ -125,9 +125,10 @@ async fn read_jobs(
          (SELECT d.completes FROM deployment d WHERE d.contract = job.contract) AS completes FROM job WHERE ",
         "ORDER BY id"
     );
+    let (mut policies, mut duties) = (Repeated::of(&POLICY), Repeated::of(&DUTIES));
     for row in rows(connection, query).await? {
         let Some(draft) = draft(drafts, &row)? else { continue };
-        let policy = POLICY.decode(row.try_get("policy")?)?;
+        let policy: Policy = policies.decode(row.try_get("policy")?)?;
         if !row.try_get::<bool, _>("open")? {
             draft.stopped_jobs.push(policy);
             continue;
@@ -147,7 +148,7 @@ async fn read_jobs(
                 draft.unserved.push(why);
                 draft.unserved_jobs.push(policy);
             }
-            None => draft.open_jobs.push((DUTIES.decode(row.try_get("duties")?)?, policy)),
+            None => draft.open_jobs.push((duties.decode(row.try_get("duties")?)?, policy)),
         }
     }
     Ok(())
@@ -197,9 +198,10 @@ async fn read_orders(
         ),
         "ORDER BY s.holding, s.piece, s.slot, s.generation"
     );
+    let mut causes = Repeated::of(&CAUSE);
     for row in rows(connection, placed).await? {
         let Some(draft) = draft(drafts, &row)? else { continue };
-        let order = decode_order(&row)?;
+        let order = decode_next(&row, &mut causes)?;
         let slot = small("slot", row.try_get("slot")?)?;
         draft.placed.entry(order.piece).or_default().entry(slot).or_default().push(order);
     }
@@ -216,7 +218,7 @@ async fn read_orders(
     );
     for row in rows(connection, spares).await? {
         let Some(draft) = draft(drafts, &row)? else { continue };
-        let order = decode_order(&row)?;
+        let order = decode_next(&row, &mut causes)?;
         draft.spares.entry(order.piece).or_default().push(order);
     }
     Ok(())

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::error::Error;
 use super::open::Store;
 use super::orders::sum;
-use super::schema::{int, parse};
+use super::schema::{int, parse, uint};
 
 macro_rules! costs_sql {
     ($where:literal) => {
@@ -36,19 +36,22 @@ pub struct Renewal {
 }
 
 impl Store {
-    /// What renewing the copies of open jobs costs at their present prices, by day. Read row by row: there may be
-    /// millions.
+    /// What renewing the copies of open jobs costs at their present prices, by day. Counted by the database: there may be
+    /// millions, of few prices.
     pub async fn renewals(&self) -> Result<Vec<Renewal>, Error> {
         let mut tx = self.read().await?;
-        let mut rows = sqlx::query_as::<_, (i64, i64, String)>(
-            "SELECT term_end, duration, cost FROM orders
-             WHERE mark > 0 AND term_end IS NOT NULL AND holding IN (SELECT holding FROM job WHERE open = 1)",
+        let mut rows = sqlx::query_as::<_, (i64, i64, String, i64)>(
+            "SELECT term_end / $1 * $1, duration, cost, COUNT(*) FROM orders
+             WHERE mark > 0 AND term_end IS NOT NULL AND holding IN (SELECT holding FROM job WHERE open = 1)
+             GROUP BY 1, 2, 3",
         )
+        .bind(EPOCHS_PER_DAY)
         .fetch(&mut *tx);
         let mut sums: BTreeMap<(i64, i64), AttoFil> = BTreeMap::new();
-        while let Some((end, duration, cost)) = rows.try_next().await? {
-            let sum = sums.entry((end - end.rem_euclid(EPOCHS_PER_DAY), duration)).or_default();
-            *sum = sum.plus(parse("cost", &cost)?);
+        while let Some((day, duration, cost, count)) = rows.try_next().await? {
+            let cost: AttoFil = parse("cost", &cost)?;
+            let sum = sums.entry((day, duration)).or_default();
+            *sum = sum.plus(AttoFil(cost.0.saturating_mul(u128::from(uint("orders", count)?))));
         }
         let renewal = |((end, duration), cost)| {
             let duration = Epochs::new(duration).unwrap_or(Epochs::ZERO);

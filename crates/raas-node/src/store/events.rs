@@ -228,6 +228,26 @@ pub(super) async fn log(
     Ok(())
 }
 
+/// Appends a line for each of `lines`, at the head of the last round.
+pub(super) async fn log_all(
+    connection: &mut SqliteConnection,
+    lines: &[(HoldingId, Happened)],
+) -> Result<(), Error> {
+    let mut rows = Vec::with_capacity(lines.len());
+    for (holding, what) in lines {
+        rows.push(serde_json::json!([holding.0, EVENT.encode(what)?]));
+    }
+    sqlx::query(
+        "INSERT INTO event (holding, at, body)
+         SELECT n.value ->> 0, (SELECT CAST(value AS INTEGER) FROM node_state WHERE key = 'head'), n.value ->> 1
+         FROM json_each($1) n",
+    )
+    .bind(serde_json::Value::Array(rows).to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 type Row = (i64, Option<i64>, Option<i64>, String);
 
 impl Store {

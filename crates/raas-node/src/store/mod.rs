@@ -40,6 +40,7 @@ mod pieces;
 mod places;
 mod plans;
 mod providers;
+mod replicas;
 mod rounds;
 mod schema;
 mod sightings;
@@ -66,5 +67,5 @@ pub use types::{
     RoundReport, Sighting, SightingState, Step, StepKind, StepOutcome, StoredOrder, StoredPiece,
     StoredProposal, StoredProvider, StoredTx, TxId, TxSubmit, Upload,
 };
-pub use types::{HealthChange, NO_TRANSACTION};
-pub use watch::{Dirty, Mark, Watched};
+pub use types::{NO_TRANSACTION, ReplicaChange};
+pub use watch::{Mark, Watched};

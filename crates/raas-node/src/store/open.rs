@@ -17,6 +17,11 @@ const READERS: u32 = 4;
 /// How long a connection waits for another process's lock, and a task for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Pages that a connection keeps in memory, in KiB: those of the indexes it goes through again and again. A writer meets
+/// all of them, a reader some.
+const WRITER_CACHE_KIB: u32 = 64 << 10;
+const READER_CACHE_KIB: u32 = 16 << 10;
+
 /// Rows handed over from a connection's thread at once: with few, long reads are mostly waking each other up.
 const ROWS_BUFFERED: usize = 1_024;
 
@@ -52,11 +57,13 @@ impl Store {
         let failed = |source| Error::Open { path: path.display().to_string(), source };
         make_private_file(path).map_err(|error| failed(error.into()))?;
         let options = options().filename(path).journal_mode(SqliteJournalMode::Wal);
-        let writer =
-            sound(pool(1)).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
+        let writer = sound(pool(1))
+            .connect_with(cached(options.clone(), WRITER_CACHE_KIB))
+            .await
+            .map_err(|error| failed(error.into()))?;
         schema::migrator().run(&writer).await?;
         let reader = sound(pool(READERS))
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(cached(options, READER_CACHE_KIB).pragma("query_only", "ON"))
             .await
             .map_err(|error| failed(error.into()))?;
         Self::started(writer, reader, holder, new_id, Some(path)).await
@@ -184,6 +191,11 @@ fn options() -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(PATIENCE)
         .row_buffer_size(ROWS_BUFFERED)
+}
+
+/// A negative size is one in KiB.
+fn cached(options: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {
+    options.pragma("cache_size", format!("-{kib}"))
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use super::error::{Error, is_unique_violation};
 use super::events::{Happened, log};
 use super::open::Store;
-use super::schema::{CAUSE, ORDER_STATE, int, parse, small, uint};
+use super::schema::{CAUSE, ORDER_STATE, Repeated, int, parse, small, uint};
 use super::types::{Attempt, StoredOrder, StoredProposal};
 use super::watch::{Narrow, json_list};
 use super::{attempts, leads, places};
@@ -435,9 +435,10 @@ async fn load(
     id: Option<Key>,
 ) -> Result<Vec<StoredOrder>, Error> {
     let mut found: BTreeMap<i64, StoredOrder> = BTreeMap::new();
+    let mut causes = Repeated::of(&CAUSE);
     for row in fetch(connection, orders, id.clone()).await? {
         let stored = StoredOrder {
-            order: decode_order(&row)?,
+            order: decode_next(&row, &mut causes)?,
             version: row.try_get("version")?,
             holding: HoldingId(uint("holding", row.try_get("holding")?)?),
             slots: Vec::new(),
@@ -473,6 +474,11 @@ async fn fetch(
 }
 
 pub(super) fn decode_order(row: &SqliteRow) -> Result<Order, Error> {
+    decode_next(row, &mut Repeated::of(&CAUSE))
+}
+
+/// One of many rows.
+pub(super) fn decode_next(row: &SqliteRow, causes: &mut Repeated<Cause>) -> Result<Order, Error> {
     let size: i64 = row.try_get("size")?;
     let duration: i64 = row.try_get("duration")?;
     Ok(Order {
@@ -482,7 +488,7 @@ pub(super) fn decode_order(row: &SqliteRow) -> Result<Order, Error> {
         within: within(row)?,
         provider: ProviderId::new(uint("provider", row.try_get("provider")?)?),
         operator: OperatorId(ActorId(uint("operator", row.try_get("operator")?)?)),
-        cause: CAUSE.decode(row.try_get("cause")?)?,
+        cause: causes.decode(row.try_get("cause")?)?,
         price_per_epoch: parse("price", row.try_get("price_per_epoch")?)?,
         duration: Epochs::new(duration)
             .ok_or_else(|| Error::OutOfRange { what: "duration", value: duration.to_string() })?,

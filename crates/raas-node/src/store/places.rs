@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::error::Error;
 use super::schema::{int, small, uint};
+use super::watch::json_list;
 
 /// What is in one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,33 +146,42 @@ pub(super) async fn follow(
     order: OrderId,
     state: &OrderState,
 ) -> Result<(), Error> {
-    let id = int("order", order.0)?;
-    sqlx::query("UPDATE order_slot SET phase = $2 WHERE order_id = $1")
-        .bind(id)
-        .bind(phase(state))
-        .execute(&mut *connection)
-        .await?;
     if state.is_closed() {
-        sqlx::query(
-            "UPDATE order_slot SET kept = (generation IN (
-                 SELECT MAX(l.generation) FROM order_slot l WHERE l.holding = order_slot.holding
-                 AND l.piece = order_slot.piece AND l.slot = order_slot.slot AND l.phase = 'closed'
-                 UNION ALL SELECT COALESCE(MAX(g.generation), -1) FROM order_slot g
-                 JOIN orders o ON o.id = g.order_id AND o.state_name IN ('lost', 'ended')
-                 WHERE g.holding = order_slot.holding AND g.piece = order_slot.piece
-                 AND g.slot = order_slot.slot
-                 UNION ALL SELECT COALESCE(MAX(a.generation), -1) FROM order_slot a
-                 JOIN orders o ON o.id = a.order_id AND (o.state_name = 'ended'
-                     OR (o.state_name = 'lost' AND json_extract(o.state, '$.d.reason') = 'terminated'))
-                 WHERE a.holding = order_slot.holding AND a.piece = order_slot.piece
-                 AND a.slot = order_slot.slot))
-             WHERE phase = 'closed' AND (holding, piece, slot) IN (
-                 SELECT m.holding, m.piece, m.slot FROM order_slot m WHERE m.order_id = $1)",
-        )
-        .bind(id)
+        return close(connection, &json_list(&[order.0])).await;
+    }
+    sqlx::query("UPDATE order_slot SET phase = $2 WHERE order_id = $1")
+        .bind(int("order", order.0)?)
+        .bind(phase(state))
         .execute(connection)
         .await?;
-    }
+    Ok(())
+}
+
+/// Closes the places' generations of `orders`, a JSON list.
+pub(super) async fn close(connection: &mut SqliteConnection, orders: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE order_slot SET phase = 'closed' WHERE order_id IN (SELECT value FROM json_each($1))")
+        .bind(orders)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "UPDATE order_slot SET kept = (generation IN (
+             SELECT MAX(l.generation) FROM order_slot l WHERE l.holding = order_slot.holding
+             AND l.piece = order_slot.piece AND l.slot = order_slot.slot AND l.phase = 'closed'
+             UNION ALL SELECT COALESCE(MAX(g.generation), -1) FROM order_slot g
+             JOIN orders o ON o.id = g.order_id AND o.state_name IN ('lost', 'ended')
+             WHERE g.holding = order_slot.holding AND g.piece = order_slot.piece
+             AND g.slot = order_slot.slot
+             UNION ALL SELECT COALESCE(MAX(a.generation), -1) FROM order_slot a
+             JOIN orders o ON o.id = a.order_id AND (o.state_name = 'ended'
+                 OR (o.state_name = 'lost' AND json_extract(o.state, '$.d.reason') = 'terminated'))
+             WHERE a.holding = order_slot.holding AND a.piece = order_slot.piece
+             AND a.slot = order_slot.slot))
+         WHERE phase = 'closed' AND (holding, piece, slot) IN (
+             SELECT m.holding, m.piece, m.slot FROM order_slot m WHERE m.order_id IN (SELECT value FROM json_each($1)))",
+    )
+    .bind(orders)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

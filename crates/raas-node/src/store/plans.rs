@@ -9,11 +9,11 @@ use super::schema::uint;
 
 impl Store {
     /// Stores when holdings are planned again (0: in every round, `None`: when something touches them), and takes what
-    /// was planned out of the feed, up to its number `planned_to`: what was touched since has a later one.
+    /// was planned out of the feed, by its numbers there: what was touched since has a later one.
     pub async fn save_wakes(
         &self,
         wakes: &[(HoldingId, Option<Epoch>)],
-        planned_to: i64,
+        planned: &[i64],
     ) -> Result<(), Error> {
         let mut tx = self.write().await?;
         for page in wakes.chunks(1_000) {
@@ -26,7 +26,10 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        sqlx::query("DELETE FROM dirty WHERE seq <= $1").bind(planned_to).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM dirty WHERE seq IN (SELECT value FROM json_each($1))")
+            .bind(serde_json::to_string(planned).unwrap_or_default())
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }

@@ -2,21 +2,19 @@
 
 use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
-use raas_core::ids::{DealId, OrderId, ProviderId};
+use raas_core::ids::{DealId, OrderId};
 use raas_core::observation::Round;
-use raas_core::order::{OrderState, ReplicaRef};
+use raas_core::order::ReplicaRef;
 use raas_core::units::Epoch;
 use serde::de::DeserializeOwned;
 use sqlx::SqliteConnection;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
-use super::schema::{BREAKER, Format, ORDER_STATE, ROUND, VIEW, int, parse};
-use super::types::{Adopted, HealthChange, RoundReport};
-use super::watch::Narrow;
-use super::{incidents, orders, sightings, told};
+use super::schema::{BREAKER, Format, ROUND, VIEW, int, parse};
+use super::types::{Adopted, RoundReport};
+use super::{incidents, orders, replicas, sightings, told};
 
 const LAST_ROUND: &str = "round";
 const BREAKER_KEY: &str = "breaker";
@@ -43,13 +41,13 @@ impl Store {
         if before.and_then(|(_, hold)| hold) != report.hold {
             log(&mut tx, None, None, &Happened::HoldChanged { hold: report.hold }).await?;
         }
-        let mut skipped = Vec::new();
+        // Those that are gone free their places for what came after them.
+        let mut skipped = replicas::write(&mut tx, &report.replicas).await?;
         for (order, version, state) in &report.orders {
             if orders::write_state(&mut tx, *order, *version, state).await?.is_none() {
                 skipped.push(*order);
             }
         }
-        skipped.extend(health(&mut tx, &report.health).await?);
         for (provider, view) in &report.views {
             sqlx::query(
                 "INSERT INTO provider_view (provider, view) VALUES ($1, $2)
@@ -104,88 +102,6 @@ impl Store {
         let text = get_text(&mut *self.read().await?, EVENTS_READ_TO).await?;
         text.map(|text| parse("epoch", &text).map(Epoch)).transpose()
     }
-}
-
-/// Replicas of one provider whose health changes alike: beyond so many they are one line of the log.
-const TOLD_SINGLY: usize = 8;
-/// Rows written by one statement.
-const ROWS: usize = 1_000;
-
-/// Writes the health of active replicas, many in one statement. Those whose version is stale are returned.
-async fn health(connection: &mut SqliteConnection, changes: &[HealthChange]) -> Result<Vec<OrderId>, Error> {
-    let mut skipped = Vec::new();
-    let mut alike: BTreeMap<(ProviderId, String, String), Vec<&HealthChange>> = BTreeMap::new();
-    for page in changes.chunks(ROWS) {
-        let mut rows = Vec::with_capacity(page.len());
-        for change in page {
-            let state = OrderState::Active(change.on_chain);
-            let narrow = Narrow::of(&state)?;
-            rows.push(serde_json::json!([
-                change.order.0,
-                change.version,
-                ORDER_STATE.encode(&state)?,
-                narrow.mark,
-                narrow.fault_since,
-                narrow.fault_first,
-                narrow.sector,
-                narrow.term_end,
-            ]));
-        }
-        let written: Vec<i64> = sqlx::query_scalar(
-            "UPDATE orders SET version = version + 1, state = n.value ->> 2, mark = n.value ->> 3,
-             fault_since = n.value ->> 4, fault_first = n.value ->> 5, sector = n.value ->> 6, term_end = n.value ->> 7
-             FROM json_each($1) n WHERE orders.id = n.value ->> 0 AND orders.version = n.value ->> 1
-             AND orders.state_name = 'active' RETURNING orders.id",
-        )
-        .bind(serde_json::Value::Array(rows).to_string())
-        .fetch_all(&mut *connection)
-        .await?;
-        let written: BTreeSet<i64> = written.into_iter().collect();
-        for change in page {
-            if !written.contains(&int("order", change.order.0)?) {
-                skipped.push(change.order);
-                continue;
-            }
-            let (from, to) = (format!("{:?}", change.from), format!("{:?}", change.on_chain.health.health));
-            if from != to {
-                alike.entry((change.provider, from, to)).or_default().push(change);
-            }
-        }
-    }
-    for ((provider, ..), alike) in alike {
-        tell(connection, provider, &alike).await?;
-    }
-    Ok(skipped)
-}
-
-/// One line for each, or one for all.
-async fn tell(
-    connection: &mut SqliteConnection,
-    provider: ProviderId,
-    alike: &[&HealthChange],
-) -> Result<(), Error> {
-    let active = || "active".to_owned();
-    if alike.len() <= TOLD_SINGLY {
-        for change in alike {
-            let what = Happened::OrderChanged {
-                order: change.order,
-                from: active(),
-                to: active(),
-                deal: change.on_chain.replica.deal(),
-                health: Some(change.on_chain.health.health),
-            };
-            log(connection, Some(change.holding), None, &what).await?;
-        }
-        return Ok(());
-    }
-    let Some(first) = alike.first() else { return Ok(()) };
-    let what = Happened::ReplicasChanged {
-        provider,
-        from: first.from,
-        to: first.on_chain.health.health,
-        replicas: u32::try_from(alike.len()).unwrap_or(u32::MAX),
-    };
-    log(connection, None, None, &what).await
 }
 
 /// Makes an order of a copy found, unless its deal stands for one already. It takes no place: the rules put

@@ -77,11 +77,11 @@ impl Format {
     }
 }
 
-pub(super) const DUTIES: Format = Format::v1("job duties");
-pub(super) const POLICY: Format = Format::v1("job policy");
+pub(super) static DUTIES: Format = Format::v1("job duties");
+pub(super) static POLICY: Format = Format::v1("job policy");
 pub(super) const SOURCE: Format = Format::v1("job source");
 pub(super) const ON_CHAIN: Format = Format::v1("job registration");
-pub(super) const CAUSE: Format = Format::v1("order cause");
+pub(super) static CAUSE: Format = Format::v1("order cause");
 pub(super) const ORDER_STATE: Format = Format::v1("order state");
 pub(super) const HALT: Format = Format::v1("account's halt");
 pub(super) const RESTORED: Format = Format::v1("note of a restored store");
@@ -95,6 +95,31 @@ pub(super) const ROUND: Format = Format::v1("round");
 pub(super) const BREAKER: Format = Format::v1("breaker");
 pub(super) const VIEW: Format = Format::v1("provider view");
 pub(super) const EVENT: Format = Format::v1("event");
+
+/// Decodes a column in which one text follows upon itself in row after row, once for each that is new.
+pub(super) struct Repeated<T> {
+    format: &'static Format,
+    last: Option<(String, T)>,
+}
+
+impl<T: DeserializeOwned + Clone> Repeated<T> {
+    /// Of `format`.
+    pub(super) const fn of(format: &'static Format) -> Self {
+        Self { format, last: None }
+    }
+
+    /// The value in `text`.
+    pub(super) fn decode(&mut self, text: &str) -> Result<T, Error> {
+        match &self.last {
+            Some((known, value)) if known == text => Ok(value.clone()),
+            _ => {
+                let value: T = self.format.decode(text)?;
+                self.last = Some((text.to_owned(), value.clone()));
+                Ok(value)
+            }
+        }
+    }
+}
 
 /// An unsigned number as a column holds it.
 pub(super) fn int(what: &'static str, value: u64) -> Result<i64, Error> {

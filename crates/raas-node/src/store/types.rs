@@ -9,7 +9,7 @@ use raas_core::ids::{
     ContractAddress, DealId, HoldingId, JobId, OrderId, OwnerId, ProviderId, RequestAt, RequestId, StepId,
 };
 use raas_core::observation::{ProviderOnChain, ProviderView, Round};
-use raas_core::order::{OnChain, Order, OrderState, Signed, SlotRef};
+use raas_core::order::{Order, OrderState, Signed, SlotRef};
 use raas_core::policy::{Duties, Policy};
 use raas_core::ports::{Lane, SignedTx, TxIntent};
 use raas_core::spend::Limit;
@@ -238,9 +238,9 @@ pub enum SightingState {
     Unverified,
 }
 
-/// An active replica whose health changed and nothing else.
+/// What became of an active replica: another health, or its end. It stays what it is on chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthChange {
+pub struct ReplicaChange {
     /// Which order.
     pub order: OrderId,
     /// The version read.
@@ -249,10 +249,10 @@ pub struct HealthChange {
     pub holding: HoldingId,
     /// Where.
     pub provider: ProviderId,
-    /// As it was.
+    /// How it stood.
     pub from: Health,
-    /// As it is.
-    pub on_chain: OnChain,
+    /// Its order now: active, lost or ended.
+    pub to: OrderState,
 }
 
 /// What one round changes, all or nothing.
@@ -264,8 +264,8 @@ pub struct RoundReport {
     pub hold: Option<Hold>,
     /// Orders whose state changed: id, version read, new state.
     pub orders: Vec<(OrderId, i64, OrderState)>,
-    /// Active replicas whose health alone changed.
-    pub health: Vec<HealthChange>,
+    /// What became of active replicas.
+    pub replicas: Vec<ReplicaChange>,
     /// What was found of each provider that was looked at.
     pub views: Vec<(ProviderId, ProviderView)>,
     /// Providers' troubles as they stand now, where they changed.

@@ -92,15 +92,6 @@ pub struct Watched {
     pub places: u32,
 }
 
-/// Holdings that transactions touched, up to a number of the feed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dirty {
-    /// The feed's last number.
-    pub to: i64,
-    /// In the order of their numbers.
-    pub holdings: Vec<HoldingId>,
-}
-
 macro_rules! watched_columns {
     () => {
         "provider, sector, id, operator, deal, mark, term_start, term_end, fault_since, fault_first, places"
@@ -146,18 +137,15 @@ impl Store {
         Ok(found)
     }
 
-    /// What transactions touched after number `after` of the feed up to `to`, and was not planned since.
-    pub async fn dirty(&self, after: i64, to: i64) -> Result<Dirty, Error> {
+    /// Holdings that transactions touched after number `after` of the feed and that were not planned since, each with its
+    /// number, in their order.
+    pub async fn touched(&self, after: i64) -> Result<Vec<(i64, HoldingId)>, Error> {
         let rows: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT seq, holding FROM dirty WHERE seq > $1 AND seq <= $2 ORDER BY seq")
+            sqlx::query_as("SELECT seq, holding FROM dirty WHERE seq > $1 ORDER BY seq")
                 .bind(after)
-                .bind(to)
                 .fetch_all(&mut *self.read().await?)
                 .await?;
-        let to = rows.last().map_or(after, |(seq, _)| *seq);
-        let holdings: Result<_, Error> =
-            rows.into_iter().map(|(_, id)| Ok(HoldingId(uint("holding", id)?))).collect();
-        Ok(Dirty { to, holdings: holdings? })
+        rows.into_iter().map(|(seq, id)| Ok((seq, HoldingId(uint("holding", id)?)))).collect()
     }
 
     /// The given holdings, open or not, by id.

@@ -1,7 +1,7 @@
 //! What a round changes: orders as they were read, their new states, and what of that is worth writing.
 
 use crate::engine::Error;
-use crate::store::{HealthChange, StoredOrder};
+use crate::store::{ReplicaChange, StoredOrder};
 use raas_core::ids::OrderId;
 use raas_core::machine::order::{self, Event};
 use raas_core::order::{OrderState, SlotRef};
@@ -76,28 +76,29 @@ impl Changes {
             .filter(|(stored, state)| differs(&stored.order.state, state))
     }
 
-    /// What is to be written: whole states, those that free their place first, and healths of active replicas.
-    pub(crate) fn to_write(&self) -> (Vec<(OrderId, i64, OrderState)>, Vec<HealthChange>) {
-        let (mut orders, mut health) = (Vec::new(), Vec::new());
+    /// What is to be written: whole states, those that free their place first, and what became of active replicas.
+    pub(crate) fn to_write(&self) -> (Vec<(OrderId, i64, OrderState)>, Vec<ReplicaChange>) {
+        let (mut orders, mut replicas) = (Vec::new(), Vec::new());
         for (stored, state) in self.changed() {
             match (&stored.order.state, state) {
-                (OrderState::Active(before), OrderState::Active(on_chain))
-                    if before.replica == on_chain.replica =>
-                {
-                    health.push(HealthChange {
+                (
+                    OrderState::Active(before),
+                    OrderState::Active(now) | OrderState::Ended(now) | OrderState::Lost { on_chain: now, .. },
+                ) if before.replica == now.replica => {
+                    replicas.push(ReplicaChange {
                         order: stored.order.id,
                         version: stored.version,
                         holding: stored.holding,
                         provider: stored.order.provider,
                         from: before.health.health,
-                        on_chain: *on_chain,
+                        to: state.clone(),
                     });
                 }
                 _ => orders.push((stored.order.id, stored.version, state.clone())),
             }
         }
         orders.sort_by_key(|(_, _, state)| !state.is_closed());
-        (orders, health)
+        (orders, replicas)
     }
 }
 

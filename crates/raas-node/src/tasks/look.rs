@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Error};
 use crate::store::Mark;
 use crate::tasks::changes::Changes;
-use crate::watch::{FleetIndex, Probe, Reading};
+use crate::watch::{FleetIndex, PARTITION_CALLS, Probe, Reading, Shelf, Turned};
 use crate::world::World;
 use futures_util::{StreamExt, stream};
 use raas_core::ids::{OrderId, ProviderId, SectorNumber};
@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Deals read in one call of the port.
 const DEALS_AT_ONCE: usize = 500;
+/// Replicas of those that turned, or are gone, that one pass takes up.
+const SLICE: usize = 2_000;
 /// Providers read side by side.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -63,6 +65,7 @@ pub(crate) async fn look<W: World>(
     let providers = providers(engine, index, round, wanted).await;
     let mut seen = Seen { providers, sectors: BTreeMap::new() };
     seen.ask_the_dead(engine, round, &probes, &copies).await;
+    seen.ask_the_relieved(engine, index, round).await;
     let trust = turn_copies(engine, index, round, &probes, copies, &seen, changes).await?;
     if trust == Trust::Denies {
         return Ok(trust);
@@ -184,6 +187,47 @@ impl Seen {
             self.sectors.extend(sectors.into_iter().map(|at| (provider, at)).zip(answers));
         }
     }
+
+    /// A sector leaves the faults when it recovers, and when it is terminated: those of suspects that left them are
+    /// asked for.
+    async fn ask_the_relieved<W: World>(&mut self, engine: &Engine<W>, index: &FleetIndex, round: &Round) {
+        for (provider, seen) in &mut self.providers {
+            let mut rows = match seen {
+                ProviderSeen::Clear => Vec::new(),
+                ProviderSeen::Except(rows) => std::mem::take(rows),
+                ProviderSeen::NotSeen(_) => continue,
+            };
+            let told: BTreeSet<SectorNumber> = rows.iter().map(|(sector, _)| *sector).collect();
+            let mut suspects = index.shelves.get(provider).map(Shelf::known_faulty).unwrap_or_default();
+            suspects.dedup();
+            suspects.retain(|sector| !told.contains(sector));
+            if !suspects.is_empty() {
+                rows.extend(not_alive(engine, round, *provider, &suspects).await);
+            }
+            *seen = if rows.is_empty() { ProviderSeen::Clear } else { ProviderSeen::Except(rows) };
+        }
+    }
+}
+
+/// `sectors`, in order, of which the miner was asked whether they live: those that do not, or could not be seen.
+async fn not_alive<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    provider: ProviderId,
+    sectors: &[SectorNumber],
+) -> Vec<(SectorNumber, SectorSeen)> {
+    let chain = engine.world.chain();
+    let of = |seen: SectorSeen| sectors.iter().map(move |sector| (*sector, seen)).collect();
+    if sectors.len() <= PARTITION_CALLS {
+        let seen = chain.sectors(round, provider, sectors).await;
+        let seen = sectors.iter().copied().zip(seen);
+        return seen.filter(|(_, seen)| *seen != SectorSeen::Live).collect();
+    }
+    match chain.lives(round, provider, sectors).await {
+        LivesSeen::All => Vec::new(),
+        LivesSeen::Except(dead) => dead.into_iter().map(|sector| (sector, SectorSeen::Dead)).collect(),
+        LivesSeen::NotSeen(reason) => of(SectorSeen::NotSeen(reason)),
+    }
 }
 
 fn mark_of(index: &FleetIndex, probe: &Probe) -> Option<Mark> {
@@ -194,7 +238,7 @@ fn mark_of(index: &FleetIndex, probe: &Probe) -> Option<Mark> {
 /// Turns the orders whose copies were read.
 async fn turn_copies<W: World>(
     engine: &Engine<W>,
-    index: &FleetIndex,
+    index: &mut FleetIndex,
     round: &Round,
     probes: &[Probe],
     copies: Vec<CopySeen>,
@@ -218,8 +262,16 @@ async fn turn_copies<W: World>(
             (CopySeen::Sector(_), Some(sector)) => singly(sector).unwrap_or(not_asked),
             _ => not_asked,
         };
-        gone_alive |= copy == CopySeen::Deal(DealSeen::Gone)
-            && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
+        let is_gone = copy == CopySeen::Deal(DealSeen::Gone);
+        gone_alive |= is_gone && matches!(sector, SectorSeen::Live | SectorSeen::Faulty { .. });
+        if is_gone
+            && !probe.over
+            && sector == SectorSeen::Dead
+            && let Some(shelf) = index.shelves.get_mut(&probe.provider)
+        {
+            // Where one sector was terminated, others may have been.
+            shelf.lives_due = true;
+        }
         if !is_unchanged(index, probe, &copy, sector, round.height) {
             events.push((probe.order, copy.event(sector, round)));
         }
@@ -316,7 +368,7 @@ async fn turn_sectors<W: World>(
     seen: &Seen,
     changes: &mut Changes,
 ) -> Result<(), Error> {
-    let mut events: Vec<(OrderId, Event)> = Vec::new();
+    let mut turned: Vec<Turned> = Vec::new();
     let mut doomed: Vec<(ProviderId, Vec<SectorNumber>)> = Vec::new();
     for (provider, seen) in &seen.providers {
         let Some(shelf) = index.shelves.get_mut(provider) else { continue };
@@ -330,7 +382,7 @@ async fn turn_sectors<W: World>(
         let mut dead = Vec::new();
         for row in shelf.rows() {
             let now = rows.get(&row.sector).copied().unwrap_or(SectorSeen::Live);
-            let turned = match (row.mark, now) {
+            let other = match (row.mark, now) {
                 (_, SectorSeen::Dead) => {
                     dead.push(row.sector);
                     false
@@ -345,26 +397,36 @@ async fn turn_sectors<W: World>(
                 (Mark::Unknown | Mark::Doomed, _) => false,
                 _ => true,
             };
-            if turned {
-                events.push((row.order, Event::SectorObserved { sector: now, height: round.height }));
+            if other {
+                turned.push(Turned { order: row.order, provider: *provider, sector: now });
             }
         }
         if !dead.is_empty() {
+            shelf.lives_due = true;
             dead.dedup();
             doomed.push((*provider, dead));
         }
     }
     for (provider, dead) in doomed {
-        index.doom(round, provider, &dead);
+        index.doom(provider, &dead);
     }
-    let new: BTreeSet<OrderId> =
-        events.iter().map(|(order, _)| *order).filter(|order| !changes.has(*order)).collect();
-    load(engine, changes, new.iter().copied().collect()).await?;
-    for (order, event) in &events {
-        // A deal that was read in this round has said more.
-        if new.contains(order) && changes.stored(*order).is_some_and(|stored| stored.order.state.is_active())
-        {
-            changes.step(*order, event)?;
+    // A deal that was read in this round has said more.
+    index.queue.turn(turned.into_iter().filter(|turned| !changes.has(turned.order)));
+    settle_turned(engine, index, round, changes).await
+}
+
+/// Turns replicas whose sector is other than it was: the next slice of them.
+pub(crate) async fn settle_turned<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: &Round,
+    changes: &mut Changes,
+) -> Result<(), Error> {
+    let turned = index.queue.next_turned(SLICE);
+    load(engine, changes, turned.iter().map(|turned| turned.order).collect()).await?;
+    for Turned { order, sector, .. } in turned {
+        if changes.stored(order).is_some_and(|stored| changes.state_of(stored).is_active()) {
+            changes.step(order, &Event::SectorObserved { sector, height: round.height })?;
         }
     }
     Ok(())
@@ -404,7 +466,7 @@ async fn read_lives<W: World>(
     let seen: Vec<(ProviderId, LivesSeen)> = stream::iter(reads).buffered(side_by_side).collect().await;
     for (provider, lives) in seen {
         if let LivesSeen::Except(dead) = &lives {
-            index.doom(round, provider, dead);
+            index.doom(provider, dead);
         }
         let Some(shelf) = index.shelves.get_mut(&provider) else { continue };
         match lives {
@@ -427,16 +489,15 @@ async fn read_lives<W: World>(
     }
 }
 
-/// Asks the market about replicas whose sector was seen dead in this round, at most `count` of them. False when it
-/// denies what was seen finalized.
+/// Asks the market about replicas whose sector was seen dead in this round: the next slice of them. False when it denies
+/// what was seen finalized.
 pub(crate) async fn settle_doomed<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
     round: &Round,
-    count: usize,
     changes: &mut Changes,
 ) -> Result<bool, Error> {
-    let doomed = index.next_doomed(round, count);
+    let doomed = index.queue.next_doomed(SLICE);
     for page in doomed.chunks(DEALS_AT_ONCE) {
         let deals: Vec<_> = page.iter().filter_map(|doomed| doomed.replica.deal()).collect();
         let seen = engine.world.chain().removed(round, &deals).await;

@@ -16,7 +16,7 @@ use raas_core::health::{Health, LossReason};
 use raas_core::ids::{DealId, OrderId, ProviderId};
 use raas_core::observation::{ProviderView, Round};
 use raas_core::order::OrderState;
-use raas_core::ports::{Chain, DealChange, DealEvent, Look, Now};
+use raas_core::ports::{Chain, DealChange, DealEvents, Look, Now};
 use raas_core::units::{Epoch, Epochs};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +24,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A provider that took an order and let it lapse is passed over for this long: a week, since each such try
 /// costs a whole start delay.
 const LAPSE_BACKS_OFF: Epochs = Epochs::days(7);
-/// Losses settled in one pass, so that those of a whole provider leave room for everything else.
-const LOSSES_PER_PASS: usize = 5_000;
 
 /// What a pass saw.
 pub struct Seen {
@@ -64,13 +62,21 @@ pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: 
     // A restored store holds the plan back, not the looking.
     let was_open = matches!(engine.status().hold, None | Some(Hold::Restored { .. }));
     if same_round && was_open && engine.status().round.is_some() {
-        // Everything that is due at this tipset was read; adoption and losses that wait can bring something new.
-        let adopted = adopt::adopt(engine, &pin.round).await?;
-        let settled = settle_more(engine, index, &pin.round).await?;
-        return Ok(Seen { round: Some(pin.round), hold: None, changed: adopted || settled });
+        return go_on(engine, index, pin.round).await;
     }
     let elapsed = last.map_or(1, |before| pin.round.height.0 - before.height.0);
     read(engine, index, pin.round, elapsed).await
+}
+
+/// Everything that is due at this tipset was read; adoption, and what is left in the queue, can bring something new.
+pub async fn go_on<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    round: Round,
+) -> Result<Seen, Error> {
+    let adopted = adopt::adopt(engine, &round).await?;
+    let settled = settle_more(engine, index, &round).await?;
+    Ok(Seen { round: Some(round), hold: None, changed: adopted || settled })
 }
 
 async fn read<W: World>(
@@ -79,9 +85,14 @@ async fn read<W: World>(
     round: Round,
     elapsed: i64,
 ) -> Result<Seen, Error> {
+    index.look_again(round.height);
     let before = Before::of(index);
     let events = events(engine, &round).await?;
     let named = events.named();
+    if events.told.as_ref().is_some_and(|events| !events.left_out.is_empty()) {
+        // Whose sectors were terminated is not told: the sweep goes over all of them once more.
+        index.shelves.values_mut().for_each(|shelf| shelf.lives_due = true);
+    }
     let reading = watch::reading(index, round.height, elapsed, &named);
     let mut changes = Changes::default();
     let trust = look::look(engine, index, &round, &reading, &mut changes).await?;
@@ -105,7 +116,7 @@ async fn read<W: World>(
         }
         look::look(engine, index, &round, &new, &mut changes).await?;
     }
-    if !look::settle_doomed(engine, index, &round, LOSSES_PER_PASS, &mut changes).await? {
+    if !look::settle_doomed(engine, index, &round, &mut changes).await? {
         return Ok(denied);
     }
     changes.cancel_unsigned_beside_late()?;
@@ -115,19 +126,23 @@ async fn read<W: World>(
     Ok(Seen { round: Some(round), hold: None, changed: true })
 }
 
-/// Losses that the pass before left over. True when there were any.
+/// Turns and losses that the pass before left over. True when there were any.
 async fn settle_more<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
     round: &Round,
 ) -> Result<bool, Error> {
+    if index.queue.is_empty() {
+        return Ok(false);
+    }
     let before = Before::of(index);
     let mut changes = Changes::default();
-    if !look::settle_doomed(engine, index, round, LOSSES_PER_PASS, &mut changes).await? {
+    look::settle_turned(engine, index, round, &mut changes).await?;
+    if !look::settle_doomed(engine, index, round, &mut changes).await? {
         return Ok(false);
     }
     if changes.changed().next().is_none() {
-        return Ok(false);
+        return Ok(!index.queue.is_empty());
     }
     let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
     store(engine, index, round, &before, &changes, (read_to, None)).await?;
@@ -141,12 +156,12 @@ pub struct Events {
     /// Its last height: events up to T - 1 are what native state at T shows.
     pub to: Epoch,
     /// `None` when they could not be read.
-    pub told: Option<Vec<DealEvent>>,
+    pub told: Option<DealEvents>,
 }
 
 impl Events {
     fn named(&self) -> BTreeSet<(ProviderId, DealId)> {
-        let told = self.told.iter().flatten();
+        let told = self.told.iter().flat_map(|events| &events.told);
         told.filter(|event| event.change != DealChange::Published)
             .map(|event| (event.provider, event.deal))
             .collect()
@@ -193,19 +208,15 @@ async fn store<W: World>(
         index.turn(stored, state);
     }
     note_lapses(engine, changes, round).await?;
-    let (orders, health) = changes.to_write();
+    let (orders, replicas) = changes.to_write();
     let views = index.views();
     let report = RoundReport {
         round: round.clone(),
         hold: None,
         orders,
-        health,
+        replicas,
         troubles: troubles(index, before, changes),
-        views: views
-            .iter()
-            .filter(|(provider, view)| before.views.get(provider) != Some(view))
-            .map(|(provider, view)| (*provider, *view))
-            .collect(),
+        views: index.views_to_store(&before.views),
         adopted: Vec::new(),
         sightings: Vec::new(),
         told: Vec::new(),

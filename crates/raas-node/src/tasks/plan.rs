@@ -27,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Holdings read from the store at once.
 const PAGE: usize = 1_000;
+/// Holdings planned in one pass: what comes in meanwhile does not wait for the rest.
+const PER_PASS: usize = 2_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
 const SLICE_MIN: usize = 64;
 /// Orders that a provider's lead time is learned from: its newest, so that a provider that became slow is found out.
@@ -51,8 +53,11 @@ pub struct Memory {
     within_rounds: BTreeMap<HoldingId, Epoch>,
     /// Lead times were read since this memory was made.
     learned: bool,
-    /// Every holding is planned in the next pass.
+    /// Every holding is planned next.
     pub all: bool,
+    /// What is to be planned and was not touched, and the last of it that was planned.
+    waiting: BTreeSet<HoldingId>,
+    last: Option<HoldingId>,
 }
 
 /// What `admit` last said of one holding.
@@ -78,11 +83,12 @@ pub async fn plan<W: World>(
     }
     // Rows of the feed are given back below, so the index must have seen them.
     index.sync(&engine.store).await?;
-    let dirty = engine.store.dirty(0, index.synced_to()).await?;
     let is_new = memory.planned != Some((round.head, round.height));
+    memory.note_waiting(index, round, is_new);
+    let touched = index.touched.take(PER_PASS);
     // An order that became active touched its holding.
-    memory.learn(engine, !dirty.holdings.is_empty()).await?;
-    let concerned = memory.concerned(index, dirty.holdings, round, is_new);
+    memory.learn(engine, !touched.is_empty()).await?;
+    let concerned = memory.concerned(touched.iter().map(|(_, holding)| *holding));
     let any = !concerned.is_empty();
     let mut wakes = Vec::new();
     for page in concerned.chunks(PAGE) {
@@ -90,46 +96,63 @@ pub async fn plan<W: World>(
     }
     let changed = memory.admit(engine, index, round, now, any || is_new).await?;
     if any {
-        engine.store.save_wakes(&wakes, dirty.to).await?;
+        let seqs: Vec<i64> = touched.iter().map(|(seq, _)| *seq).collect();
+        engine.store.save_wakes(&wakes, &seqs).await?;
     }
     memory.planned = Some((round.head, round.height));
     Ok(changed)
 }
 
 impl Memory {
+    /// Whether holdings are left for the next pass.
+    pub fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The earliest epoch after `head` at which planning again may start something, as far as a sleeping holding does
     /// not say so.
     pub fn next_wake(&self, head: Epoch) -> Option<Epoch> {
         self.within_rounds.values().copied().chain(self.next).filter(|epoch| *epoch > head).min()
     }
 
-    /// Which holdings are planned in this pass.
-    fn concerned(
-        &mut self,
-        index: &FleetIndex,
-        dirty: Vec<HoldingId>,
-        round: &Round,
-        is_new: bool,
-    ) -> Vec<HoldingId> {
-        let mut concerned: BTreeSet<HoldingId> = dirty.into_iter().collect();
+    /// Notes what this round plans though nothing touched it.
+    fn note_waiting(&mut self, index: &FleetIndex, round: &Round, is_new: bool) {
         if is_new {
-            concerned.extend(index.woken(round.head));
+            self.waiting.extend(index.woken(round.head));
             let elapsed = self.planned.map_or(1, |(_, height)| (round.height.0 - height.0).max(1));
             let share = index.wakes.len() as u64 * elapsed.unsigned_abs() / EPOCHS_PER_DAY.unsigned_abs();
             let count = usize::try_from(share).unwrap_or(usize::MAX).saturating_add(1).max(SLICE_MIN);
             let slice = index.wakes.slice(self.slice.unwrap_or(HoldingId(0)), count);
             self.slice = slice.last().copied();
-            concerned.extend(slice);
+            self.waiting.extend(slice);
         }
         let unseen = index.shelves.iter().filter(|(_, shelf)| shelf.view.unseen.is_some());
         let blind: BTreeSet<ProviderId> = unseen.map(|(provider, _)| *provider).collect();
         if blind != self.blind {
-            concerned.extend(self.wants.keys());
+            self.waiting.extend(self.wants.keys());
             self.blind = blind;
         }
         if std::mem::take(&mut self.all) {
-            concerned.extend(index.wakes.holdings());
+            self.waiting.extend(index.wakes.holdings());
         }
+    }
+
+    /// Which holdings are planned in this pass: all that were touched, and the next of those that wait.
+    fn concerned(&mut self, touched: impl Iterator<Item = HoldingId>) -> Vec<HoldingId> {
+        let mut concerned: BTreeSet<HoldingId> = touched.collect();
+        for holding in &concerned {
+            self.waiting.remove(holding);
+        }
+        let room = PER_PASS.saturating_sub(concerned.len());
+        let after = self.last.map_or(HoldingId(0), |last| HoldingId(last.0 + 1));
+        // Those that are planned in every round must not stand before the others each time.
+        let next: Vec<HoldingId> =
+            self.waiting.range(after..).chain(self.waiting.range(..after)).take(room).copied().collect();
+        self.last = next.last().copied().or(self.last);
+        for holding in &next {
+            self.waiting.remove(holding);
+        }
+        concerned.extend(next);
         concerned.into_iter().collect()
     }
 
@@ -210,7 +233,10 @@ impl Memory {
             return Ok(false);
         }
         let fleet = fleet::fleet(engine, index, round, self.breaker.clone()).await?;
-        let wants = self.wants.values().flatten().map(|want| want.clone().at(round)).collect();
+        // What was wanted before something touched the holding may not be wanted any more.
+        let is_fresh = |holding: &HoldingId| !index.touched.has(*holding) && !self.waiting.contains(holding);
+        let wants = self.wants.iter().filter(|(holding, _)| is_fresh(holding)).flat_map(|(_, wants)| wants);
+        let wants = wants.map(|want| want.clone().at(round)).collect();
         let mut admitted = admit(wants, &fleet, round);
         let mut committed = Vec::new();
         if !admitted.actions.is_empty() {

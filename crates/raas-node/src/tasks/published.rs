@@ -68,9 +68,9 @@ pub async fn find<W: World>(
     }
     let chain = engine.world.chain();
     let Ok(Some(client)) = chain.client_id().await else { return Ok(found) };
-    let told = events.told.as_deref().unwrap_or_default();
+    let told = events.told.iter().flat_map(|events| &events.told);
     let listed: Vec<DealEvent> =
-        told.iter().filter(|event| event.change == DealChange::Published).copied().collect();
+        told.filter(|event| event.change == DealChange::Published).copied().collect();
     let ours: Vec<DealEvent> = listed.iter().filter(|event| event.client == client).copied().collect();
     if events.told.is_some() && settle(engine, round, client, &waiting, &ours, &mut found).await {
         found.read_to = events.to;

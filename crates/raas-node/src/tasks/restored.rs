@@ -11,7 +11,7 @@ use raas_clients::inclusion::within;
 use raas_core::cid::DataCid;
 use raas_core::gate::Hold;
 use raas_core::observation::{DealSeen, OnChainDeal, Round};
-use raas_core::ports::{Chain, DealChange, DealEvent, Lane, Now, Wallet};
+use raas_core::ports::{Chain, DealChange, DealEvent, DealEvents, Lane, Now, Wallet};
 use raas_core::units::{Epoch, Epochs};
 
 /// Where nothing is known of the backup's age, deals are looked for in so many days.
@@ -69,7 +69,12 @@ async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Resto
         Err(_) => return Ok(false),
     };
     let one = Epochs::new(1).unwrap_or(Epochs::ZERO);
-    let Ok(told) = chain.deal_events(restored.read_to.after(one), to).await else { return Ok(false) };
+    let Ok(DealEvents { told, left_out }) = chain.deal_events(restored.read_to.after(one), to).await else {
+        return Ok(false);
+    };
+    if !left_out.is_empty() {
+        return Ok(false);
+    }
     let ours = |event: &&DealEvent| event.change == DealChange::Published && event.client == client;
     let ids: Vec<_> = told.iter().filter(ours).map(|event| event.deal).collect();
     let mut sightings = Vec::new();

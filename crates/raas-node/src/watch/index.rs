@@ -1,23 +1,16 @@
 //! [`FleetIndex`]: all shelves, the wakes, and how they follow the store.
 
+use super::queue::{Doomed, Queue, Turned};
 use super::shelf::{Row, Shelf, Shelves};
+use super::touched::Touched;
 use super::wakes::Wakes;
 use crate::store::{Error, Mark, Store, StoredOrder, Watched};
 use raas_core::fleet::Census;
-use raas_core::ids::{HoldingId, OrderId, ProviderId, SectorNumber};
-use raas_core::observation::{ProviderView, Round};
-use raas_core::order::{OrderState, ReplicaRef};
+use raas_core::ids::{HoldingId, ProviderId, SectorNumber};
+use raas_core::observation::ProviderView;
+use raas_core::order::OrderState;
 use raas_core::units::Epoch;
-use std::collections::{BTreeMap, VecDeque};
-
-/// A replica whose sector was seen dead at the round's tipset; the market has not been asked yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doomed {
-    /// Which order.
-    pub order: OrderId,
-    /// What it is on chain.
-    pub replica: ReplicaRef,
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The fleet in memory.
 #[derive(Debug, Default)]
@@ -26,12 +19,14 @@ pub struct FleetIndex {
     pub shelves: Shelves,
     /// By holding.
     pub wakes: Wakes,
-    /// Seen dead in the round of this tipset, to be confirmed by the market.
-    pub doomed: VecDeque<Doomed>,
-    /// The tipset of `doomed`.
-    pub doomed_at: Option<String>,
+    /// What the last round saw and has not written yet.
+    pub queue: Queue,
+    /// Providers whose views are not stored yet: a process that starts again has to look at them again.
+    unstored: BTreeSet<ProviderId>,
     /// Where the sample of deals that shows a market which does not forget goes on.
     pub sampled: usize,
+    /// Holdings to be planned because something touched them.
+    pub touched: Touched,
     /// The feed's number up to which rows are in step.
     seq: i64,
 }
@@ -39,9 +34,13 @@ pub struct FleetIndex {
 impl FleetIndex {
     /// Reads the store once.
     pub async fn load(store: &Store) -> Result<Self, Error> {
-        // The number first: what is touched meanwhile is read twice, never missed.
-        let seq = store.dirty(0, i64::MAX).await?.to;
-        let mut index = Self { wakes: Wakes::new(store.wakes().await?), seq, ..Self::default() };
+        // The feed first: what is touched meanwhile is read twice, never missed.
+        let mut index = Self::default();
+        for (seq, holding) in store.touched(0).await? {
+            index.touched.note(seq, holding);
+            index.seq = seq;
+        }
+        index.wakes = Wakes::new(store.wakes().await?);
         let shelves = &mut index.shelves;
         store
             .each_watched(&mut |row| {
@@ -59,21 +58,19 @@ impl FleetIndex {
 
     /// Takes over what transactions touched since the last time.
     pub async fn sync(&mut self, store: &Store) -> Result<(), Error> {
-        let dirty = store.dirty(self.seq, i64::MAX).await?;
-        if dirty.holdings.is_empty() {
+        let touched = store.touched(self.seq).await?;
+        if touched.is_empty() {
             return Ok(());
         }
-        for row in store.watched_of(&dirty.holdings).await? {
+        let holdings: Vec<HoldingId> = touched.iter().map(|(_, holding)| *holding).collect();
+        for row in store.watched_of(&holdings).await? {
             self.put(&row);
         }
-        self.seq = dirty.to;
+        for (seq, holding) in touched {
+            self.touched.note(seq, holding);
+            self.seq = seq;
+        }
         Ok(())
-    }
-
-    /// Up to which number of the feed the rows are in step.
-    #[must_use]
-    pub const fn synced_to(&self) -> i64 {
-        self.seq
     }
 
     /// Puts one order where it belongs.
@@ -161,24 +158,46 @@ impl FleetIndex {
         self.shelves.iter().map(|(provider, shelf)| (*provider, shelf.view)).collect()
     }
 
-    /// Queues the replicas in `dead` sectors, in order, of `provider`.
-    pub fn doom(&mut self, round: &Round, provider: ProviderId, dead: &[SectorNumber]) {
-        if self.doomed_at.as_deref() != Some(round.tipset.as_str()) {
-            self.doomed.clear();
-            self.doomed_at = Some(round.tipset.clone());
+    /// The views that can be stored, of those that are other than `before`: not while the queue holds what they found.
+    pub fn views_to_store(
+        &mut self,
+        before: &BTreeMap<ProviderId, ProviderView>,
+    ) -> Vec<(ProviderId, ProviderView)> {
+        let queued = self.queue.providers();
+        let mut ready = Vec::new();
+        for (provider, shelf) in &self.shelves {
+            if before.get(provider) == Some(&shelf.view) && !self.unstored.contains(provider) {
+                continue;
+            }
+            if queued.contains(provider) {
+                self.unstored.insert(*provider);
+            } else {
+                self.unstored.remove(provider);
+                ready.push((*provider, shelf.view));
+            }
         }
-        let Some(shelf) = self.shelves.get(&provider) else { return };
-        let rows = shelf.in_sectors(dead);
-        self.doomed.extend(rows.into_iter().map(|row| Doomed { order: row.order, replica: row.replica }));
+        ready
     }
 
-    /// The next of those queued in `round`, at most `count`.
-    pub fn next_doomed(&mut self, round: &Round, count: usize) -> Vec<Doomed> {
-        if self.doomed_at.as_deref() != Some(round.tipset.as_str()) {
-            self.doomed.clear();
+    /// Queues the replicas in `dead` sectors, in order, of `provider`.
+    pub fn doom(&mut self, provider: ProviderId, dead: &[SectorNumber]) {
+        let Some(shelf) = self.shelves.get(&provider) else { return };
+        let rows = shelf.in_sectors(dead).into_iter();
+        self.queue.doom(rows.map(|row| Doomed { order: row.order, provider, replica: row.replica }));
+    }
+
+    /// What a round before the one at `height` left in the queue is looked at anew.
+    pub fn look_again(&mut self, height: Epoch) {
+        for Doomed { provider, .. } in self.queue.next_doomed(usize::MAX) {
+            if let Some(shelf) = self.shelves.get_mut(&provider) {
+                shelf.lives_due = true;
+            }
         }
-        let count = count.min(self.doomed.len());
-        self.doomed.drain(..count).collect()
+        for Turned { provider, .. } in self.queue.next_turned(usize::MAX) {
+            if let Some(shelf) = self.shelves.get_mut(&provider) {
+                shelf.faults_due.insert(height);
+            }
+        }
     }
 
     /// Holdings whose wake has come.

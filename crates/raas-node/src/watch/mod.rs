@@ -5,11 +5,14 @@
 //! index is dropped and loaded again.
 
 mod index;
+mod queue;
 mod reading;
 mod shelf;
+mod touched;
 mod wakes;
 
 pub use index::FleetIndex;
-pub use reading::{Probe, Reading, next_look, reading};
+pub use queue::Turned;
+pub use reading::{PARTITION_CALLS, Probe, Reading, next_look, reading};
 pub use shelf::{Row, Shelf};
 pub use wakes::{EVERY_ROUND, Wakes};

@@ -15,7 +15,7 @@ const LIVES: Pace = Pace { per_epoch: 12, at_once: 24 };
 /// Deals that wait for their activation.
 const PENDING: Pace = Pace { per_epoch: 8, at_once: 16 };
 /// Reading all partitions of a provider takes so many calls; for fewer deals these are read in their place.
-const PARTITION_CALLS: usize = 48;
+pub const PARTITION_CALLS: usize = 48;
 /// Deals read singly in one round, because their term is over or nothing can be said of them.
 const SETTLED_MAX: usize = 2_000;
 /// The ends of sectors that hold copies without deals are read again with the partitions, in the last part of their terms:

@@ -11,7 +11,7 @@ use raas_core::observation::{
 };
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
 use raas_core::ports::{
-    Balances, Bytes, Chain, ClaimSeen, Clock, CollateralBounds, Contract, ContractWindow, DealEvent,
+    Balances, Bytes, Chain, ClaimSeen, Clock, CollateralBounds, Contract, ContractWindow, DealEvents,
     DealMaker, Effect, Fetched, Imported, Look, Now, PieceSource, Pin, Proposed, RequestSeen, TxIntent,
 };
 use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
@@ -245,7 +245,7 @@ impl Chain for Nothing {
         Err(UNSEEN)
     }
 
-    async fn deal_events(&self, _: Epoch, _: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
+    async fn deal_events(&self, _: Epoch, _: Epoch) -> Result<DealEvents, NotSeen> {
         Err(UNSEEN)
     }
 

@@ -9,7 +9,7 @@ use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, OnChainDeal, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
 use raas_core::ports::{
-    Balances, Chain, ClaimSeen, Clock, CollateralBounds, DealChange, DealEvent, Look, Now, Pin,
+    Balances, Chain, ClaimSeen, Clock, CollateralBounds, DealChange, DealEvent, DealEvents, Look, Now, Pin,
 };
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use raas_devnet::codec::{Address, Label, from_cbor};
@@ -209,10 +209,10 @@ impl Chain for SimChain {
         Ok(claims.collect())
     }
 
-    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
+    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<DealEvents, NotSeen> {
         match self.shared.rpc() {
             Rpc::Down => return Err(NotSeen::RpcFailed),
-            Rpc::EmptyLogs => return Ok(Vec::new()),
+            Rpc::EmptyLogs => return Ok(DealEvents::default()),
             _ => {}
         }
         let world = self.shared.world();
@@ -234,7 +234,7 @@ impl Chain for SimChain {
                 height: Epoch(height),
             })
         });
-        Ok(told.collect())
+        Ok(DealEvents { told: told.collect(), left_out: Vec::new() })
     }
 
     async fn provider(&self, _round: &Round, provider: ProviderId) -> Result<ProviderOnChain, NotSeen> {

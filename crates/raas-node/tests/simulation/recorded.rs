@@ -12,7 +12,7 @@ use raas_core::observation::{
     DealSeen, LivesSeen, NotSeen, ProviderOnChain, ProviderSeen, Round, SectorSeen, TermSeen,
 };
 use raas_core::ports::{
-    Balances, Broadcast, Bytes, Chain, ClaimSeen, CollateralBounds, DealEvent, DealMaker, DealTerms, Effect,
+    Balances, Broadcast, Bytes, Chain, ClaimSeen, CollateralBounds, DealEvents, DealMaker, DealTerms, Effect,
     Fees, Fetched, Imported, Inclusion, Lane, Look, NoQuote, Nonces, PieceSource, Pin, Proposed, Quote,
     SignedDeal, SignedTx, Taker, TxIntent, Wallet,
 };
@@ -195,7 +195,7 @@ impl<W: World> Chain for Recorded<W> {
         self.inner.chain().claims(round, provider, pieces).await
     }
 
-    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<Vec<DealEvent>, NotSeen> {
+    async fn deal_events(&self, from: Epoch, to: Epoch) -> Result<DealEvents, NotSeen> {
         self.inner.chain().deal_events(from, to).await
     }
 

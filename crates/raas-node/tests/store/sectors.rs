@@ -10,7 +10,7 @@ use raas_core::order::{OnChain, Order, OrderState, ReplicaRef};
 use raas_core::plan::Action;
 use raas_core::ports::{CompletionSeen, ToldSeen, TxIntent};
 use raas_core::units::Epoch;
-use raas_node::store::{Adopted, Committed, CopyIn, HealthChange, Refusal, SightingState, Store, Window};
+use raas_node::store::{Adopted, Committed, CopyIn, Refusal, ReplicaChange, SightingState, Store, Window};
 use serde_json::json;
 
 const OWN: DealId = DealId(DealId::FIRST_OF_SECTORS.0 + 2);
@@ -134,15 +134,14 @@ async fn a_sector_that_is_extended_moves_the_end_in_every_column() {
     let held = store.holding(holding).await.unwrap().unwrap();
     let order = held.pieces[0].spares[0].id;
     let stored = get(&store, order).await;
-    let OrderState::Active(on_chain) = copy(12_000).state else { panic!("active") };
     let mut later = report(210);
-    later.health = vec![HealthChange {
+    later.replicas = vec![ReplicaChange {
         order,
         version: stored.version,
         holding,
         provider: PROVIDER,
         from: Health::Proven,
-        on_chain,
+        to: copy(12_000).state,
     }];
     assert_eq!(store.apply_round(&later).await.unwrap(), []);
     assert_eq!(get(&store, order).await.order.state, copy(12_000).state);

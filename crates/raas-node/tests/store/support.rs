@@ -221,7 +221,7 @@ pub fn report(height: i64) -> RoundReport {
         round: round(height),
         hold: None,
         orders: vec![],
-        health: vec![],
+        replicas: vec![],
         views: vec![],
         troubles: vec![],
         adopted: vec![],

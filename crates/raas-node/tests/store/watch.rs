@@ -1,16 +1,16 @@
 //! The feed of touched holdings, the narrow rows, health in bulk, incidents, imports.
 
 use crate::support::{active, cid, found, get, held, job, on_chain, ordered, piece, put, report, store};
-use raas_core::health::{Fault, Health, HealthRecord};
+use raas_core::health::{Fault, Health, HealthRecord, LossReason};
 use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::{NotSeen, ProviderView, Unseen};
 use raas_core::order::{OnChain, OrderState};
 use raas_core::units::Epoch;
-use raas_node::store::{Happened, HealthChange, Import, Mark, Store, Trouble, TroubleKind, Watched};
+use raas_node::store::{Happened, Import, Mark, ReplicaChange, Store, Trouble, TroubleKind, Watched};
 
-async fn dirty(store: &Store, after: i64) -> (i64, Vec<HoldingId>) {
-    let dirty = store.dirty(after, i64::MAX).await.unwrap();
-    (dirty.to, dirty.holdings)
+/// Numbers of the feed after `after`, and their holdings.
+async fn touched(store: &Store, after: i64) -> (Vec<i64>, Vec<HoldingId>) {
+    store.touched(after).await.unwrap().into_iter().unzip()
 }
 
 async fn watched(store: &Store) -> Vec<Watched> {
@@ -30,26 +30,30 @@ async fn whatever_touches_a_holding_is_in_the_feed_until_it_is_planned() {
     let store = store().await;
     let first = held(&store, 1).await;
     let second = held(&store, 2).await;
-    let (to, holdings) = dirty(&store, 0).await;
+    let (seqs, holdings) = touched(&store, 0).await;
     assert_eq!(holdings, [first, second]);
-    store.save_wakes(&[(first, Some(Epoch(500))), (second, None)], to).await.unwrap();
-    assert_eq!(dirty(&store, 0).await.1, []);
+    store.save_wakes(&[(first, Some(Epoch(500))), (second, None)], &seqs).await.unwrap();
+    assert_eq!(touched(&store, 0).await.1, []);
     assert_eq!(store.wakes().await.unwrap(), [(first, Some(Epoch(500))), (second, None)]);
 
     let order = ordered(&store, second, 0, 2, 1_000).await;
-    let (to, holdings) = dirty(&store, 0).await;
+    let (seqs, holdings) = touched(&store, 0).await;
     assert_eq!(holdings, [second], "an order");
     put(&store, order, active(5)).await;
-    let (later, holdings) = dirty(&store, to).await;
-    assert_eq!((holdings.as_slice(), later > to), ([second].as_slice(), true), "touched again: a new number");
-    store.save_wakes(&[], to).await.unwrap();
-    assert_eq!(dirty(&store, 0).await.1, [second], "what came after the plan was made stays");
-    store.save_wakes(&[], later).await.unwrap();
+    let (later, holdings) = touched(&store, seqs[0]).await;
+    assert_eq!(
+        (holdings.as_slice(), later > seqs),
+        ([second].as_slice(), true),
+        "touched again: a new number"
+    );
+    store.save_wakes(&[], &seqs).await.unwrap();
+    assert_eq!(touched(&store, 0).await.1, [second], "what came after the plan was made stays");
+    store.save_wakes(&[], &later).await.unwrap();
 
     store.set_local(crate::support::commitment(1), false).await.unwrap();
-    assert_eq!(dirty(&store, 0).await.1, [first], "bytes");
+    assert_eq!(touched(&store, 0).await.1, [first], "bytes");
     store.stop_job(raas_core::ids::JobId(2)).await.unwrap();
-    assert_eq!(dirty(&store, 0).await.1, [first, second], "a job");
+    assert_eq!(touched(&store, 0).await.1, [first, second], "a job");
 }
 
 #[tokio::test]
@@ -93,18 +97,18 @@ async fn a_hundred_replicas_of_one_provider_change_in_one_write_and_one_line() {
         orders.push((order, holding));
     }
     let lines = store.events(0, 9_999).await.unwrap().len();
-    let change = |(order, holding): &(OrderId, HoldingId), version| HealthChange {
+    let change = |(order, holding): &(OrderId, HoldingId), version| ReplicaChange {
         order: *order,
         version,
         holding: *holding,
         provider: ProviderId::new(1_000),
         from: Health::Proven,
-        on_chain: living(order.0, order.0, Health::Suspect),
+        to: OrderState::Active(living(order.0, order.0, Health::Suspect)),
     };
     let mut round = report(300);
-    round.health = orders.iter().map(|order| change(order, 2)).collect();
-    round.health.push(change(&orders[0], 2));
-    round.health[7].version = 1;
+    round.replicas = orders.iter().map(|order| change(order, 2)).collect();
+    round.replicas.push(change(&orders[0], 2));
+    round.replicas[7].version = 1;
     assert_eq!(store.apply_round(&round).await.unwrap(), [orders[7].0], "stale ones are named");
     assert_eq!(get(&store, orders[0].0).await.order.state.on_chain().unwrap().health.health, Health::Suspect);
     assert_eq!(get(&store, orders[7].0).await.order.state.on_chain().unwrap().health.health, Health::Proven);
@@ -117,14 +121,46 @@ async fn a_hundred_replicas_of_one_provider_change_in_one_write_and_one_line() {
     assert!(*replicas >= 99, "{replicas}");
 
     let mut round = report(301);
-    round.health = vec![HealthChange {
+    round.replicas = vec![ReplicaChange {
         from: Health::Suspect,
-        on_chain: living(1, 1, Health::Proven),
+        to: OrderState::Active(living(1, 1, Health::Proven)),
         ..change(&orders[0], 3)
     }];
     store.apply_round(&round).await.unwrap();
     let last = store.events_of_holding(orders[0].1, 1).await.unwrap();
     assert!(matches!(last[0].1.what, Happened::OrderChanged { .. }), "few are told singly");
+}
+
+#[tokio::test]
+async fn replicas_that_are_lost_together_leave_their_places_each_with_a_line() {
+    let store = store().await;
+    let mut round = report(300);
+    let mut all = Vec::new();
+    for number in 1..=30_u64 {
+        let holding = held(&store, number).await;
+        let order = ordered(&store, holding, 0, number, 1_000).await;
+        let on_chain = living(number, number, Health::Proven);
+        put(&store, order, OrderState::Active(on_chain)).await;
+        let to = OrderState::Lost { on_chain, reason: LossReason::Terminated };
+        let (provider, from) = (ProviderId::new(1_000), Health::Proven);
+        round.replicas.push(ReplicaChange { order, version: 2, holding, provider, from, to });
+        all.push((order, holding));
+    }
+    round.replicas[4].version = 1;
+    assert_eq!(store.apply_round(&round).await.unwrap(), [all[4].0]);
+    for (at, (order, holding)) in all.into_iter().enumerate() {
+        let held = store.holding(holding).await.unwrap().unwrap();
+        let [generation] = held.pieces[0].slots[0].generations.as_slice() else { panic!("one generation") };
+        assert_eq!(generation.state.is_closed(), at != 4, "{at}");
+        assert_eq!(watched(&store).await.iter().any(|row| row.order == order), at == 4);
+        let last = store.events_of_holding(holding, 1).await.unwrap();
+        let Happened::OrderChanged { from, to, deal, .. } = &last[0].1.what else { panic!("{last:?}") };
+        assert_eq!((to == "lost", deal.is_some()), (at != 4, true), "{from} to {to}");
+        if at != 4 {
+            // Its place is free.
+            ordered(&store, holding, 0, at as u64 + 1, 1_001).await;
+        }
+    }
 }
 
 #[tokio::test]

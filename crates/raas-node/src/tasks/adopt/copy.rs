@@ -24,7 +24,7 @@ pub(super) async fn store<W: World>(
         round: round.clone(),
         hold: None,
         orders: Vec::new(),
-        health: Vec::new(),
+        replicas: Vec::new(),
         views: Vec::new(),
         troubles: Vec::new(),
         adopted,

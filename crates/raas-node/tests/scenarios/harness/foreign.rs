@@ -213,7 +213,7 @@ impl Foreign {
         let round = chain.pin(&Look::default()).await.expect("a round").round;
         let client = chain.client_id().await.expect("an answer").expect("on chain");
         let from = round.height.before(Epochs::days(1));
-        let mut found = chain.deal_events(from, round.height).await.expect("events");
+        let mut found = chain.deal_events(from, round.height).await.expect("events").told;
         found.retain(|event| event.client == client && event.change == DealChange::Published);
         let [only] = found.as_slice() else { panic!("one deal: {found:?}") };
         Made { market: None, deal: only.deal, provider: provider.provider, piece: terms.piece, size }
