@@ -266,6 +266,20 @@ impl<W: World> Engine<W> {
         }
     }
 
+    /// Reads history again that was final and is another one now; with `keep` it takes the old one's place.
+    pub async fn rewind(&self, from: Option<Epoch>, keep: bool) -> tasks::rewind::Outcome {
+        let mut pass = self.pass.lock().await;
+        let outcome = Box::pin(tasks::rewind::rewind(self, from, keep)).await?;
+        if keep && outcome.is_ok() {
+            // What is in memory is of the history that is gone.
+            *pass = None;
+            if let Ok(mut status) = self.status.write() {
+                status.round = None;
+            }
+        }
+        Ok(outcome)
+    }
+
     /// How long the money lasts, by a fresh look; by the last one where a balance cannot be read now.
     pub async fn outlook(&self) -> Result<Option<tasks::money::Outlook>, Error> {
         let status = self.status();
