@@ -26,6 +26,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+pub use crate::tasks::rewind::{NoRewind, Reread};
+
 /// Ticks at one head before [`Engine::quiesce`] gives up calling it quiet. Each tick must have changed
 /// something to get here, so reaching it is a defect worth a loud error.
 const TICKS_MAX: u32 = 200;

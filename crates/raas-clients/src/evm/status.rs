@@ -243,11 +243,7 @@ impl Contract for DealStatus {
         }
     }
 
-    async fn standing(
-        &self,
-        requests: &[RequestId],
-        block: Epoch,
-    ) -> Result<Vec<RequestStanding>, NotSeen> {
+    async fn standing(&self, requests: &[RequestId], block: Epoch) -> Result<Vec<RequestStanding>, NotSeen> {
         let mut standing = Vec::with_capacity(requests.len());
         for id in requests {
             match self.standing_of(*id, block).await {

@@ -151,7 +151,8 @@ impl Chain for LotusChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
-        sectors::provider_seen(&self.pool, (&self.walker, &self.locations), round, provider, watched, known).await
+        sectors::provider_seen(&self.pool, (&self.walker, &self.locations), round, provider, watched, known)
+            .await
     }
 
     async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {

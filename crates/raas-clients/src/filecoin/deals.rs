@@ -128,7 +128,8 @@ pub(super) async fn next_deal(pool: &Pool, round: &Round) -> Result<DealId, Call
         next_id: u64,
     }
     let params = vec![json!("f05"), key_of_text(&round.tipset)];
-    let actor: Actor = pool.read(Call::new("Filecoin.StateReadState", params).at_height(round.height.0)).await?;
+    let actor: Actor =
+        pool.read(Call::new("Filecoin.StateReadState", params).at_height(round.height.0)).await?;
     Ok(DealId(actor.state.next_id))
 }
 

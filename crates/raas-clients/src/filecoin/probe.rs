@@ -40,8 +40,7 @@ pub(super) async fn probe(pool: &Pool, at: usize, head: i64) -> Abilities {
     // What it lacks is remembered where its answers are sorted.
     pool.ask_many_at(at, &calls.iter().collect::<Vec<_>>(), false).await;
     let (state_epochs, state_refused) = state_epochs(pool, at, head).await;
-    let abilities =
-        Abilities { state_epochs, state_refused, log_blocks: log_blocks(pool, at, head).await };
+    let abilities = Abilities { state_epochs, state_refused, log_blocks: log_blocks(pool, at, head).await };
     tracing::debug!(at, ?abilities, "probed an endpoint");
     abilities
 }

@@ -149,8 +149,7 @@ async fn check(
         if receipt.exit_code != 0 {
             return Ok(Checked::Other);
         }
-        let holds: bool =
-            serde_ipld_dagcbor::from_slice(&receipt.returned).map_err(CallError::malformed)?;
+        let holds: bool = serde_ipld_dagcbor::from_slice(&receipt.returned).map_err(CallError::malformed)?;
         let status = known.get(call).map(|(_, place)| place.status).filter(|_| holds);
         Ok(status.map_or(Checked::Other, Checked::Same))
     };

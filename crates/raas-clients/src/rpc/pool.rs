@@ -189,10 +189,7 @@ impl Pool {
         let mut order: Vec<usize> = (0..self.endpoints.len()).collect();
         order.sort_by_key(|at| {
             let endpoint = self.endpoints.get(*at);
-            (
-                endpoint.is_none_or(|endpoint| endpoint.lacks(calls)),
-                endpoint.is_none_or(Endpoint::is_behind),
-            )
+            (endpoint.is_none_or(|endpoint| endpoint.lacks(calls)), endpoint.is_none_or(Endpoint::is_behind))
         });
         order
     }

@@ -82,10 +82,8 @@ async fn state_that_an_endpoint_does_not_keep_is_read_elsewhere_at_once() {
     assert!(matches!(chain.deals(&now, &[deal]).await.as_slice(), [DealSeen::Present(_)]));
     assert_eq!(calls(&net, "pruned", METHOD).await, 2, "what it keeps it is asked for, as before");
     // Where nobody has measured, a refusal is learned from.
-    let unmeasured = LotusChain::new(
-        pool(&[pruned, full], 1),
-        Key::from_bytes(&[7; 32]).expect("a key").native_address(),
-    );
+    let unmeasured =
+        LotusChain::new(pool(&[pruned, full], 1), Key::from_bytes(&[7; 32]).expect("a key").native_address());
     unmeasured.pin(&Look::default()).await.expect("a pin");
     for _ in 0..3 {
         assert!(matches!(unmeasured.deals(&old, &[deal]).await.as_slice(), [DealSeen::Present(_)]));

@@ -79,7 +79,10 @@ fn show(preview: &Value) {
     output::table(&[
         ["network".to_owned(), plain(&preview["network"])],
         ["was final".to_owned(), format!("epoch {}, {}", plain(&gone["height"]), plain(&gone["tipset"]))],
-        ["is final now".to_owned(), format!("epoch {}, {}", plain(&round["height"]), plain(&round["tipset"]))],
+        [
+            "is final now".to_owned(),
+            format!("epoch {}, {}", plain(&round["height"]), plain(&round["tipset"])),
+        ],
         ["read again from".to_owned(), format!("epoch {}", plain(&preview["from"]))],
     ]);
     for contract in list(&preview["contracts"]) {

@@ -12,7 +12,7 @@ use super::contract_events::{self, ContractEvent, EventKind};
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
-use super::schema::{deal_int, int, parse, uint};
+use super::schema::{SOURCE, deal_int, int, parse, uint};
 use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
 use super::{batches, cursor, jobs, mark, sightings, told};
 
@@ -82,8 +82,12 @@ pub(super) async fn apply(
         if let Some(event) = event_of(job) {
             contract_events::insert(connection, contract, &event).await?;
         }
-        registered.push(match bind_own(connection, job).await? {
-            Some(bound) => bound,
+        let known = match bind_own(connection, job).await? {
+            Some(bound) => Some(bound),
+            None => revive(connection, job).await?,
+        };
+        registered.push(match known {
+            Some(known) => known,
             None => jobs::register(connection, job).await?,
         });
     }
@@ -178,6 +182,42 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     let (id, holding) = (JobId(uint("job", id)?), HoldingId(uint("holding", holding)?));
     let bound = Happened::RequestBound { job: id, request: *request };
     log(connection, Some(holding), Some(job.at), &bound).await?;
+    Ok(Some(Registered::AlreadyExists { job: id, holding }))
+}
+
+/// A transaction that a rewind found on no chain, and that is mined after all: its request is the job that it was.
+async fn revive(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
+    let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
+    let ended: Option<(i64, i64, bool)> = sqlx::query_as(
+        "SELECT j.id, j.holding, j.ended_by_rewind FROM job j JOIN holding h ON h.id = j.holding
+         WHERE j.superseded IS NOT NULL AND j.request IS NULL AND h.cid = $2 AND j.owner = $4
+         AND json_extract(j.source, '$.d.contract') = $3
+         AND LOWER(json_extract(j.source, '$.d.transaction')) = LOWER($1) AND LENGTH($1) > 2
+         AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $5)
+         ORDER BY j.id LIMIT 1",
+    )
+    .bind(transaction)
+    .bind(job.cid.to_string())
+    .bind(contract.to_string())
+    .bind(&job.owner.0)
+    .bind(int("request", request.0)?)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, holding, ended_by_rewind)) = ended else { return Ok(None) };
+    sqlx::query(
+        "UPDATE job SET contract = $2, request = $3, source = $4, superseded = NULL, ended_by_rewind = 0
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(contract.to_string())
+    .bind(int("request", request.0)?)
+    .bind(SOURCE.encode(&job.source)?)
+    .execute(&mut *connection)
+    .await?;
+    let (id, holding) = (JobId(uint("job", id)?), HoldingId(uint("holding", holding)?));
+    if ended_by_rewind {
+        jobs::reopen(connection, id).await?;
+    }
     Ok(Some(Registered::AlreadyExists { job: id, holding }))
 }
 

@@ -72,7 +72,6 @@ pub struct Superseded {
     pub at_unix: i64,
 }
 
-
 impl Store {
     /// Every event of a contract that was ever believed, oldest first, with what superseded it.
     pub async fn contract_events(
@@ -90,11 +89,7 @@ impl Store {
         let superseded = |row: &SqliteRow| -> Result<Option<Superseded>, Error> {
             let Some(rewind) = row.try_get::<Option<i64>, _>("rewind")? else { return Ok(None) };
             let rewind = uint("rewind", rewind)?;
-            Ok(Some(Superseded {
-                rewind,
-                at: Epoch(row.try_get("at")?),
-                at_unix: row.try_get("at_unix")?,
-            }))
+            Ok(Some(Superseded { rewind, at: Epoch(row.try_get("at")?), at_unix: row.try_get("at_unix")? }))
         };
         rows.iter().map(|row| Ok((decode(row)?, superseded(row)?))).collect()
     }

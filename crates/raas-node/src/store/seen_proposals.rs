@@ -24,10 +24,7 @@ pub struct SeenProposal {
 
 impl Store {
     /// The proposals of a holding's orders, as they were first seen on chain.
-    pub async fn seen_proposals(
-        &self,
-        holding: HoldingId,
-    ) -> Result<BTreeMap<OrderId, SeenProposal>, Error> {
+    pub async fn seen_proposals(&self, holding: HoldingId) -> Result<BTreeMap<OrderId, SeenProposal>, Error> {
         let rows: Vec<(i64, String)> = sqlx::query_as(
             "SELECT s.order_id, s.proposal FROM seen_proposal s JOIN orders o ON o.id = s.order_id
              WHERE o.holding = $1",

@@ -264,7 +264,7 @@ fn note_unexplained(window: &ContractWindow) {
     }
 }
 
-async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
+pub(super) async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
     match engine.store.cursor(at.address).await? {
         Some(stored) => serde_json::from_value(stored)
             .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() }),
@@ -275,7 +275,12 @@ async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<Stat
 /// A cursor and the requests it newly covers, or up to where to read again and why.
 pub(super) type Believed = Result<(State, Vec<RequestSeen>), (Epoch, Doubt)>;
 
-pub(super) fn believe(state: State, from: Epoch, to: Epoch, window: &ContractWindow) -> Result<Believed, Error> {
+pub(super) fn believe(
+    state: State,
+    from: Epoch,
+    to: Epoch,
+    window: &ContractWindow,
+) -> Result<Believed, Error> {
     let event = Event::WindowRead {
         from,
         to,
@@ -308,11 +313,8 @@ async fn apply<W: World>(
         record(engine, now, at, note).await?;
     }
     let applied = Window { to: Epoch(after.next_block.0 - 1), ..read.window(window) };
-    failpoint::around(
-        "follow.apply",
-        engine.store.apply_whole_window(at.address, &stored(after)?, &applied),
-    )
-    .await?;
+    failpoint::around("follow.apply", engine.store.apply_whole_window(at.address, &stored(after)?, &applied))
+        .await?;
     Ok(())
 }
 
@@ -439,12 +441,7 @@ fn changes<W: World>(
     changes
 }
 
-async fn record<W: World>(
-    engine: &Engine<W>,
-    now: Now,
-    at: &ContractAt,
-    note: &Note,
-) -> Result<(), Error> {
+async fn record<W: World>(engine: &Engine<W>, now: Now, at: &ContractAt, note: &Note) -> Result<(), Error> {
     let attempt = Attempt {
         holding: None,
         order: None,

@@ -109,8 +109,11 @@ async fn read<W: World>(
         return Ok(denied);
     }
     changes.cancel_unsigned_beside_late()?;
-    let market =
-        Market { events_read_to: found.read_to, deals_read_to: found.deals_read_to, proposals: found.proposals };
+    let market = Market {
+        events_read_to: found.read_to,
+        deals_read_to: found.deals_read_to,
+        proposals: found.proposals,
+    };
     store(engine, index, &round, &before, &changes, market).await?;
     adopt::adopt(engine, &round).await?;
     Ok(Seen { round: Some(round), hold: None, changed: true })

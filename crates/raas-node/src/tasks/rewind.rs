@@ -7,7 +7,7 @@
 use crate::engine::{Engine, Error};
 use crate::settings::ContractAt;
 use crate::store::{ContractRewind, Rewind, Rewound, StoredOrder};
-use crate::tasks::follow::{Prepared, WINDOW_BLOCKS, believe, prepare, stored};
+use crate::tasks::follow::{Prepared, WINDOW_BLOCKS, believe, cursor_of, prepare, stored};
 use crate::world::World;
 use raas_core::gate::{self, Hold};
 use raas_core::ids::{DealId, OrderId, ProviderId, RequestId};
@@ -42,13 +42,17 @@ pub enum NoRewind {
         oldest: Epoch,
     },
     /// Some of the rewritten history would be left.
-    #[error("from: history is another one from {first} on, so it must be read again from there or from below")]
+    #[error(
+        "from: history is another one from {first} on, so it must be read again from there or from below"
+    )]
     FromTooLate {
         /// Where the chain leaves what was seen.
         first: Epoch,
     },
     /// Something could not be read; nothing was changed.
-    #[error("{what} could not be read: {why}; name an endpoint that keeps it in chain.endpoints, or try again")]
+    #[error(
+        "{what} could not be read: {why}; name an endpoint that keeps it in chain.endpoints, or try again"
+    )]
     Unread {
         /// What.
         what: String,
@@ -86,7 +90,9 @@ pub type Outcome = Result<Result<Reread, NoRewind>, Error>;
 /// Called while no pass runs.
 pub async fn rewind<W: World>(engine: &Engine<W>, from: Option<Epoch>, keep: bool) -> Outcome {
     let now = engine.world.clock().now().await;
-    let Some((last, _)) = engine.store.last_round().await? else { return Ok(Err(NoRewind::NothingRewritten)) };
+    let Some((last, _)) = engine.store.last_round().await? else {
+        return Ok(Err(NoRewind::NothingRewritten));
+    };
     let round = match pin(engine, &last, now).await {
         Ok(round) => round,
         Err(why) => return Ok(Err(why)),
@@ -106,7 +112,7 @@ pub async fn rewind<W: World>(engine: &Engine<W>, from: Option<Epoch>, keep: boo
     let mut contracts = Vec::new();
     for at in &engine.settings.contracts {
         match contract(engine, at, &round, from, now).await? {
-            Ok(read) => contracts.push((at, read)),
+            Ok(read) => contracts.extend(read.map(|read| (at, read))),
             Err(why) => return Ok(Err(why)),
         }
     }
@@ -121,7 +127,8 @@ pub async fn rewind<W: World>(engine: &Engine<W>, from: Option<Epoch>, keep: boo
     let gone = (last.tipset.clone(), last.height);
     let mut read = Vec::with_capacity(contracts.len());
     for (at, contract) in &contracts {
-        let window = crate::store::Window { to: round.eth_block, ..contract.prepared.window(&contract.window) };
+        let window =
+            crate::store::Window { to: round.eth_block, ..contract.prepared.window(&contract.window) };
         read.push(ContractRewind { contract: at.address, cursor: stored(contract.after)?, window });
     }
     let rewind =
@@ -132,7 +139,11 @@ pub async fn rewind<W: World>(engine: &Engine<W>, from: Option<Epoch>, keep: boo
             let read_to = Epoch(from.0 - 1);
             engine.store.set_restored(crate::store::Restored { read_to, ..restored }).await?;
         }
-        tracing::error!(from = from.0, rewind = differs.rewind, "rewritten history was read again by the admin");
+        tracing::error!(
+            from = from.0,
+            rewind = differs.rewind,
+            "rewritten history was read again by the admin"
+        );
     }
     let gone = Gone { tipset: last.tipset, height: last.height };
     Ok(Ok(Reread { gone, from, round, differs }))
@@ -159,9 +170,14 @@ async fn pin<W: World>(engine: &Engine<W>, last: &Round, now: Now) -> Result<Rou
 
 /// The newest remembered tipset that both histories have.
 enum Base {
-    At { tipset: String, height: Epoch },
+    At {
+        tipset: String,
+        height: Epoch,
+    },
     /// It is older than what is remembered.
-    Older { oldest: Epoch },
+    Older {
+        oldest: Epoch,
+    },
 }
 
 /// Halves the trail: whatever is below a tipset of the chain is of the chain, too.
@@ -201,13 +217,17 @@ struct ReadAgain {
     window: ContractWindow,
 }
 
+/// `None`: nothing of it was read from what is rewritten, and following goes on where it is.
 async fn contract<W: World>(
     engine: &Engine<W>,
     at: &ContractAt,
     round: &Round,
     from: Epoch,
     now: Now,
-) -> Result<Result<ReadAgain, NoRewind>, Error> {
+) -> Result<Result<Option<ReadAgain>, NoRewind>, Error> {
+    if cursor_of(engine, at).await?.next_block <= from {
+        return Ok(Ok(None));
+    }
     let Some(port) = engine.world.contract(at.address) else {
         return Ok(Err(unread(format!("contract {}", at.address), NotSeen::NotAsked)));
     };
@@ -226,7 +246,7 @@ async fn contract<W: World>(
     };
     if first > round.eth_block {
         let prepared = prepare(engine, at, Vec::new(), &window, now);
-        return Ok(Ok(ReadAgain { after: before, prepared, window }));
+        return Ok(Ok(Some(ReadAgain { after: before, prepared, window })));
     }
     let (after, requests) = match believe(before, first, round.eth_block, &window)? {
         Ok(believed) => believed,
@@ -243,7 +263,7 @@ async fn contract<W: World>(
         Err(why) => return Ok(Err(unread(format!("requests of {}", at.address), why))),
     }
     let prepared = prepare(engine, at, requests, &window, now);
-    Ok(Ok(ReadAgain { after, prepared, window }))
+    Ok(Ok(Some(ReadAgain { after, prepared, window })))
 }
 
 /// All windows from `first` to the round as one, whose witness is the weakest.
@@ -281,7 +301,12 @@ async fn first_deal<W: World>(engine: &Engine<W>, base: &Base, from: Epoch) -> R
                 agreed: 0,
                 asked: 0,
             };
-            engine.world.chain().next_deal(&at).await.map_err(|why| unread("the market before the rewrite", why))
+            engine
+                .world
+                .chain()
+                .next_deal(&at)
+                .await
+                .map_err(|why| unread("the market before the rewrite", why))
         }
         // Every deal is looked at.
         _ => Ok(DealId(0)),

@@ -113,7 +113,10 @@ async fn fault_41_a_chain_that_stands_still_is_named_by_status_and_doctor_and_pa
     let ready = scene.get("/readyz").await;
     assert_eq!((ready.status, &ready.body["hold"]["hold"]), (503, &json!("chain_stalled")));
     let finding = found(&scene, "chain", "stands still").await;
-    assert!(finding.level == Level::Problem && finding.fix.contains("the node goes on by itself"), "{finding:?}");
+    assert!(
+        finding.level == Level::Problem && finding.fix.contains("the node goes on by itself"),
+        "{finding:?}"
+    );
     assert_eq!(scene.ledger().await.acts(), acts, "nothing is started");
     for name in ["one", "two"] {
         scene.rpc("devnet_setEndpoint", json!([name, {}])).await;
@@ -131,8 +134,10 @@ async fn fault_42_an_upgrade_is_named_by_status_and_doctor_and_passes() {
     scene.config.chain.endpoints = vec![endpoint(&scene, "one", json!({})).await];
     scene.start_node().await;
     scene.kept(104).await;
-    let message = "required historical state unavailable: refusing explicit call due to state fork at epoch 9";
-    let refused = json!({ "mode": "error", "method": "Filecoin.StateCall", "code": -32002, "message": message });
+    let message =
+        "required historical state unavailable: refusing explicit call due to state fork at epoch 9";
+    let refused =
+        json!({ "mode": "error", "method": "Filecoin.StateCall", "code": -32002, "message": message });
     scene.rpc("devnet_setEndpoint", json!(["one", { "faults": [refused] }])).await;
     scene.advance(30).await;
     scene.quiesce().await;

@@ -92,25 +92,15 @@ async fn fault_11_what_a_gone_history_told_stays_superseded_and_what_was_mined_a
         in_block(request_job(3, 3, "0x3"), 94),
     ];
     let (completions, pieces) = ([completion(1, 50, 95), completion(3, 51, 95)], [told(3, 96)]);
-    let window = Window {
-        jobs: &old,
-        completions: &completions,
-        told: &pieces,
-        to: Epoch(99),
-        ..Window::default()
-    };
+    let window =
+        Window { jobs: &old, completions: &completions, told: &pieces, to: Epoch(99), ..Window::default() };
     let made = store.apply_whole_window(CONTRACT, &json!({"to": 99}), &window).await.unwrap();
     let jobs: Vec<JobId> = made.iter().map(|made| parts(*made).0).collect();
     // The second request is gone, so that the third is the second now; its transaction was mined in another block.
     let new = [in_block(request_job(3, 2, "0x3"), 97), in_block(request_job(4, 3, "0x4"), 98)];
     let (completions, pieces) = ([completion(1, 50, 98)], [told(2, 98)]);
-    let window = Window {
-        jobs: &new,
-        completions: &completions,
-        told: &pieces,
-        to: Epoch(101),
-        ..Window::default()
-    };
+    let window =
+        Window { jobs: &new, completions: &completions, told: &pieces, to: Epoch(101), ..Window::default() };
     let now = round(102);
     let done = carried_out(&store, &rewind(&now, window, Vec::new())).await;
 
@@ -133,7 +123,11 @@ async fn fault_11_what_a_gone_history_told_stays_superseded_and_what_was_mined_a
         store.sightings_of_cid(&cid(1)).await.unwrap().iter().map(|seen| (seen.deal, seen.of)).collect();
     assert_eq!(of, [(DealId(50), Some(at(1)))]);
     let [piece] = store.told_of_cid(&cid(3)).await.unwrap().try_into().unwrap();
-    assert_eq!((piece.of, piece.state), (at(2), SightingState::New), "told once, of the request as it is now");
+    assert_eq!(
+        (piece.of, piece.state),
+        (at(2), SightingState::New),
+        "told once, of the request as it is now"
+    );
     assert_eq!(store.cursor(CONTRACT).await.unwrap(), Some(json!({"to": 101})));
 
     // Nothing is deleted: what is gone names the rewind and its time.
@@ -161,8 +155,16 @@ async fn fault_11_what_a_gone_history_told_stays_superseded_and_what_was_mined_a
     assert_eq!(moved, [(3, 2)]);
     assert!(contract.superseded.iter().any(|event| event.request == RequestId(2)), "{contract:?}");
 
+    // What was on no chain is mined after all: it is the job that it was.
+    let late = [in_block(request_job(2, 4, "0x2"), 105)];
+    let back = store.apply_window(CONTRACT, &json!({"to": 106}), &late, &[]).await.unwrap();
+    assert_eq!(parts(back[0]).0, jobs[1]);
+    assert_eq!(requests(&store, &jobs[1..2]).await, [(Some(4), open, None)]);
+    let journal = store.contract_events(CONTRACT).await.unwrap();
+
     // Reading the same window again changes nothing.
-    let again = Window { jobs: &new, completions: &completions, told: &pieces, to: Epoch(101), ..Window::default() };
+    let again =
+        Window { jobs: &new, completions: &completions, told: &pieces, to: Epoch(101), ..Window::default() };
     store.apply_whole_window(CONTRACT, &json!({"to": 101}), &again).await.unwrap();
     assert_eq!(store.jobs(None, None, None, 100).await.unwrap().len(), 4);
     assert_eq!(store.contract_events(CONTRACT).await.unwrap().len(), journal.len());
@@ -202,8 +204,13 @@ async fn a_registration_that_is_gone_is_sent_again_with_the_same_bytes() {
         gas_max: AttoFil::ZERO,
         cancels: false,
     };
-    let sent =
-        Sent { nonce: 0, first_at: Epoch(90), waits_since: Epoch(90), first: first.clone(), replacements: vec![] };
+    let sent = Sent {
+        nonce: 0,
+        first_at: Epoch(90),
+        waits_since: Epoch(90),
+        first: first.clone(),
+        replacements: vec![],
+    };
     let stored = serde_json::to_value(State::Stored(sent.clone())).unwrap();
     store.store_signed_tx(tx.id, 1, 0, &first, &stored, GasDay::unlimited(Epoch(0))).await.unwrap();
     let receipt = Receipt { hash: first.hash.clone(), block: Epoch(93), success: true };
@@ -220,8 +227,11 @@ async fn a_registration_that_is_gone_is_sent_again_with_the_same_bytes() {
     let again = store.tx(tx.id).await.unwrap().unwrap();
     assert_eq!((again.open, &again.signed[..]), (true, &[first][..]), "the same bytes");
     assert_eq!(again.state, serde_json::to_value(State::Broadcast(sent)).unwrap());
-    let steps = store.claim_due(0, 10).await.unwrap();
-    assert!(steps.iter().any(|step| step.kind == raas_node::store::StepKind::Send { tx: tx.id }), "{steps:?}");
+    let steps = store.claim_due(2_000, 10).await.unwrap();
+    assert!(
+        steps.iter().any(|step| step.kind == raas_node::store::StepKind::Send { tx: tx.id }),
+        "{steps:?}"
+    );
     // Mined again: the same job, and no second one.
     let seen = [in_block(request_job(1, 1, "0xaa01"), 110)];
     store.apply_window(CONTRACT, &json!(2), &seen, &[]).await.unwrap();
@@ -281,9 +291,8 @@ async fn the_node_goes_on_from_the_new_round_and_reads_again_what_it_had_read_be
     let mut seen = report(100);
     seen.deals_read_to = Some(DealId(70));
     store.apply_round(&seen).await.unwrap();
-    let heights = async || -> Vec<i64> {
-        store.trail().await.unwrap().iter().map(|(_, height)| height.0).collect()
-    };
+    let heights =
+        async || -> Vec<i64> { store.trail().await.unwrap().iter().map(|(_, height)| height.0).collect() };
     assert_eq!(heights().await, [80, 91, 99, 100]);
     let now = round(97);
     carried_out(&store, &rewind(&now, Window::default(), Vec::new())).await;
@@ -300,7 +309,10 @@ async fn the_trail_goes_back_two_days() {
         store.apply_round(&report(height)).await.unwrap();
     }
     let trail = store.trail().await.unwrap();
-    assert_eq!(trail.first().map(|(tipset, height)| (tipset.as_str(), height.0)), Some(("bafytipset5000", 5_000)));
+    assert_eq!(
+        trail.first().map(|(tipset, height)| (tipset.as_str(), height.0)),
+        Some(("bafytipset5000", 5_000))
+    );
 }
 
 #[tokio::test]

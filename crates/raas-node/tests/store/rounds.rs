@@ -12,9 +12,7 @@ use raas_core::observation::OnChainDeal;
 use raas_core::order::{Cause, OrderState};
 use raas_core::plan::Action;
 use raas_core::units::{AttoFil, Epoch};
-use raas_node::store::{
-    Adopted, Committed, Happened, Refusal, SeenProposal, Sighting, SightingState, Store,
-};
+use raas_node::store::{Adopted, Committed, Happened, Refusal, SeenProposal, Sighting, SightingState, Store};
 
 fn published(deal: u64) -> OrderState {
     OrderState::Published(on_chain(deal, Health::Pending, 200))
@@ -119,8 +117,7 @@ async fn a_proposal_is_kept_as_it_was_first_seen_and_that_of_another_deal_takes_
     }
     let mut round = report(230);
     let adopted = seen(80, 230, "found");
-    round.adopted =
-        vec![Adopted { holding, order: found(1, 1_500, 80), proposal: Some(adopted.clone()) }];
+    round.adopted = vec![Adopted { holding, order: found(1, 1_500, 80), proposal: Some(adopted.clone()) }];
     store.apply_round(&round).await.unwrap();
     let all = store.seen_proposals(holding).await.unwrap();
     assert_eq!((all.len(), all.values().next_back()), (2, Some(&adopted)));

@@ -222,8 +222,10 @@ async fn a_second_owner_has_what_was_told_settled_anew_and_gets_a_copy_of_his_ow
     assert_ne!(first, second);
     assert_eq!(store.told_unsettled(9).await.unwrap().len(), 1);
     assert_eq!(store.copy_in(second, PROVIDER, SECTOR, commitment(1)).await.unwrap(), CopyIn::Unknown);
-    found.adopted =
-        vec![Adopted { holding: second, order: copy(9_000), proposal: None }, Adopted { holding: first, order: copy(9_000), proposal: None }];
+    found.adopted = vec![
+        Adopted { holding: second, order: copy(9_000), proposal: None },
+        Adopted { holding: first, order: copy(9_000), proposal: None },
+    ];
     store.apply_round(&found).await.unwrap();
     for (holding, request) in [(first, 1), (second, 5)] {
         let held = store.holding(holding).await.unwrap().unwrap();

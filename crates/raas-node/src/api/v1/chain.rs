@@ -4,7 +4,7 @@ use super::pay::authorised;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Query;
-use crate::tasks::rewind::{NoRewind, Reread};
+use crate::engine::{NoRewind, Reread};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
@@ -62,14 +62,18 @@ pub async fn rewind<W: World>(
 
 fn height(from: Option<i64>) -> Result<Option<Epoch>, ApiError> {
     match from {
-        Some(from) if from < 1 => Err(ApiError::field("from", "the first height that can be read again is 1")),
+        Some(from) if from < 1 => {
+            Err(ApiError::field("from", "the first height that can be read again is 1"))
+        }
         from => Ok(from.map(Epoch)),
     }
 }
 
 fn refused(why: NoRewind) -> ApiError {
     match why {
-        NoRewind::FromNeeded { .. } | NoRewind::FromTooLate { .. } => ApiError::field("from", why.to_string()),
+        NoRewind::FromNeeded { .. } | NoRewind::FromTooLate { .. } => {
+            ApiError::field("from", why.to_string())
+        }
         NoRewind::NothingRewritten => ApiError::Conflict(why.to_string()),
         NoRewind::Held(_) | NoRewind::Unread { .. } => ApiError::Unavailable(why.to_string()),
     }

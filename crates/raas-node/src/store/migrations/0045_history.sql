@@ -56,8 +56,11 @@ ALTER TABLE told ADD COLUMN block INTEGER NOT NULL DEFAULT 0;
 INSERT INTO contract_event (contract, kind, request, deal, tx, block)
     SELECT contract, 'told', request, deal, '', 0 FROM told ORDER BY contract, deal;
 
--- The rewind after which the request of a job is no more: the job counts no longer.
+-- The rewind after which the request of a job is no more, and whether the job counted until then: it counts again if the
+-- same transaction is mined after all.
 ALTER TABLE job ADD COLUMN superseded INTEGER REFERENCES rewind (id);
+ALTER TABLE job ADD COLUMN ended_by_rewind INTEGER NOT NULL DEFAULT 0 CHECK (ended_by_rewind IN (0, 1));
+CREATE INDEX job_superseded ON job (id) WHERE superseded IS NOT NULL;
 
 -- What a deal's proposal was when it was first seen on chain: the market forgets it with the deal.
 CREATE TABLE seen_proposal (

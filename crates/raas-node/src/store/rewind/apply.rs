@@ -83,7 +83,11 @@ impl Store {
         forget(&mut tx, rewind).await?;
         let what = Happened::HistoryRewound { from: rewind.from, rewind: done.rewind };
         log(&mut tx, None, Some(rewind.now.epoch), &what).await?;
-        if keep { tx.commit().await? } else { tx.rollback().await? }
+        if keep {
+            tx.commit().await?
+        } else {
+            tx.rollback().await?
+        }
         Ok(done)
     }
 }

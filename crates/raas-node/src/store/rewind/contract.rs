@@ -106,9 +106,10 @@ pub(super) async fn rewind_contract(
 
 /// The events that a window tells; what owners changed is told by how requests stand.
 fn events(window: &Window<'_>) -> Vec<ContractEvent> {
-    let completed = window.completions.iter().map(|seen| {
-        ContractEvent::other(EventKind::Completed, seen.request, Some(seen.deal), seen.block)
-    });
+    let completed = window
+        .completions
+        .iter()
+        .map(|seen| ContractEvent::other(EventKind::Completed, seen.request, Some(seen.deal), seen.block));
     let told = window
         .told
         .iter()
@@ -189,12 +190,14 @@ async fn renumber(
 
 /// Ends a job whose request is gone. What its holding has is still watched.
 async fn end(connection: &mut SqliteConnection, rewind: i64, job: JobId) -> Result<Option<JobId>, Error> {
-    sqlx::query("UPDATE job SET superseded = $2 WHERE id = $1")
+    let ended = jobs::stop(connection, job).await?;
+    sqlx::query("UPDATE job SET superseded = $2, ended_by_rewind = $3 WHERE id = $1")
         .bind(int("job", job.0)?)
         .bind(rewind)
-        .execute(&mut *connection)
+        .bind(ended)
+        .execute(connection)
         .await?;
-    Ok(jobs::stop(connection, job).await?.then_some(job))
+    Ok(ended.then_some(job))
 }
 
 /// Completions that are planned and not signed name requests that may be others now: they are wanted anew.
