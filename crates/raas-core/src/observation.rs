@@ -75,6 +75,10 @@ pub struct OnChainDeal {
     pub end: Epoch,
     /// Price of the whole piece per epoch.
     pub price_per_epoch: AttoFil,
+    /// What the provider loses if it does not keep it.
+    pub provider_collateral: AttoFil,
+    /// What the client has at stake.
+    pub client_collateral: AttoFil,
     /// When it was activated, if it was.
     pub activated: Option<Epoch>,
     /// Its sector, meaningful only when activated.

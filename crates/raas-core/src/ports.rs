@@ -134,6 +134,16 @@ pub trait Chain: Send + Sync {
         1
     }
 
+    /// Whether the chain that ends in the round's tipset holds the one with this key and height.
+    fn holds(
+        &self,
+        _round: &Round,
+        _tipset: &str,
+        _height: Epoch,
+    ) -> impl Future<Output = Result<bool, NotSeen>> + Send {
+        std::future::ready(Err(NotSeen::NotOffered))
+    }
+
     /// The given deals, one answer each, in the same order.
     fn deals(&self, round: &Round, deals: &[DealId]) -> impl Future<Output = Vec<DealSeen>> + Send;
 
@@ -274,6 +284,8 @@ pub struct ToldSeen {
     pub piece: Commitment,
     /// Its padded size.
     pub size: PaddedSize,
+    /// Block of the event.
+    pub block: Epoch,
 }
 
 /// How a request stands on the contract, read there because its owner changed or closed it.
@@ -351,6 +363,15 @@ pub trait Contract: Send + Sync {
         &self,
         block: Epoch,
     ) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>, NotSeen>> + Send;
+
+    /// How requests stand at `block`, in their order. Empty for a contract whose requests never change.
+    fn standing(
+        &self,
+        _requests: &[RequestId],
+        _block: Epoch,
+    ) -> impl Future<Output = Result<Vec<RequestStanding>, NotSeen>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// `getAllDeals(cid)` at `block`, as (deal, provider).
     fn deals_of(

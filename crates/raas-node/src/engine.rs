@@ -26,6 +26,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+pub use crate::tasks::rewind::{NoRewind, Reread};
+
 /// Ticks at one head before [`Engine::quiesce`] gives up calling it quiet. Each tick must have changed
 /// something to get here, so reaching it is a defect worth a loud error.
 const TICKS_MAX: u32 = 200;
@@ -277,6 +279,20 @@ impl<W: World> Engine<W> {
         if let Some(watching) = self.pass.lock().await.as_mut() {
             watching.memory.all = true;
         }
+    }
+
+    /// Reads history again that was final and is another one now; with `keep` it takes the old one's place.
+    pub async fn rewind(&self, from: Option<Epoch>, keep: bool) -> tasks::rewind::Outcome {
+        let mut pass = self.pass.lock().await;
+        let outcome = Box::pin(tasks::rewind::rewind(self, from, keep)).await?;
+        if keep && outcome.is_ok() {
+            // What is in memory is of the history that is gone.
+            *pass = None;
+            if let Ok(mut status) = self.status.write() {
+                status.round = None;
+            }
+        }
+        Ok(outcome)
     }
 
     /// How long the money lasts, by a fresh look; by the last one where a balance cannot be read now.

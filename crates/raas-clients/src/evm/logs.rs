@@ -119,17 +119,18 @@ pub(super) struct Told {
     sector: SectorNumber,
     piece: Commitment,
     size: PaddedSize,
+    block: Epoch,
 }
 
 impl Told {
     /// As the port tells it, of the contract with the actor id `market`.
     pub(super) const fn seen(&self, market: ActorId) -> ToldSeen {
-        let Self { deal, request, provider, sector, piece, size } = *self;
-        ToldSeen { market, deal, request, provider, sector, piece, size }
+        let Self { deal, request, provider, sector, piece, size, block } = *self;
+        ToldSeen { market, deal, request, provider, sector, piece, size, block }
     }
 }
 
-fn told(event: &Abi::SectorPieceRecorded) -> Result<Told, CallError> {
+fn told(event: &Abi::SectorPieceRecorded, block: Epoch) -> Result<Told, CallError> {
     let cid = Cid::try_from(event.pieceCid.as_ref()).map_err(CallError::malformed)?;
     Ok(Told {
         deal: DealId(event.dealId),
@@ -138,6 +139,7 @@ fn told(event: &Abi::SectorPieceRecorded) -> Result<Told, CallError> {
         sector: SectorNumber(event.sector),
         piece: cid.to_string().parse().map_err(CallError::malformed)?,
         size: PaddedSize::new(event.size).map_err(CallError::malformed)?,
+        block,
     })
 }
 
@@ -216,7 +218,7 @@ pub(super) fn decode(logs: impl Iterator<Item = WireLog>) -> Result<Events, Call
         } else if topic == Abi::SectorPieceRecorded::SIGNATURE_HASH {
             let event = Abi::SectorPieceRecorded::decode_log(&inner).map_err(CallError::malformed)?.data;
             // What cannot be a piece of anybody's data is nobody's copy; it must not stop the reading of everything else.
-            match told(&event) {
+            match told(&event, block) {
                 Ok(told) => events.told.push(told),
                 Err(why) => tracing::warn!(deal = event.dealId, %why, "a contract was told of no piece"),
             }

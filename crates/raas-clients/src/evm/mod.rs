@@ -25,3 +25,4 @@ pub use transaction::{NoCall, calldata, created_address};
 pub(crate) use abi::no_quote;
 pub(crate) use quantity::{hex_number, quantity};
 pub(crate) use transaction::Eip1559;
+pub(crate) use window::allowed;

@@ -58,7 +58,7 @@ impl DealStatus {
     }
 
     /// How a request stands at `block`: what its owner wants by then. The event that said so only wakes.
-    async fn standing(&self, id: RequestId, block: Epoch) -> Result<RequestStanding, CallError> {
+    async fn standing_of(&self, id: RequestId, block: Epoch) -> Result<RequestStanding, CallError> {
         let found = self.view(Abi::getRequestCall { id: U256::from(id.0) }, At::Block(block)).await?;
         let policy = found.policy;
         let thresholds = [policy.target.into(), policy.repairThreshold.into(), policy.renewThreshold.into()];
@@ -125,7 +125,12 @@ impl DealStatus {
                 At::Latest => json!("latest"),
                 At::Block(block) => hex_number(block.0),
             };
-            match self.pool.agreed::<Bytes>(Call::new("eth_call", vec![message.clone(), block])).await {
+            let call = Call::new("eth_call", vec![message.clone(), block]);
+            let call = match at {
+                At::Latest => call,
+                At::Block(block) => call.at_height(block.0),
+            };
+            match self.pool.agreed::<Bytes>(call).await {
                 // No code at this block, or none that knows the question.
                 Ok(answer) if answer.is_empty() => {
                     return Err(CallError::Evidence(Evidence::Reverted(Vec::new())));
@@ -157,7 +162,7 @@ impl DealStatus {
         }
         let mut standing = Vec::with_capacity(events.touched.len());
         for id in events.touched {
-            standing.push(self.standing(id, to).await?);
+            standing.push(self.standing_of(id, to).await?);
         }
         let told = self.told(&events.told, to).await?;
         // State of long ago is kept less far back than logs: the other witness has to do then.
@@ -236,6 +241,18 @@ impl Contract for DealStatus {
             Err(error) if is_unknown_to(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn standing(&self, requests: &[RequestId], block: Epoch) -> Result<Vec<RequestStanding>, NotSeen> {
+        let mut standing = Vec::with_capacity(requests.len());
+        for id in requests {
+            match self.standing_of(*id, block).await {
+                Ok(found) => standing.push(found),
+                Err(error) if is_unknown_to(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(standing)
     }
 
     async fn deals_of(&self, cid: &[u8], block: Epoch) -> Result<Vec<(DealId, ProviderId)>, NotSeen> {

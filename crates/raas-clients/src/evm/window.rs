@@ -10,10 +10,11 @@ use super::quantity::hex_number;
 use super::witness::{receipts, walk};
 use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
 use alloy_primitives::Address as EthAddress;
+use futures_util::future::join_all;
 use raas_core::observation::Round;
 use raas_core::ports::Witness;
 use raas_core::units::Epoch;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most blocks in one query: fits the caps of known providers.
@@ -63,8 +64,9 @@ pub(super) async fn certified(scope: Scope<'_>, from: Epoch, to: Epoch) -> Resul
                 next = end.saturating_add(1);
             }
             Err(CallError::Evidence(Evidence::RangeTooWide(text))) if end > next => {
-                let half = (end - next + 1) / 2;
-                width = allowed(&text).map_or(half, |allowed| allowed.min(half)).max(1);
+                let asked = end - next + 1;
+                // What an endpoint says it gives is asked for; without a word of that, half.
+                width = allowed(&text).filter(|allowed| *allowed < asked).unwrap_or(asked / 2).max(1);
             }
             Err(error) => return Err(error),
         }
@@ -89,7 +91,7 @@ impl Certified {
 }
 
 /// `N` of "exceeds maximum of N" and "(maximum: N)".
-fn allowed(text: &str) -> Option<i64> {
+pub(crate) fn allowed(text: &str) -> Option<i64> {
     let (_, rest) = text.split_once("maximum of ").or_else(|| text.split_once("maximum: "))?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|allowed| *allowed > 0)
@@ -102,7 +104,9 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
     });
     let mut voices: Vec<(usize, Logs)> = Vec::new();
     let mut failed = None;
-    for (at, answer) in pool.ask_all(&Call::new("eth_getLogs", vec![filter])).await.into_iter().enumerate() {
+    let call = Call::new("eth_getLogs", vec![filter]);
+    let width = to - from + 1;
+    for (at, answer) in ask_each(pool, &call, width).await.into_iter().enumerate() {
         match answer.and_then(|value| read(value, contract, from, to)) {
             Ok(logs) if logs.len() >= RESULTS_MAX && from < to => {
                 let text = format!("{} logs at once are perhaps not all", logs.len());
@@ -128,6 +132,25 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
         [(at, logs)] => alone(scope, *at, logs, from, to).await,
         _ => together(scope, voices).await,
     }
+}
+
+/// What each endpoint answers. None is asked for more blocks at once than it is known to give, and what it refuses is
+/// learned.
+async fn ask_each(pool: &Pool, call: &Call, width: i64) -> Vec<Result<Value, CallError>> {
+    join_all((0..pool.len()).map(|at| async move {
+        if let Some(most) = pool.log_blocks(at).filter(|most| *most < width) {
+            let text = format!("{width} blocks at once are more than it gives (maximum: {most})");
+            return Err(CallError::Evidence(Evidence::RangeTooWide(text)));
+        }
+        let answer = pool.ask_at(at, call).await;
+        if let Err(CallError::Evidence(Evidence::RangeTooWide(text))) = &answer
+            && let Some(most) = allowed(text).filter(|most| *most < width)
+        {
+            pool.learn_log_blocks(at, most);
+        }
+        answer
+    }))
+    .await
 }
 
 /// Of two failures the one that says more of what to do: a range that is too wide, then whatever may pass, and only

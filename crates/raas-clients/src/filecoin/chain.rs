@@ -1,7 +1,8 @@
 //! [`LotusChain`]: the port's methods, each handed to the file that knows it.
 
+use super::status::Locations;
 use super::walk::Walker;
-use super::wire::{actor_id, amount, key_of_text, or_default};
+use super::wire::{TipSet, actor_id, amount, key_of_text, or_default};
 use super::{deals, direct, events, multiaddr, partitions, pin, probe, sectors};
 use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
@@ -27,6 +28,7 @@ pub struct LotusChain {
     pub(super) pool: Pool,
     client: Address,
     walker: Arc<Walker>,
+    locations: Arc<Locations>,
     pinned: Arc<pin::Pinned>,
 }
 
@@ -57,7 +59,7 @@ impl LotusChain {
     /// Reads through `pool`; `client` is the wallet's f1 address, whose money and id are asked for.
     #[must_use]
     pub fn new(pool: Pool, client: Address) -> Self {
-        Self { pool, client, walker: Arc::default(), pinned: Arc::default() }
+        Self { pool, client, walker: Arc::default(), locations: Arc::default(), pinned: Arc::default() }
     }
 
     /// The endpoints.
@@ -128,6 +130,12 @@ impl Chain for LotusChain {
         u32::try_from(self.pool.wanted()).unwrap_or(u32::MAX)
     }
 
+    async fn holds(&self, round: &Round, tipset: &str, height: Epoch) -> Result<bool, NotSeen> {
+        let params = vec![json!(height.0), key_of_text(&round.tipset)];
+        let found: TipSet = self.pool.agreed(Call::new("Filecoin.ChainGetTipSetByHeight", params)).await?;
+        Ok(found.height == height.0 && found.key() == tipset)
+    }
+
     async fn deals(&self, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
         deals::deals(&self.pool, round, deals).await
     }
@@ -143,7 +151,8 @@ impl Chain for LotusChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
-        sectors::provider_seen(&self.pool, &self.walker, round, provider, watched, known).await
+        sectors::provider_seen(&self.pool, (&self.walker, &self.locations), round, provider, watched, known)
+            .await
     }
 
     async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {
@@ -156,7 +165,7 @@ impl Chain for LotusChain {
         provider: ProviderId,
         sectors: &[SectorNumber],
     ) -> Vec<SectorSeen> {
-        sectors::sectors(&self.pool, &self.walker, round, provider, sectors).await
+        sectors::sectors(&self.pool, (&self.walker, &self.locations), round, provider, sectors).await
     }
 
     async fn terms(&self, round: &Round, sectors: &[(ProviderId, SectorNumber)]) -> Vec<TermSeen> {

@@ -39,6 +39,8 @@ struct Proposal {
     start_epoch: i64,
     end_epoch: i64,
     storage_price_per_epoch: String,
+    provider_collateral: String,
+    client_collateral: String,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +61,10 @@ pub(super) async fn deals(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<D
     let key = key_of_text(&round.tipset);
     let calls: Vec<Call> = deals
         .iter()
-        .map(|deal| Call::new("Filecoin.StateMarketStorageDeal", vec![json!(deal.0), key.clone()]))
+        .map(|deal| {
+            let params = vec![json!(deal.0), key.clone()];
+            Call::new("Filecoin.StateMarketStorageDeal", params).at_height(round.height.0)
+        })
         .collect();
     let read = |at: usize, answer| match answer {
         Ok(value) => parse(value).map(|deal| Answer::Present(Box::new(deal))),
@@ -73,7 +78,7 @@ pub(super) async fn deals(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<D
         .filter(|(_, answer)| matches!(answer, Ok(Answer::NotFound)))
         .map(|(deal, _)| *deal)
         .collect();
-    let mut codes = exit_codes(pool, &key, &missing).await.into_iter();
+    let mut codes = exit_codes(pool, round, &missing).await.into_iter();
     answers
         .into_iter()
         .map(|answer| match answer {
@@ -86,15 +91,14 @@ pub(super) async fn deals(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<D
 
 /// Whether the market has removed `deals`, by the actor's exit codes alone.
 pub(super) async fn removed(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
-    exit_codes(pool, &key_of_text(&round.tipset), deals).await
+    exit_codes(pool, round, deals).await
 }
 
 /// Why the market does not have `deals`, by the actor's own exit codes.
-async fn exit_codes(pool: &Pool, key: &Value, deals: &[DealId]) -> Vec<DealSeen> {
-    let calls: Vec<Call> = deals
-        .iter()
-        .map(|deal| state_call(MARKET, GET_DEAL_ACTIVATION, &number_param(deal.0), key))
-        .collect();
+async fn exit_codes(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<DealSeen> {
+    let key = key_of_text(&round.tipset);
+    let call = |deal: &DealId| state_call(MARKET, GET_DEAL_ACTIVATION, &number_param(deal.0), &key);
+    let calls: Vec<Call> = deals.iter().map(|deal| call(deal).at_height(round.height.0)).collect();
     let read = |_, answer: Result<Value, Evidence>| {
         answer.map_err(CallError::Evidence).and_then(receipt).map(|receipt| receipt.exit_code)
     };
@@ -124,7 +128,8 @@ pub(super) async fn next_deal(pool: &Pool, round: &Round) -> Result<DealId, Call
         next_id: u64,
     }
     let params = vec![json!("f05"), key_of_text(&round.tipset)];
-    let actor: Actor = pool.read(Call::new("Filecoin.StateReadState", params)).await?;
+    let actor: Actor =
+        pool.read(Call::new("Filecoin.StateReadState", params).at_height(round.height.0)).await?;
     Ok(DealId(actor.state.next_id))
 }
 
@@ -141,6 +146,8 @@ fn parse(value: Value) -> Result<OnChainDeal, CallError> {
         start: Epoch(proposal.start_epoch),
         end: Epoch(proposal.end_epoch),
         price_per_epoch: amount(&proposal.storage_price_per_epoch)?,
+        provider_collateral: amount(&proposal.provider_collateral)?,
+        client_collateral: amount(&proposal.client_collateral)?,
         activated,
         sector: SectorNumber(state.sector_number),
     })

@@ -14,6 +14,7 @@ mod pin;
 mod probe;
 mod sectors;
 mod sight;
+mod status;
 mod walk;
 mod wire;
 

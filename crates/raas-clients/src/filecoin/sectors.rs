@@ -4,9 +4,9 @@
 //! the partitions, else sector by sector through the actor's own methods (FIP-0112), which public gateways pass on too.
 
 use super::partitions::{self, Voices, members};
+use super::status::{Locations, Status, statuses};
 use super::walk::Walker;
-use super::wire::{key_of_text, receipt, state_call};
-use crate::cbor;
+use super::wire::key_of_text;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use raas_core::ids::{ProviderId, SectorNumber};
 use raas_core::observation::{NotSeen, ProviderSeen, Round, SectorSeen};
@@ -14,8 +14,6 @@ use raas_core::units::Epoch;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// FRC-42 number of GenerateSectorLocation.
-const GENERATE_SECTOR_LOCATION: u64 = 1_321_604_665;
 /// SYS_INVALID_RECEIVER: there is no such actor to call.
 const EXIT_NO_RECEIVER: i64 = 5;
 /// A sector faulty for this many epochs is terminated: fault start = early expiration - this.
@@ -33,7 +31,7 @@ enum Count {
 /// since when.
 pub(super) async fn provider_seen(
     pool: &Pool,
-    walker: &Walker,
+    (walker, locations): (&Walker, &Locations),
     round: &Round,
     provider: ProviderId,
     watched: &[SectorNumber],
@@ -60,7 +58,7 @@ pub(super) async fn provider_seen(
             ProviderSeen::Except(rows.collect())
         }
         Err(error) if error.not_seen() == NotSeen::NotOffered => {
-            let rows = watched.iter().zip(singly(pool, &key, provider, watched).await);
+            let rows = watched.iter().zip(singly(pool, locations, &key, provider, watched).await);
             let rows = rows.filter(|(_, seen)| *seen != SectorSeen::Live);
             ProviderSeen::Except(rows.map(|(at, seen)| (*at, seen)).collect())
         }
@@ -71,7 +69,7 @@ pub(super) async fn provider_seen(
 /// Sectors singly, one answer each.
 pub(super) async fn sectors(
     pool: &Pool,
-    walker: &Walker,
+    (walker, locations): (&Walker, &Locations),
     round: &Round,
     provider: ProviderId,
     sectors: &[SectorNumber],
@@ -79,7 +77,7 @@ pub(super) async fn sectors(
     let key = key_of_text(&round.tipset);
     let mut seen = Vec::with_capacity(sectors.len());
     for page in sectors.chunks(SINGLY) {
-        seen.extend(singly(pool, &key, provider, page).await);
+        seen.extend(singly(pool, locations, &key, provider, page).await);
     }
     let not_offered = SectorSeen::NotSeen(NotSeen::NotOffered);
     if seen.contains(&not_offered) {
@@ -162,23 +160,16 @@ async fn since_each(
     since.chain(std::iter::repeat(None)).take(faulty.len()).collect()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Dead,
-    Active,
-    Faulty,
-    Exit(i64),
-}
-
 /// The actor's own word on each sector.
-async fn singly(pool: &Pool, key: &Value, provider: ProviderId, sectors: &[SectorNumber]) -> Vec<SectorSeen> {
-    let calls: Vec<Call> = sectors
-        .iter()
-        .take(SINGLY)
-        .map(|at| state_call(provider.0, GENERATE_SECTOR_LOCATION, &cbor::encode(&(at.0,)), key))
-        .collect();
-    let read = |_, answer: Result<Value, Evidence>| status(answer.map_err(CallError::Evidence)?);
-    let answers = pool.votes(&calls, read, |status| *status == Status::Active).await;
+async fn singly(
+    pool: &Pool,
+    locations: &Locations,
+    key: &Value,
+    provider: ProviderId,
+    sectors: &[SectorNumber],
+) -> Vec<SectorSeen> {
+    let asked = sectors.get(..SINGLY).unwrap_or(sectors);
+    let answers = statuses(pool, locations, key, provider, asked).await;
     let faulty: Vec<SectorNumber> = sectors
         .iter()
         .zip(&answers)
@@ -207,21 +198,6 @@ async fn singly(pool: &Pool, key: &Value, provider: ProviderId, sectors: &[Secto
     }
     seen.resize(sectors.len(), SectorSeen::NotSeen(NotSeen::NotAsked));
     seen
-}
-
-fn status(value: Value) -> Result<Status, CallError> {
-    let receipt = receipt(value)?;
-    if receipt.exit_code != 0 {
-        return Ok(Status::Exit(receipt.exit_code));
-    }
-    let (status, _location): (u64, serde_bytes::ByteBuf) =
-        serde_ipld_dagcbor::from_slice(&receipt.returned).map_err(CallError::malformed)?;
-    match status {
-        0 => Ok(Status::Dead),
-        1 => Ok(Status::Active),
-        2 => Ok(Status::Faulty),
-        other => Err(CallError::malformed(format!("sector status {other}"))),
-    }
 }
 
 /// Through the partitions, for networks and nodes without the actor's methods.
@@ -281,21 +257,4 @@ pub(super) fn on_miner(
 
 fn one<T>(mut answers: Vec<Result<T, CallError>>) -> Result<T, CallError> {
     answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_actors_answer_is_read_as_it_stands_on_the_wire() {
-        let answer = |exit: i64, bytes: Option<&str>| json!({"MsgRct": {"ExitCode": exit, "Return": bytes}});
-        assert_eq!(status(answer(0, Some("ggFDggUG"))), Ok(Status::Active));
-        assert_eq!(status(answer(0, Some("ggJDggUG"))), Ok(Status::Faulty));
-        assert_eq!(status(answer(0, Some("ggBDgiAg"))), Ok(Status::Dead));
-        assert_eq!(status(answer(22, None)), Ok(Status::Exit(22)));
-        assert!(status(answer(0, None)).is_err());
-        assert!(status(answer(0, Some("ggdDggUG"))).is_err());
-        assert_eq!(cbor::encode(&(17_u64,)), [0x81, 0x11]);
-    }
 }

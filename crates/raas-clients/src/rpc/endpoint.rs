@@ -135,6 +135,20 @@ impl Endpoint {
         self.memory().set_off(off);
     }
 
+    pub(super) fn learn_log_blocks(&self, most: i64) {
+        self.memory().learn_log_blocks(most);
+    }
+
+    pub(super) fn log_blocks(&self) -> Option<i64> {
+        self.memory().log_blocks()
+    }
+
+    /// Whether it is known not to keep what one of `calls` is about.
+    pub(super) fn lacks(&self, calls: &[Call]) -> bool {
+        let memory = self.memory();
+        calls.iter().filter_map(Call::height).min().is_some_and(|oldest| memory.lacks(oldest))
+    }
+
     pub(super) fn abilities(&self) -> Option<Abilities> {
         self.memory().abilities.clone()
     }
@@ -156,7 +170,7 @@ impl Endpoint {
             socket: self.socket.as_ref().map(|socket| socket.is_open()),
             not_offered: memory.missing_methods(),
             state_epochs: memory.abilities.as_ref().map(|able| able.state_epochs),
-            log_blocks: memory.abilities.as_ref().map(|able| able.log_blocks),
+            log_blocks: memory.log_blocks().or(memory.abilities.as_ref().map(|able| able.log_blocks)),
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -323,6 +337,11 @@ impl Endpoint {
             match &answer {
                 Err(CallError::Unknown(Unknown::NotOffered(_))) => memory.not_offered(call.method(), now()),
                 Err(CallError::Retry { .. }) => memory.turned_away(None, now()),
+                Err(CallError::Unknown(Unknown::MissingState(_))) => {
+                    if let Some(height) = call.height() {
+                        memory.learn_refused(height);
+                    }
+                }
                 _ => {}
             }
             if let Some(slot) = answers.get_mut(*at) {

@@ -30,6 +30,15 @@ pub(super) enum Checked {
     Other(String, Instant),
 }
 
+/// What an endpoint's own refusals told of its limits since it was last reached.
+#[derive(Clone, Copy, Debug, Default)]
+struct Learned {
+    /// Blocks of logs that it gives at once at most.
+    log_blocks: Option<i64>,
+    /// Epochs back at which it keeps no state.
+    state_refused: Option<i64>,
+}
+
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) breaker: Breaker,
@@ -39,6 +48,7 @@ pub(super) struct Memory {
     pub(super) batchless: bool,
     pub(super) sight: Option<Arc<Sight>>,
     pub(super) abilities: Option<Abilities>,
+    learned: Learned,
     not_offered: BTreeMap<String, Instant>,
     failed_at: Option<Instant>,
     last_error: Option<String>,
@@ -57,6 +67,7 @@ impl Memory {
             batchless: false,
             sight: None,
             abilities: None,
+            learned: Learned::default(),
             not_offered: BTreeMap::new(),
             failed_at: None,
             last_error: None,
@@ -105,9 +116,37 @@ impl Memory {
             self.not_offered.clear();
             self.batchless = false;
             self.abilities = None;
+            self.learned = Learned::default();
             self.sight = None;
         }
         again
+    }
+
+    /// It refused so many blocks of logs at once, or said that it gives no more.
+    pub(super) fn learn_log_blocks(&mut self, most: i64) {
+        let known = self.learned.log_blocks.unwrap_or(most);
+        self.learned.log_blocks = Some(known.min(most).max(1));
+    }
+
+    /// It did not have the state of this height.
+    pub(super) fn learn_refused(&mut self, height: i64) {
+        let Some(sight) = &self.sight else { return };
+        let depth = sight.head.height.saturating_sub(height).max(1);
+        self.learned.state_refused = Some(self.learned.state_refused.map_or(depth, |known| known.min(depth)));
+    }
+
+    /// How many blocks of logs it gives at once at most, as far as that is known.
+    pub(super) fn log_blocks(&self) -> Option<i64> {
+        let probed = self.abilities.as_ref().map(|able| able.log_blocks).filter(|blocks| *blocks > 0);
+        [probed, self.learned.log_blocks].into_iter().flatten().min()
+    }
+
+    /// Whether it is known not to keep the state of this height.
+    pub(super) fn lacks(&self, height: i64) -> bool {
+        let probed = self.abilities.as_ref().and_then(|able| able.state_refused);
+        let refused = [probed, self.learned.state_refused].into_iter().flatten().min();
+        let depth = self.sight.as_ref().map(|sight| sight.head.height.saturating_sub(height));
+        refused.zip(depth).is_some_and(|(refused, depth)| depth >= refused)
     }
 
     /// It turned a request away.
@@ -158,7 +197,10 @@ impl Memory {
     /// Whether others are asked before it.
     pub(super) fn is_behind(&self, now: Instant) -> bool {
         let lately = self.failed_at.is_some_and(|at| now.saturating_duration_since(at) < BEHIND_FOR);
+        // One that has not even the state of what is final is asked where no other is left.
+        let forgets = self.sight.as_ref().is_some_and(|sight| self.lacks(sight.finalized.height));
         lately
+            || forgets
             || self.off.is_some()
             || !self.breaker.is_closed()
             || matches!(self.checked, Checked::Other(..))

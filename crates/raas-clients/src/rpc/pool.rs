@@ -21,13 +21,25 @@ use tokio::sync::Notify;
 pub struct Call {
     method: &'static str,
     params: Vec<Value>,
+    height: Option<i64>,
 }
 
 impl Call {
     /// A call of `method` with `params` in order.
     #[must_use]
     pub const fn new(method: &'static str, params: Vec<Value>) -> Self {
-        Self { method, params }
+        Self { method, params, height: None }
+    }
+
+    /// The same, about the state of `height`: endpoints that are known not to keep it are asked last.
+    #[must_use]
+    pub const fn at_height(mut self, height: i64) -> Self {
+        self.height = Some(height);
+        self
+    }
+
+    pub(super) const fn height(&self) -> Option<i64> {
+        self.height
     }
 
     /// The method.
@@ -169,9 +181,29 @@ impl Pool {
 
     /// Positions of the endpoints, those that failed lately last.
     pub(crate) fn order(&self) -> Vec<usize> {
+        self.order_for(&[])
+    }
+
+    /// The same, and after all others those that are known not to keep what one of `calls` is about.
+    fn order_for(&self, calls: &[Call]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.endpoints.len()).collect();
-        order.sort_by_key(|at| self.endpoints.get(*at).is_none_or(Endpoint::is_behind));
+        order.sort_by_key(|at| {
+            let endpoint = self.endpoints.get(*at);
+            (endpoint.is_none_or(|endpoint| endpoint.lacks(calls)), endpoint.is_none_or(Endpoint::is_behind))
+        });
         order
+    }
+
+    /// How many blocks of logs endpoint `at` gives at once at most, as far as that is known.
+    pub(crate) fn log_blocks(&self, at: usize) -> Option<i64> {
+        self.endpoints.get(at)?.log_blocks()
+    }
+
+    /// Notes that endpoint `at` gives at most so many blocks of logs at once.
+    pub(crate) fn learn_log_blocks(&self, at: usize, most: i64) {
+        if let Some(endpoint) = self.endpoints.get(at) {
+            endpoint.learn_log_blocks(most);
+        }
     }
 
     /// Whether endpoint `at` has not failed lately.
@@ -268,7 +300,7 @@ impl Pool {
         A: Fn(&T) -> bool,
     {
         let mut tallies: Vec<Tally<T>> = calls.iter().map(|_| Tally::default()).collect();
-        for at in self.order() {
+        for at in self.order_for(calls) {
             let open: Vec<(usize, &Call)> = calls
                 .iter()
                 .enumerate()

@@ -27,6 +27,8 @@ pub(crate) struct Sight {
 pub(crate) struct Abilities {
     /// Epochs back that it tells state for, at least.
     pub(crate) state_epochs: i64,
+    /// Epochs back at which it was found to keep no state, the nearest such; `None` where it was never refused.
+    pub(crate) state_refused: Option<i64>,
     /// Blocks of logs it gives at once, at least; 0 when it gives none.
     pub(crate) log_blocks: i64,
 }

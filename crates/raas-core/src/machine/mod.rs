@@ -7,5 +7,6 @@
 pub mod cursor;
 pub mod lane;
 pub mod order;
+pub mod rewind;
 pub mod sender;
 pub mod upload;

@@ -487,6 +487,8 @@ impl World {
             start: deal.term.start,
             end: deal.term.end,
             price_per_epoch: order.price_per_epoch,
+            provider_collateral: AttoFil(2),
+            client_collateral: AttoFil::ZERO,
             activated: deal.activated,
             sector: SectorNumber(id.0),
         }))

@@ -40,6 +40,8 @@ fn seen(term: Term) -> DealSeen {
         start: term.start,
         end: term.end,
         price_per_epoch: AttoFil(1),
+        provider_collateral: AttoFil(2),
+        client_collateral: AttoFil::ZERO,
         activated: None,
         sector: SectorNumber(0),
     }))

@@ -20,6 +20,8 @@ pub fn deal(activated: Option<i64>) -> OnChainDeal {
         start: TERM.start,
         end: TERM.end,
         price_per_epoch: AttoFil(1),
+        provider_collateral: AttoFil(2),
+        client_collateral: AttoFil::ZERO,
         activated: activated.map(Epoch),
         sector: SectorNumber(7),
     }

@@ -23,6 +23,7 @@ mod prune;
 mod renew;
 mod repair;
 mod replicate;
+mod rewind;
 mod scenario;
 mod sectors;
 mod select;

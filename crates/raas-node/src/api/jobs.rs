@@ -2,11 +2,12 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
-use crate::store::{Job, StoredOrder};
+use crate::store::{Job, SeenProposal, StoredOrder};
 use crate::world::World;
 use raas_core::health::Health;
-use raas_core::ids::HoldingId;
+use raas_core::ids::{HoldingId, OrderId};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A job.
 #[must_use]
@@ -23,6 +24,7 @@ pub fn job(job: &Job) -> Value {
         "request": job.request.map(|at| at.request),
         "unserved": job.unserved,
         "state": job.state,
+        "superseded": job.superseded,
         "at": { "epoch": job.at, "time": time(job.at_unix) },
     })
 }
@@ -60,6 +62,37 @@ pub fn order(stored: &StoredOrder) -> Value {
         "cost": order.cost(),
         "proposalCid": stored.proposal.as_ref().map(|proposal| proposal.signed.proposal_cid.clone()),
         "plannedAt": order.planned_at,
+    })
+}
+
+/// Orders, each with the whole proposal of its deal as it was first seen on chain, where one was.
+#[must_use]
+pub fn orders(orders: &[StoredOrder], seen: &BTreeMap<OrderId, SeenProposal>) -> Vec<Value> {
+    let with_proposal = |stored: &StoredOrder| {
+        let mut shown = order(stored);
+        shown["proposal"] = seen.get(&stored.order.id).map_or(Value::Null, proposal);
+        shown
+    };
+    orders.iter().map(with_proposal).collect()
+}
+
+/// A proposal as the market had it.
+fn proposal(seen: &SeenProposal) -> Value {
+    let deal = &seen.on_chain;
+    json!({
+        "dealId": seen.deal,
+        "seenAt": seen.seen_at,
+        "pieceCid": deal.piece.to_string(),
+        "pieceSize": deal.size,
+        "verifiedDeal": deal.verified,
+        "client": deal.client.to_string(),
+        "provider": deal.provider.to_string(),
+        "label": deal.label,
+        "startEpoch": deal.start,
+        "endEpoch": deal.end,
+        "storagePricePerEpoch": deal.price_per_epoch,
+        "providerCollateral": deal.provider_collateral,
+        "clientCollateral": deal.client_collateral,
     })
 }
 

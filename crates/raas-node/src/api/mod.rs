@@ -75,6 +75,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/wallet/release", post(v1::pay::release::<W>))
         .route("/v1/incidents", get(v1::node::incidents::<W>))
         .route("/v1/steps/retry", post(v1::node::retry::<W>))
+        .route("/v1/chain/rewind", get(v1::chain::show::<W>).post(v1::chain::rewind::<W>))
         .route("/v1/breaker/release", post(v1::node::release::<W>))
         .route("/livez", get(v1::node::livez))
         .route("/readyz", get(v1::node::readyz::<W>))

@@ -64,6 +64,9 @@ pub enum Command {
     /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
     #[command(subcommand)]
     Piece(super::piece::Piece),
+    /// History that was final and is another one now.
+    #[command(subcommand)]
+    Chain(super::chain::Chain),
     /// Deploy and keep a DealStatus contract.
     #[command(subcommand)]
     Contract(super::contract::Contract),

@@ -7,6 +7,7 @@
 mod args;
 mod args_wallet;
 mod beside;
+mod chain;
 mod client;
 mod contract;
 mod doctor;

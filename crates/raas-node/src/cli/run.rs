@@ -3,7 +3,7 @@
 use super::args::{Args, Command};
 use super::client::Client;
 use super::failure::Failure;
-use super::{contract, doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
+use super::{chain, contract, doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -44,6 +44,7 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
             None => wallet::wallet(&node()?, &command, json).await,
         },
         Command::Piece(command) => piece::piece(command, json).await,
+        Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,
         Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
         Command::Doctor(wanted) => doctor::doctor(&wanted, json).await,

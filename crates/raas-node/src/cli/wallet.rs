@@ -10,6 +10,7 @@ use super::words::plain;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
+use std::path::Path;
 
 /// Runs one of them.
 pub async fn wallet(node: &Client, command: &Wallet, json: bool) -> Result<(), Failure> {
@@ -53,7 +54,7 @@ async fn pay(
     what: &str,
     json: bool,
 ) -> Result<(), Failure> {
-    let token = token(options)?;
+    let token = token(&options.token_file)?;
     let key = options.key.clone().unwrap_or_else(new_key);
     body["dry_run"] = json!(true);
     let quote = node.pay(PATH, Some(&body), &token, &key).await?;
@@ -118,7 +119,7 @@ async fn release(node: &Client, what: &str, options: &PayOptions, json: bool) ->
             return Err(Failure::Usage(format!("{other:?} is none of native, evm and restored")));
         }
     };
-    let token = token(options)?;
+    let token = token(&options.token_file)?;
     if options.dry_run {
         return Err(Failure::Usage(
             "--dry-run: a release costs nothing; `raas wallet balance` shows why".to_owned(),
@@ -227,8 +228,8 @@ async fn transactions(node: &Client, id: Option<u64>, limit: u32, json: bool) ->
     Ok(())
 }
 
-fn token(options: &PayOptions) -> Result<String, Failure> {
-    let path = &options.token_file;
+/// What shows that the caller may spend.
+pub(super) fn token(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::Usage(format!(
             "--token-file {}: {error}; it is wallet.token in the node's data directory",

@@ -42,6 +42,9 @@ pub fn why_unserved(job: &Value) -> Option<String> {
 
 /// Whether a job counts: `open`, `stopped`, or `waits` while it is open and nothing is done for it.
 pub fn job_state(job: &Value) -> String {
+    if !job["superseded"].is_null() {
+        return "superseded: its request is on no chain any more".to_owned();
+    }
     if why_unserved(job).is_some() { "waits".to_owned() } else { plain(&job["state"]) }
 }
 

@@ -56,6 +56,9 @@ impl Told {
         let kind = |hold: &Option<Hold>| hold.as_ref().map(std::mem::discriminant);
         if kind(&status.hold) != kind(&self.hold) {
             match &status.hold {
+                Some(hold @ Hold::Rewritten { .. }) => {
+                    tracing::error!("nothing is started: {hold}; `raas chain rewind` shows what differs");
+                }
                 Some(hold) => tracing::warn!("nothing is started: {hold}"),
                 None => tracing::warn!("the node goes on"),
             }

@@ -5,12 +5,14 @@ use raas_core::cid::DataCid;
 use raas_core::ids::{ContractAddress, HoldingId, JobId, RequestAt, RequestId};
 use raas_core::policy::Policy;
 use raas_core::ports::{CompletionSeen, ToldSeen};
+use raas_core::units::Epoch;
 use sqlx::SqliteConnection;
 
+use super::contract_events::{self, ContractEvent, EventKind};
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
-use super::schema::{deal_int, int, parse, uint};
+use super::schema::{SOURCE, deal_int, int, parse, uint};
 use super::types::{JobSource, NewJob, Registered, Sighting, SightingState};
 use super::{batches, cursor, jobs, mark, sightings, told};
 
@@ -34,6 +36,10 @@ pub struct Window<'a> {
     pub told: &'a [ToldSeen],
     /// What owners changed or closed, of earlier requests too.
     pub changes: &'a [(RequestId, RequestChange)],
+    /// Requests that no job is made of.
+    pub refused: &'a [ContractEvent],
+    /// The window's last block.
+    pub to: Epoch,
 }
 
 impl Store {
@@ -57,42 +63,89 @@ impl Store {
         cursor: &serde_json::Value,
         window: &Window<'_>,
     ) -> Result<Vec<Registered>, Error> {
-        let Window { jobs, completions, told, changes } = *window;
         let mut tx = self.write().await?;
         cursor::put(&mut tx, contract, cursor).await?;
-        let mut registered = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            registered.push(match bind_own(&mut tx, job).await? {
-                Some(bound) => bound,
-                None => jobs::register(&mut tx, job).await?,
-            });
-        }
-        // Most CIDs are asked for by one owner; what is settled anew changes nothing for whoever has it.
-        for (job, done) in jobs.iter().zip(&registered) {
-            if matches!(done, Registered::Created { .. }) {
-                told::settle_again(&mut tx, contract, &job.cid).await?;
-            }
-        }
-        for seen in told {
-            told::insert(&mut tx, contract, seen).await?;
-        }
-        for completion in completions {
-            complete(&mut tx, contract, completion).await?;
-        }
-        for (request, change) in changes {
-            // A request without a job (its CID was none) has nothing to change.
-            let Some(job) = jobs::of_request(&mut tx, RequestAt { contract, request: *request }).await?
-            else {
-                continue;
-            };
-            match change {
-                RequestChange::Closed => jobs::stop(&mut tx, job).await?,
-                RequestChange::Policy(policy) => jobs::change(&mut tx, job, policy).await?,
-            };
-        }
+        let registered = apply(&mut tx, contract, window).await?;
         tx.commit().await?;
         Ok(registered)
     }
+}
+
+/// Everything that a window tells, inside the caller's transaction.
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    contract: ContractAddress,
+    window: &Window<'_>,
+) -> Result<Vec<Registered>, Error> {
+    let mut registered = Vec::with_capacity(window.jobs.len());
+    for job in window.jobs {
+        if let Some(event) = event_of(job) {
+            contract_events::insert(connection, contract, &event).await?;
+        }
+        let known = match bind_own(connection, job).await? {
+            Some(bound) => Some(bound),
+            None => revive(connection, job).await?,
+        };
+        registered.push(match known {
+            Some(known) => known,
+            None => jobs::register(connection, job).await?,
+        });
+    }
+    // Most CIDs are asked for by one owner; what is settled anew changes nothing for whoever has it.
+    for (job, done) in window.jobs.iter().zip(&registered) {
+        if matches!(done, Registered::Created { .. }) {
+            told::settle_again(connection, contract, &job.cid).await?;
+        }
+    }
+    for refused in window.refused {
+        contract_events::insert(connection, contract, refused).await?;
+    }
+    for seen in window.told {
+        let event = ContractEvent::other(EventKind::Told, seen.request, Some(seen.deal), seen.block);
+        contract_events::insert(connection, contract, &event).await?;
+        told::insert(connection, contract, seen).await?;
+    }
+    for completion in window.completions {
+        let CompletionSeen { request, deal, block } = *completion;
+        let event = ContractEvent::other(EventKind::Completed, request, Some(deal), block);
+        contract_events::insert(connection, contract, &event).await?;
+        complete(connection, contract, completion).await?;
+    }
+    for (request, change) in window.changes {
+        let kind = match change_one(connection, contract, *request, change).await? {
+            Some(kind) => kind,
+            None => continue,
+        };
+        let event = ContractEvent::other(kind, *request, None, window.to);
+        contract_events::insert(connection, contract, &event).await?;
+    }
+    Ok(registered)
+}
+
+/// The event that made a job of a contract.
+pub(super) fn event_of(job: &NewJob) -> Option<ContractEvent> {
+    let JobSource::Contract { request, transaction, block, .. } = &job.source else { return None };
+    Some(ContractEvent::requested(*request, transaction, job.position, *block))
+}
+
+/// What became of a request reaches its job. How that is noted; `None` where nothing is to be taken back later: a request
+/// without a job (its CID was none), or a job that had ended before.
+async fn change_one(
+    connection: &mut SqliteConnection,
+    contract: ContractAddress,
+    request: RequestId,
+    change: &RequestChange,
+) -> Result<Option<EventKind>, Error> {
+    let Some(job) = jobs::of_request(connection, RequestAt { contract, request }).await? else {
+        return Ok(None);
+    };
+    Ok(match change {
+        RequestChange::Closed => jobs::stop(connection, job).await?.then_some(EventKind::Closed),
+        RequestChange::Policy(policy) => {
+            jobs::change(connection, job, policy).await?;
+            Some(EventKind::Changed)
+        }
+    })
 }
 
 /// Binds the request to the job whose own transaction submitted it, if that is so: among several jobs of one transaction
@@ -129,6 +182,42 @@ async fn bind_own(connection: &mut SqliteConnection, job: &NewJob) -> Result<Opt
     let (id, holding) = (JobId(uint("job", id)?), HoldingId(uint("holding", holding)?));
     let bound = Happened::RequestBound { job: id, request: *request };
     log(connection, Some(holding), Some(job.at), &bound).await?;
+    Ok(Some(Registered::AlreadyExists { job: id, holding }))
+}
+
+/// A transaction that a rewind found on no chain, and that is mined after all: its request is the job that it was.
+async fn revive(connection: &mut SqliteConnection, job: &NewJob) -> Result<Option<Registered>, Error> {
+    let JobSource::Contract { contract, request, transaction, .. } = &job.source else { return Ok(None) };
+    let ended: Option<(i64, i64, bool)> = sqlx::query_as(
+        "SELECT j.id, j.holding, j.ended_by_rewind FROM job j JOIN holding h ON h.id = j.holding
+         WHERE j.superseded IS NOT NULL AND j.request IS NULL AND h.cid = $2 AND j.owner = $4
+         AND json_extract(j.source, '$.d.contract') = $3
+         AND LOWER(json_extract(j.source, '$.d.transaction')) = LOWER($1) AND LENGTH($1) > 2
+         AND NOT EXISTS (SELECT 1 FROM job o WHERE o.contract = $3 AND o.request = $5)
+         ORDER BY j.id LIMIT 1",
+    )
+    .bind(transaction)
+    .bind(job.cid.to_string())
+    .bind(contract.to_string())
+    .bind(&job.owner.0)
+    .bind(int("request", request.0)?)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, holding, ended_by_rewind)) = ended else { return Ok(None) };
+    sqlx::query(
+        "UPDATE job SET contract = $2, request = $3, source = $4, superseded = NULL, ended_by_rewind = 0
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(contract.to_string())
+    .bind(int("request", request.0)?)
+    .bind(SOURCE.encode(&job.source)?)
+    .execute(&mut *connection)
+    .await?;
+    let (id, holding) = (JobId(uint("job", id)?), HoldingId(uint("holding", holding)?));
+    if ended_by_rewind {
+        jobs::reopen(connection, id).await?;
+    }
     Ok(Some(Registered::AlreadyExists { job: id, holding }))
 }
 

@@ -44,6 +44,11 @@ pub enum Happened {
         /// Which.
         job: JobId,
     },
+    /// A job counts again: what stopped it is on no chain any more.
+    JobReopened {
+        /// Which.
+        job: JobId,
+    },
     /// A job's owner changed its policy on the contract.
     JobChanged {
         /// Which.
@@ -151,6 +156,11 @@ pub enum Happened {
         /// Which.
         tx: TxId,
     },
+    /// A transaction was final on a history that is gone: it is looked for, and sent, again.
+    TxReopened {
+        /// Which.
+        tx: TxId,
+    },
     /// A registration goes together with others.
     TxCarried {
         /// Which.
@@ -195,6 +205,13 @@ pub enum Happened {
     HoldChanged {
         /// Why nothing may be started; `None` when it is open.
         hold: Option<Hold>,
+    },
+    /// History that was final is another one, and an admin had it read again.
+    HistoryRewound {
+        /// The first height that is another one.
+        from: Epoch,
+        /// The rewind's number.
+        rewind: u64,
     },
     /// The admin set the storm breaker.
     BreakerSet,

@@ -37,7 +37,7 @@ macro_rules! job_sql {
     ($rest:literal) => {
         concat!(
             "SELECT j.id, j.holding, j.owner, h.cid, j.duties, j.policy, j.source, j.on_chain, j.open,
-             j.contract, j.request, j.at, j.at_unix FROM job j JOIN holding h ON h.id = j.holding ",
+             j.contract, j.request, j.at, j.at_unix, j.superseded FROM job j JOIN holding h ON h.id = j.holding ",
             $rest
         )
     };
@@ -123,6 +123,23 @@ pub(super) async fn stop(connection: &mut SqliteConnection, job: JobId) -> Resul
         steps::remove(connection, &StepKind::Fetch { holding }).await?;
     }
     Ok(true)
+}
+
+/// Opens a stopped job again inside the caller's transaction: what stopped it is taken back.
+pub(super) async fn reopen(connection: &mut SqliteConnection, job: JobId) -> Result<(), Error> {
+    let row: Option<(i64, String, i64)> = sqlx::query_as(
+        "UPDATE job SET open = 1 WHERE id = $1 AND open = 0
+         RETURNING holding, (SELECT cid FROM holding h WHERE h.id = job.holding), at_unix",
+    )
+    .bind(int("job", job.0)?)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((holding, cid, at_unix)) = row else { return Ok(()) };
+    let holding = HoldingId(uint("holding", holding)?);
+    if !pieces::link_known(connection, holding, &parse("CID", &cid)?).await? {
+        steps::plan(connection, &StepKind::Fetch { holding }, at_unix).await?;
+    }
+    log(connection, Some(holding), None, &Happened::JobReopened { job }).await
 }
 
 /// Replaces the policy of an open job inside the caller's transaction; whether it is another one now.
@@ -286,6 +303,10 @@ fn decode(row: &SqliteRow) -> Result<Job, Error> {
         source,
         request,
         state: if open { JobState::Open } else { JobState::Stopped },
+        superseded: row
+            .try_get::<Option<i64>, _>("superseded")?
+            .map(|rewind| uint("rewind", rewind))
+            .transpose()?,
         at: Epoch(row.try_get("at")?),
         at_unix: row.try_get("at_unix")?,
     })

@@ -9,7 +9,7 @@
 //! - One connection writes, under `BEGIN IMMEDIATE`; readers see one snapshot each (WAL).
 //! - Every start takes the next fence; a write of an older start fails with [`Error::Fenced`].
 //! - A place has at most one order on its way (a unique index holds it) and two live generations. A closed
-//!   order never changes, its id is never reused. A proposal's CID, UUID and secret are unique, and so is a
+//!   order never changes but by a rewind, its id is never reused. A proposal's CID, UUID and secret are unique, and so is a
 //!   nonce per account.
 //! - Updates of orders and transactions name the version they read; a stale one changes nothing.
 //! - Every JSON value is `{"v":version,"d":…}`; a newer version is refused, older ones stay readable.
@@ -21,6 +21,7 @@ mod assemble;
 mod attempts;
 mod batches;
 mod budget;
+mod contract_events;
 mod cursor;
 mod deployments;
 mod error;
@@ -41,11 +42,14 @@ mod places;
 mod plans;
 mod providers;
 mod replicas;
+mod rewind;
 mod rounds;
 mod schema;
+mod seen_proposals;
 mod sightings;
 mod steps;
 mod told;
+mod trail;
 mod txs;
 mod types;
 mod uploads;
@@ -53,6 +57,7 @@ mod watch;
 
 pub use apply_window::{RequestChange, Window};
 pub use budget::Renewal;
+pub use contract_events::{ContractEvent, EventKind, Superseded};
 pub use error::Error;
 pub(crate) use error::is_storage_full;
 pub use events::{Happened, StoreEvent};
@@ -61,6 +66,8 @@ pub use incidents::{Incident, Trouble, TroubleKind};
 pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
+pub use rewind::{ContractRewind, ContractRewound, Moved, OrderRewound, Rewind, Rewound};
+pub use seen_proposals::SeenProposal;
 pub use told::{CopyIn, ToldPiece};
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,

@@ -1,8 +1,8 @@
 //! Orders: purchases with their states, places and the bytes of money.
 //!
 //! Every write names the version it read; a stale one changes nothing and says so. A closed order never
-//! changes again. The proposal is stored in the transaction that makes the order `Signed`, before its bytes
-//! leave the node.
+//! changes again, but by a rewind. The proposal is stored in the transaction that makes the order `Signed`, before its
+//! bytes leave the node.
 
 use raas_core::cid::Commitment;
 use raas_core::health::Term;
@@ -78,6 +78,26 @@ impl Store {
         let ids: Vec<u64> = orders.iter().map(|order| order.0).collect();
         let sql = stored_orders!("o.id IN (SELECT value FROM json_each($1)) AND o.closed = 0");
         load(&mut *self.read().await?, sql, Some(Key::Text(json_list(&ids)))).await
+    }
+
+    /// The orders that say something of heights from `from` on, closed ones too: whose deals are at or above `first_deal`,
+    /// that were last read at such a height, or that expired and could have been published at one.
+    pub async fn orders_since(&self, first_deal: DealId, from: Epoch) -> Result<Vec<StoredOrder>, Error> {
+        let mut tx = self.read().await?;
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT o.id FROM orders o WHERE o.deal >= $1
+             OR (o.state_name IN ('published', 'active', 'ended')
+                 AND json_extract(o.state, '$.d.health.at') >= $2)
+             OR (o.state_name = 'lost' AND json_extract(o.state, '$.d.on_chain.health.at') >= $2)
+             OR (o.state_name = 'expired'
+                 AND EXISTS (SELECT 1 FROM proposal p WHERE p.order_id = o.id AND p.start_epoch >= $2))",
+        )
+        .bind(int("deal", first_deal.0)?)
+        .bind(from.0)
+        .fetch_all(&mut *tx)
+        .await?;
+        let sql = stored_orders!("o.id IN (SELECT value FROM json_each($1))");
+        load(&mut tx, sql, Some(Key::Text(serde_json::json!(ids).to_string()))).await
     }
 
     /// How many orders are on their way to each provider and not seen published.
@@ -270,6 +290,43 @@ pub(super) async fn insert(
     .fetch_one(connection)
     .await?;
     Ok(OrderId(uint("order", id)?))
+}
+
+/// Brings an order, also a closed one, to the state that it has on a history that was read again; a copy that was never
+/// there leaves its places. The state before; `None` when it is the same.
+pub(super) async fn rewrite_state(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    state: &OrderState,
+) -> Result<Option<OrderState>, Error> {
+    let id = int("order", order.0)?;
+    let (holding, before): (i64, String) = sqlx::query_as("SELECT holding, state FROM orders WHERE id = $1")
+        .bind(id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let holding = HoldingId(uint("holding", holding)?);
+    let before: OrderState = ORDER_STATE.decode(&before)?;
+    if before == *state {
+        return Ok(None);
+    }
+    let comes_in = (state.occupies() && !before.occupies()) || (state.is_active() && !before.is_active());
+    if *state == OrderState::Cancelled || (comes_in && places::is_superseded(connection, order).await?) {
+        to_spares(connection, order).await?;
+    }
+    update(connection, id, state).await?;
+    places::follow(connection, order, state).await?;
+    if !state.is_closed() {
+        places::show(connection, order).await?;
+    }
+    let changed = Happened::OrderChanged {
+        order,
+        from: before.name().to_owned(),
+        to: state.name().to_owned(),
+        deal: deal_of(state),
+        health: state.on_chain().map(|on_chain| on_chain.health.health),
+    };
+    log(connection, Some(holding), None, &changed).await?;
+    Ok(Some(before))
 }
 
 /// Brings an order to `state`, and its places with it. The new version; `None` when `version` is stale, the

@@ -185,6 +185,15 @@ pub(super) async fn close(connection: &mut SqliteConnection, orders: &str) -> Re
     Ok(())
 }
 
+/// Brings an order that is not closed any more back into the rules' sight.
+pub(super) async fn show(connection: &mut SqliteConnection, order: OrderId) -> Result<(), Error> {
+    sqlx::query("UPDATE order_slot SET kept = 1 WHERE order_id = $1")
+        .bind(int("order", order.0)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Whether a place of `order` is taken by another one that is on its way, by an active replica that came after
 /// it, or by two active ones: then `order`, which was given up on and turns out to be published after all, has
 /// no place there any more.

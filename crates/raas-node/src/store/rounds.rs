@@ -14,7 +14,7 @@ use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{BREAKER, Format, ROUND, VIEW, int, parse};
 use super::types::{Adopted, RoundReport};
-use super::{incidents, orders, replicas, sightings, told};
+use super::{incidents, orders, replicas, seen_proposals, sightings, told, trail};
 
 const LAST_ROUND: &str = "round";
 const BREAKER_KEY: &str = "breaker";
@@ -32,6 +32,7 @@ impl Store {
         let before: Option<(Round, Option<Hold>)> = get(&mut tx, LAST_ROUND, &ROUND).await?;
         let last = (&report.round, &report.hold);
         put(&mut tx, LAST_ROUND, ROUND.encode(&last)?).await?;
+        trail::extend(&mut tx, &report.round).await?;
         put(&mut tx, HEAD, report.round.head.0.to_string()).await?;
         put(&mut tx, BREAKER_KEY, BREAKER.encode(&report.breaker)?).await?;
         put(&mut tx, EVENTS_READ_TO, report.events_read_to.0.to_string()).await?;
@@ -61,6 +62,9 @@ impl Store {
         incidents::note(&mut tx, &report.troubles, report.round.height).await?;
         for adopted in &report.adopted {
             adopt(&mut tx, adopted).await?;
+        }
+        for (order, seen) in &report.proposals {
+            seen_proposals::keep(&mut tx, *order, seen).await?;
         }
         for (cid, deal, state) in &report.sightings {
             sightings::set_state(&mut tx, cid, *deal, *state).await?;
@@ -112,6 +116,9 @@ async fn adopt(connection: &mut SqliteConnection, adopted: &Adopted) -> Result<(
         return Ok(());
     }
     let order = orders::insert(connection, adopted.holding, &adopted.order).await?;
+    if let Some(seen) = &adopted.proposal {
+        seen_proposals::keep(connection, order, seen).await?;
+    }
     let what = Happened::OrderAdopted { order, deal, provider: adopted.order.provider };
     log(connection, Some(adopted.holding), None, &what).await
 }
@@ -135,6 +142,28 @@ async fn is_known(connection: &mut SqliteConnection, adopted: &Adopted) -> Resul
     };
     let count: i64 = query.fetch_one(connection).await?;
     Ok(count > 0)
+}
+
+/// Puts the node to `round`, the first one after history was rewritten: what was read beyond `read_to`, and of deals from
+/// `deals_from` on, is read again.
+pub(super) async fn go_back(
+    connection: &mut SqliteConnection,
+    round: &Round,
+    read_to: Epoch,
+    deals_from: Option<DealId>,
+) -> Result<(), Error> {
+    let hold: Option<Hold> = None;
+    put(connection, LAST_ROUND, ROUND.encode(&(round, hold))?).await?;
+    put(connection, HEAD, round.head.0.to_string()).await?;
+    if let Some(text) = get_text(connection, EVENTS_READ_TO).await? {
+        let events: i64 = parse("epoch", &text)?;
+        put(connection, EVENTS_READ_TO, events.min(read_to.0).to_string()).await?;
+    }
+    if let (Some(text), Some(from)) = (get_text(connection, DEALS_READ_TO).await?, deals_from) {
+        let deal: u64 = parse("deal", &text)?;
+        put(connection, DEALS_READ_TO, deal.min(from.0).to_string()).await?;
+    }
+    Ok(())
 }
 
 async fn get_text(connection: &mut SqliteConnection, key: &'static str) -> Result<Option<String>, Error> {

@@ -26,6 +26,7 @@ pub(super) fn migrator() -> Migrator {
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
         migration(26, "leads", include_str!("migrations/0026_leads.sql")),
         migration(27, "sectors", include_str!("migrations/0027_sectors.sql")),
+        migration(45, "history", include_str!("migrations/0045_history.sql")),
     ])
 }
 
@@ -95,6 +96,7 @@ pub(super) const ROUND: Format = Format::v1("round");
 pub(super) const BREAKER: Format = Format::v1("breaker");
 pub(super) const VIEW: Format = Format::v1("provider view");
 pub(super) const EVENT: Format = Format::v1("event");
+pub(super) const PROPOSAL: Format = Format::v1("deal proposal as seen");
 
 /// Decodes a column in which one text follows upon itself in row after row, once for each that is new.
 pub(super) struct Repeated<T> {

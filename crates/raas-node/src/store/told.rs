@@ -180,8 +180,8 @@ pub(super) async fn insert(
     told: &ToldSeen,
 ) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO told (contract, deal, market, request, provider, sector, piece, size, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'new') ON CONFLICT (contract, deal) DO NOTHING",
+        "INSERT INTO told (contract, deal, market, request, provider, sector, piece, size, block, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new') ON CONFLICT (contract, deal) DO NOTHING",
     )
     .bind(contract.to_string())
     .bind(deal_int(told.deal))
@@ -191,6 +191,7 @@ pub(super) async fn insert(
     .bind(int("sector", told.sector.0)?)
     .bind(told.piece.to_string())
     .bind(int("piece size", told.size.get())?)
+    .bind(told.block.0)
     .execute(connection)
     .await?;
     Ok(())

@@ -17,6 +17,7 @@ use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 
 use super::incidents::Trouble;
+use super::seen_proposals::SeenProposal;
 
 /// Where a job came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +124,8 @@ pub struct Job {
     pub unserved: Option<Unserved>,
     /// Whether it counts.
     pub state: JobState,
+    /// The rewind after which its request is on no chain any more.
+    pub superseded: Option<u64>,
     /// Head when it was registered.
     pub at: Epoch,
     /// Seconds since 1970.
@@ -211,6 +214,8 @@ pub struct Adopted {
     pub holding: HoldingId,
     /// The order that stands for it; its id is ignored and given by the store.
     pub order: Order,
+    /// The deal with its whole proposal; `None` for a copy without a deal.
+    pub proposal: Option<SeenProposal>,
 }
 
 /// A deal named by the contract that is not (yet) one of ours.
@@ -282,6 +287,8 @@ pub struct RoundReport {
     pub events_read_to: Epoch,
     /// Every deal below this id was told by an event or looked at; `None` changes nothing.
     pub deals_read_to: Option<DealId>,
+    /// Deals of orders that were seen on chain for the first time, with their whole proposals.
+    pub proposals: Vec<(OrderId, SeenProposal)>,
 }
 
 /// What became of one action at commit.

@@ -8,7 +8,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::settings::ContractAt;
-use crate::store::{Attempt, JobSource, NO_TRANSACTION, NewJob, RequestChange, Window};
+use crate::store::{Attempt, ContractEvent, JobSource, NO_TRANSACTION, NewJob, RequestChange, Window};
 use crate::world::World;
 use raas_clients::evm::AbiKind;
 use raas_core::cid::DataCid;
@@ -22,7 +22,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Blocks asked for at once; below every endpoint's known limit.
-const WINDOW_BLOCKS: i64 = 2_000;
+pub(super) const WINDOW_BLOCKS: i64 = 2_000;
 /// Windows read in one pass, so that catching up does not starve the rest of the loop.
 const WINDOWS_PER_PASS: u32 = 50;
 /// Requests read by view in one pass of calls.
@@ -264,7 +264,7 @@ fn note_unexplained(window: &ContractWindow) {
     }
 }
 
-async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
+pub(super) async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
     match engine.store.cursor(at.address).await? {
         Some(stored) => serde_json::from_value(stored)
             .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() }),
@@ -273,9 +273,14 @@ async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<Stat
 }
 
 /// A cursor and the requests it newly covers, or up to where to read again and why.
-type Believed = Result<(State, Vec<RequestSeen>), (Epoch, Doubt)>;
+pub(super) type Believed = Result<(State, Vec<RequestSeen>), (Epoch, Doubt)>;
 
-fn believe(state: State, from: Epoch, to: Epoch, window: &ContractWindow) -> Result<Believed, Error> {
+pub(super) fn believe(
+    state: State,
+    from: Epoch,
+    to: Epoch,
+    window: &ContractWindow,
+) -> Result<Believed, Error> {
     let event = Event::WindowRead {
         from,
         to,
@@ -303,41 +308,85 @@ async fn apply<W: World>(
     window: &ContractWindow,
     now: Now,
 ) -> Result<(), Error> {
-    let mut jobs = Vec::new();
+    let read = prepare(engine, at, requests, window, now);
+    for note in &read.notes {
+        record(engine, now, at, note).await?;
+    }
+    let applied = Window { to: Epoch(after.next_block.0 - 1), ..read.window(window) };
+    failpoint::around("follow.apply", engine.store.apply_whole_window(at.address, &stored(after)?, &applied))
+        .await?;
+    Ok(())
+}
+
+/// The cursor as the store keeps it.
+pub(super) fn stored(cursor: State) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(cursor)
+        .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() })
+}
+
+/// What a window's requests and changes mean here.
+pub(super) struct Prepared {
+    jobs: Vec<NewJob>,
+    refused: Vec<ContractEvent>,
+    changes: Vec<(RequestId, RequestChange)>,
+    /// What is worth an attempt in the log.
+    notes: Vec<Note>,
+}
+
+/// What became of a request that is not served as it stands.
+struct Note {
+    request: RequestId,
+    outcome: &'static str,
+    detail: String,
+}
+
+impl Prepared {
+    /// The window for the store, whose last block is for the caller to say.
+    pub(super) fn window<'a>(&'a self, read: &'a ContractWindow) -> Window<'a> {
+        let Self { jobs, refused, changes, .. } = self;
+        let (completions, told) = (&read.completions, &read.told);
+        Window { jobs, completions, told, changes, refused, to: Epoch(0) }
+    }
+}
+
+pub(super) fn prepare<W: World>(
+    engine: &Engine<W>,
+    at: &ContractAt,
+    requests: Vec<RequestSeen>,
+    window: &ContractWindow,
+    now: Now,
+) -> Prepared {
+    let (mut jobs, mut refused, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let firsts = firsts(&window.requests);
     for seen in requests {
-        if !seen.open {
-            record(engine, now, at, seen.request, "closed", "its owner closed it before it was seen").await?;
-            continue;
-        }
-        match job_of(&seen, at, &engine.settings.default_policy, now) {
-            Ok((mut job, notes)) => {
+        let first = firsts.get(seen.transaction.as_str());
+        let position = first.map(|first| seen.request.0.saturating_sub(first.0));
+        let made = if seen.open {
+            job_of(&seen, at, &engine.settings.default_policy, now).map_err(|why| ("refused", why))
+        } else {
+            Err(("closed", "its owner closed it before it was seen".to_owned()))
+        };
+        match made {
+            Ok((mut job, clamped)) => {
                 if !may_be_ours(engine, at, &seen) {
                     not_ours(&mut job);
                 }
-                let first = firsts.get(seen.transaction.as_str());
-                job.position = first.map(|first| seen.request.0.saturating_sub(first.0));
-                for note in notes {
-                    record(engine, now, at, seen.request, "clamped", &note).await?;
-                }
+                job.position = position;
+                notes.extend(clamped.into_iter().map(|detail| Note {
+                    request: seen.request,
+                    outcome: "clamped",
+                    detail,
+                }));
                 jobs.push(job);
             }
-            Err(why) => record(engine, now, at, seen.request, "refused", &why).await?,
+            Err((outcome, detail)) => {
+                refused.push(ContractEvent::requested(seen.request, &seen.transaction, position, seen.block));
+                notes.push(Note { request: seen.request, outcome, detail });
+            }
         }
     }
-    let changes = changes(engine, at, window, now).await?;
-    let cursor = serde_json::to_value(after)
-        .map_err(|error| Error::Unreadable { what: "event cursor", why: error.to_string() })?;
-    failpoint::around(
-        "follow.apply",
-        engine.store.apply_whole_window(
-            at.address,
-            &cursor,
-            &Window { jobs: &jobs, completions: &window.completions, told: &window.told, changes: &changes },
-        ),
-    )
-    .await?;
-    Ok(())
+    let changes = changes(engine, window, now, &mut notes);
+    Prepared { jobs, refused, changes, notes }
 }
 
 /// The first request of each transaction. One call makes requests with consecutive ids, so the others count from it.
@@ -366,12 +415,12 @@ fn not_ours(job: &mut NewJob) {
 }
 
 /// What owners changed or closed, as it stands on the contract at the window's end.
-async fn changes<W: World>(
+fn changes<W: World>(
     engine: &Engine<W>,
-    at: &ContractAt,
     window: &ContractWindow,
     now: Now,
-) -> Result<Vec<(RequestId, RequestChange)>, Error> {
+    notes: &mut Vec<Note>,
+) -> Vec<(RequestId, RequestChange)> {
     let mut changes = Vec::with_capacity(window.standing.len());
     for standing in &window.standing {
         let request = standing.request;
@@ -381,34 +430,25 @@ async fn changes<W: World>(
             continue;
         }
         match policy_of(standing.raas, standing.ends_at, &engine.settings.default_policy, now) {
-            Ok((policy, notes)) => {
-                for note in notes {
-                    record(engine, now, at, request, "clamped", &note).await?;
-                }
+            Ok((policy, clamped)) => {
+                notes.extend(clamped.into_iter().map(|detail| Note { request, outcome: "clamped", detail }));
                 changes.push((request, RequestChange::Policy(Box::new(policy))));
             }
             // What it wanted before still holds: an owner's slip must not end the care for the data.
-            Err(why) => record(engine, now, at, request, "change refused", &why).await?,
+            Err(detail) => notes.push(Note { request, outcome: "change refused", detail }),
         }
     }
-    Ok(changes)
+    changes
 }
 
-async fn record<W: World>(
-    engine: &Engine<W>,
-    now: Now,
-    at: &ContractAt,
-    request: RequestId,
-    outcome: &str,
-    detail: &str,
-) -> Result<(), Error> {
+async fn record<W: World>(engine: &Engine<W>, now: Now, at: &ContractAt, note: &Note) -> Result<(), Error> {
     let attempt = Attempt {
         holding: None,
         order: None,
         provider: None,
-        what: format!("request {request} of {}", at.address),
-        outcome: outcome.to_owned(),
-        detail: detail.to_owned(),
+        what: format!("request {} of {}", note.request, at.address),
+        outcome: note.outcome.to_owned(),
+        detail: note.detail.clone(),
         at: now.epoch,
         at_unix: now.unix_seconds,
     };

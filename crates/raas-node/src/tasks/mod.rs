@@ -11,3 +11,4 @@ pub mod plan;
 mod prune;
 pub mod published;
 pub mod restored;
+pub mod rewind;

@@ -5,7 +5,7 @@
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{RoundReport, Trouble, TroubleKind};
+use crate::store::{RoundReport, SeenProposal, Trouble, TroubleKind};
 use crate::tasks::changes::Changes;
 use crate::tasks::look::{self, Trust};
 use crate::tasks::{adopt, published};
@@ -120,8 +120,12 @@ async fn read<W: World>(
         return Ok(denied);
     }
     changes.cancel_unsigned_beside_late()?;
-    let read_to = (found.read_to, found.deals_read_to);
-    store(engine, index, &round, &before, &changes, read_to).await?;
+    let market = Market {
+        events_read_to: found.read_to,
+        deals_read_to: found.deals_read_to,
+        proposals: found.proposals,
+    };
+    store(engine, index, &round, &before, &changes, market).await?;
     adopt::adopt(engine, &round).await?;
     Ok(Seen { round: Some(round), hold: None, changed: true })
 }
@@ -144,9 +148,17 @@ async fn settle_more<W: World>(
     if changes.changed().next().is_none() {
         return Ok(!index.queue.is_empty());
     }
-    let read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
-    store(engine, index, round, &before, &changes, (read_to, None)).await?;
+    let events_read_to = engine.store.events_read_to().await?.unwrap_or(round.height);
+    let market = Market { events_read_to, deals_read_to: None, proposals: Vec::new() };
+    store(engine, index, round, &before, &changes, market).await?;
     Ok(true)
+}
+
+/// How far the market was read, and what was seen there for the first time.
+struct Market {
+    events_read_to: Epoch,
+    deals_read_to: Option<DealId>,
+    proposals: Vec<(OrderId, SeenProposal)>,
 }
 
 /// What the market told since the last time.
@@ -202,7 +214,7 @@ async fn store<W: World>(
     round: &Round,
     before: &Before,
     changes: &Changes,
-    (events_read_to, deals_read_to): (Epoch, Option<DealId>),
+    market: Market,
 ) -> Result<(), Error> {
     for (stored, state) in changes.changed() {
         index.turn(stored, state);
@@ -225,8 +237,9 @@ async fn store<W: World>(
             &index.census(round.height),
             round.height,
         ),
-        events_read_to,
-        deals_read_to,
+        events_read_to: market.events_read_to,
+        deals_read_to: market.deals_read_to,
+        proposals: market.proposals,
     };
     let skipped = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
     engine.note_views(views);

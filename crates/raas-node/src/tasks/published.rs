@@ -5,7 +5,7 @@
 //! leaves the order open.
 
 use crate::engine::{Engine, Error};
-use crate::store::StoredOrder;
+use crate::store::{SeenProposal, StoredOrder};
 use crate::tasks::observe::Events;
 use crate::world::World;
 use raas_core::health::Term;
@@ -30,6 +30,8 @@ pub struct Found {
     pub read_to: Epoch,
     /// Every deal below this id was told by an event or looked at, where that could be found out.
     pub deals_read_to: Option<DealId>,
+    /// The deals behind `events` as the market has them.
+    pub proposals: Vec<(OrderId, SeenProposal)>,
 }
 
 impl Found {
@@ -45,6 +47,8 @@ impl Found {
         let order = owner_of(on_chain, client, orders)?.order.id;
         let term = Term { start: on_chain.start, end: on_chain.end };
         self.events.push((order, Event::SeenPublished { deal, term, height: round.height }));
+        let seen = SeenProposal { deal, seen_at: round.height, on_chain: on_chain.clone() };
+        self.proposals.push((order, seen));
         Some(order)
     }
 }
@@ -60,7 +64,7 @@ pub async fn find<W: World>(
 ) -> Result<Found, Error> {
     let waiting: Vec<&StoredOrder> = unsettled.iter().filter(|stored| waits_for_chain(stored)).collect();
     let read_to = Epoch(events.from.0 - 1);
-    let mut found = Found { events: Vec::new(), read_to, deals_read_to: None };
+    let mut found = Found { events: Vec::new(), read_to, deals_read_to: None, proposals: Vec::new() };
     if waiting.is_empty() {
         // Nobody waits for a publication, and for all else the sweep is the truth.
         found.read_to = events.to;

@@ -2,6 +2,7 @@
 
 use crate::harness::{Foreign, Scene, Setting, causes, small, start_with};
 use raas_node::config::EndpointSetting;
+use raas_node::node::doctor::{Finding, Level, examine};
 use serde_json::{Value, json};
 
 const DAY: i64 = 2_880;
@@ -83,5 +84,91 @@ async fn fault_36_an_endpoint_that_hangs_delays_nothing_but_its_first_calls() {
     let node = scene.get("/v1/node").await.expect(200);
     assert_eq!(node["endpoints"][0]["standing"], "failing", "{node}");
     assert_eq!(node["hold"], Value::Null);
+    scene.end().await;
+}
+
+/// The doctor's finding of this area with these words.
+async fn found(scene: &Scene, area: &str, words: &str) -> Finding {
+    let findings = examine(&scene.config, 0).await.expect("findings");
+    let found = findings.iter().find(|finding| finding.area == area && finding.found.contains(words));
+    found.unwrap_or_else(|| panic!("no {area} with {words:?} in {findings:#?}")).clone()
+}
+
+/// Several endpoints that name one old head: the chain stands still. That has its own name everywhere, and passes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_41_a_chain_that_stands_still_is_named_by_status_and_doctor_and_passes() {
+    let mut scene = Setting::new().devnet_only().await;
+    let (one, two) = (endpoint(&scene, "one", json!({})).await, endpoint(&scene, "two", json!({})).await);
+    scene.config.chain.endpoints = vec![one, two];
+    scene.start_node().await;
+    scene.kept(103).await;
+    let acts = scene.ledger().await.acts();
+    for name in ["one", "two"] {
+        scene.rpc("devnet_setEndpoint", json!([name, { "faults": [{ "mode": "stale" }] }])).await;
+    }
+    scene.advance(840).await;
+    scene.quiesce().await;
+    let node = scene.get("/v1/node").await.expect(200);
+    assert_eq!(node["hold"]["hold"], "chain_stalled", "{node}");
+    let ready = scene.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["hold"]["hold"]), (503, &json!("chain_stalled")));
+    let finding = found(&scene, "chain", "stands still").await;
+    assert!(
+        finding.level == Level::Problem && finding.fix.contains("the node goes on by itself"),
+        "{finding:?}"
+    );
+    assert_eq!(scene.ledger().await.acts(), acts, "nothing is started");
+    for name in ["one", "two"] {
+        scene.rpc("devnet_setEndpoint", json!([name, {}])).await;
+    }
+    scene.advance(30).await;
+    scene.quiesce().await;
+    assert_eq!(scene.get("/readyz").await.status, 200);
+    scene.end().await;
+}
+
+/// Calls on the state of an upgrade's epoch are refused: that is no fault of the endpoint, and the next tipset will do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_42_an_upgrade_is_named_by_status_and_doctor_and_passes() {
+    let mut scene = Setting::new().devnet_only().await;
+    scene.config.chain.endpoints = vec![endpoint(&scene, "one", json!({})).await];
+    scene.start_node().await;
+    scene.kept(104).await;
+    let message =
+        "required historical state unavailable: refusing explicit call due to state fork at epoch 9";
+    let refused =
+        json!({ "mode": "error", "method": "Filecoin.StateCall", "code": -32002, "message": message });
+    scene.rpc("devnet_setEndpoint", json!(["one", { "faults": [refused] }])).await;
+    scene.advance(30).await;
+    scene.quiesce().await;
+    let ready = scene.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["hold"]["hold"]), (503, &json!("upgrade")), "{}", ready.body);
+    let finding = found(&scene, "chain", "the network upgrades at").await;
+    assert!(finding.level == Level::Problem && finding.fix.contains("wait an epoch"), "{finding:?}");
+    scene.rpc("devnet_setEndpoint", json!(["one", {}])).await;
+    scene.advance(1).await;
+    scene.quiesce().await;
+    assert_eq!(scene.get("/readyz").await.status, 200);
+    scene.end().await;
+}
+
+/// What the probe measures is shown where an admin looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_endpoint_keeps_and_gives_is_shown_by_status_and_doctor() {
+    let mut scene = Setting::new().devnet_only().await;
+    scene.advance(3_000).await;
+    let small = json!({ "lookback": 1_100, "logRange": 300, "deny": ["Filecoin.StateMinerFaults"] });
+    scene.config.chain.endpoints = vec![endpoint(&scene, "small", small).await];
+    scene.start_node().await;
+    scene.kept(105).await;
+    let node = scene.get("/v1/node").await.expect(200);
+    let seen = &node["endpoints"][0];
+    assert!(seen["state_epochs"].as_i64().is_some_and(|epochs| (1_040..=1_100).contains(&epochs)), "{node}");
+    assert_eq!(seen["log_blocks"], json!(300), "{node}");
+    assert!(seen["not_offered"].to_string().contains("Filecoin.StateMinerFaults"), "{node}");
+    let depth = found(&scene, "endpoint", "tells state at least").await.found;
+    let depth: i64 = depth.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
+    assert!((1_040..=1_100).contains(&depth), "{depth}");
+    assert_eq!(found(&scene, "endpoint", "gives logs of 300 blocks at once").await.level, Level::Ok);
     scene.end().await;
 }

@@ -1,6 +1,6 @@
 //! Money that is short is a wait; a deal that somebody else made is not bought again.
 
-use crate::harness::{Foreign, Setting, small};
+use crate::harness::{Foreign, Scene, Setting, small};
 use serde_json::{Value, json};
 
 /// attoFIL of one epoch of 2 KiB (padded) at the asks of f01000, f01002 and f01003, rounded up as providers do; a
@@ -73,5 +73,48 @@ async fn a_deal_that_an_aggregator_completes_by_itself_is_adopted_and_not_bought
     assert_eq!(ledger.completions(&contract), deals, "each attested once, by whoever made it");
     let why = scene.why(&cid).await;
     assert_eq!(why["seen_on_contract"].as_array().map(Vec::len), Some(2));
+    keeps_proposals(&scene, &piece).await;
     scene.end().await;
+}
+
+/// Both proposals are kept whole: after a termination the market tells nothing of the deal any more.
+async fn keeps_proposals(scene: &Scene, piece: &str) {
+    let orders = async || {
+        let jobs = scene.get("/v1/jobs").await.expect(200);
+        let job = scene.get(&format!("/v1/jobs/{}", jobs["jobs"][0]["id"])).await.expect(200);
+        job["orders"].as_array().expect("orders").clone()
+    };
+    let before = orders().await;
+    assert_eq!(before.len(), 2);
+    for order in &before {
+        let told = scene.rpc("Filecoin.StateMarketStorageDeal", json!([order["dealId"], null])).await;
+        let (told, kept) = (&told["Proposal"], &order["proposal"]);
+        for (on_chain, field) in [
+            ("PieceSize", "pieceSize"),
+            ("VerifiedDeal", "verifiedDeal"),
+            ("Label", "label"),
+            ("StartEpoch", "startEpoch"),
+            ("EndEpoch", "endEpoch"),
+            ("StoragePricePerEpoch", "storagePricePerEpoch"),
+            ("ProviderCollateral", "providerCollateral"),
+            ("ClientCollateral", "clientCollateral"),
+        ] {
+            assert_eq!(told[on_chain], kept[field], "{field} of {kept}");
+        }
+        let number = |address: &Value| address.as_str().map(|text| text[1..].to_owned());
+        assert_eq!(number(&told["Client"]), number(&kept["client"]), "{kept}");
+        assert_eq!(number(&told["Provider"]), number(&kept["provider"]), "{kept}");
+        assert_eq!(told["PieceCID"]["/"], kept["pieceCid"]);
+        assert_eq!(order["dealId"], kept["dealId"]);
+    }
+    let adopted = before.iter().find(|order| order["cause"]["cause"] == "adopt").expect("an adopted copy");
+    let ledger = scene.ledger().await;
+    let deal = ledger.deals(piece)[&adopted["dealId"].as_u64().expect("a deal")].clone();
+    scene.rpc("devnet_terminate", json!([deal.provider, [deal.sector]])).await;
+    scene.pass(60).await;
+    let gone = scene.try_rpc("Filecoin.StateMarketStorageDeal", json!([adopted["dealId"], null])).await;
+    assert!(gone.is_err(), "the market has forgotten it");
+    let after = orders().await;
+    let kept = after.iter().find(|order| order["order"] == adopted["order"]).expect("the same order");
+    assert_eq!((&kept["state"], &kept["proposal"]), (&json!("lost"), &adopted["proposal"]));
 }

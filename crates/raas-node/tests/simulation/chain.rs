@@ -62,6 +62,8 @@ fn on_chain(deal: &Deal, phase: Phase) -> OnChainDeal {
         start: Epoch(proposal.start.0),
         end: Epoch(proposal.end.0),
         price_per_epoch: proposal.price_per_epoch,
+        provider_collateral: proposal.provider_collateral,
+        client_collateral: proposal.client_collateral,
         activated,
         sector,
     }

@@ -20,7 +20,7 @@ const ALREADY: Committed = Committed::Refused(Refusal::Already);
 
 async fn spare(store: &Store, holding: HoldingId, deal: u64) -> OrderId {
     let mut round = report(200);
-    round.adopted = vec![Adopted { holding, order: found(1, 1_500 + deal, deal) }];
+    round.adopted = vec![Adopted { holding, order: found(1, 1_500 + deal, deal), proposal: None }];
     store.apply_round(&round).await.unwrap();
     store.orders_of_holding(holding).await.unwrap().pop().unwrap().order.id
 }

@@ -11,6 +11,7 @@ mod jobs;
 mod leads;
 mod old_data;
 mod orders;
+mod rewinds;
 mod rounds;
 mod sectors;
 mod steps;

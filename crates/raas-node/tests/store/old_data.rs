@@ -124,7 +124,7 @@ async fn orders(store: &Store, holding: HoldingId) {
 async fn rounds(store: &Store, holding: HoldingId) {
     let mut report = report(300);
     report.hold = Some(Hold::HeadOld { head: Epoch(1_190), expected: Epoch(1_200) });
-    report.adopted = vec![Adopted { holding, order: found(1, 1_500, 900) }];
+    report.adopted = vec![Adopted { holding, order: found(1, 1_500, 900), proposal: None }];
     report.sightings = vec![(cid(1), DealId(900), SightingState::Adopted)];
     report.breaker.fleet = Some(Trip { since: Epoch(290), released_at: Some(Epoch(295)) });
     report.breaker.providers.insert(ProviderId::new(1_003), Trip { since: Epoch(1), released_at: None });
@@ -215,6 +215,8 @@ async fn everything(store: &Store) -> String {
         store.tx(raas_node::store::TxId(3)),
         store.floor(Lane::Evm),
         store.cursor(CONTRACT),
+        store.contract_events(CONTRACT),
+        store.trail(),
         store.last_round(),
         store.breaker(),
         store.events_read_to(),

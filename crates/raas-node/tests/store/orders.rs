@@ -116,7 +116,11 @@ async fn reserved_and_spent_follow_the_states() {
     assert_eq!(money().await, (AttoFil::ZERO, one), "the market holds it now");
     assert_eq!(store.spent_since(Epoch(101)).await.unwrap(), AttoFil::ZERO);
     let mut round = report(200);
-    round.adopted = vec![raas_node::store::Adopted { holding, order: crate::support::found(1, 1_009, 77) }];
+    round.adopted = vec![raas_node::store::Adopted {
+        holding,
+        order: crate::support::found(1, 1_009, 77),
+        proposal: None,
+    }];
     store.apply_round(&round).await.unwrap();
     assert_eq!(money().await, (AttoFil::ZERO, one), "others paid for an adopted copy");
 }

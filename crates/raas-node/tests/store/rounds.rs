@@ -7,11 +7,12 @@ use crate::support::{
 use raas_core::fleet::{Breaker, Trip};
 use raas_core::gate::Hold;
 use raas_core::health::{Health, LossReason};
-use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId};
+use raas_core::ids::{ActorId, DealId, HoldingId, OrderId, ProviderId, SectorNumber};
+use raas_core::observation::OnChainDeal;
 use raas_core::order::{Cause, OrderState};
 use raas_core::plan::Action;
 use raas_core::units::{AttoFil, Epoch};
-use raas_node::store::{Adopted, Committed, Happened, Refusal, Sighting, SightingState, Store};
+use raas_node::store::{Adopted, Committed, Happened, Refusal, SeenProposal, Sighting, SightingState, Store};
 
 fn published(deal: u64) -> OrderState {
     OrderState::Published(on_chain(deal, Health::Pending, 200))
@@ -64,7 +65,7 @@ async fn a_found_deal_becomes_a_spare_once() {
     });
     store.add_sightings(&deals).await.unwrap();
     let mut report = report(200);
-    report.adopted = vec![Adopted { holding, order: found(1, 1_500, 70) }];
+    report.adopted = vec![Adopted { holding, order: found(1, 1_500, 70), proposal: None }];
     report.sightings =
         vec![(cid(1), DealId(70), SightingState::Adopted), (cid(1), DealId(71), SightingState::Unverified)];
     for _ in 0..2 {
@@ -79,12 +80,56 @@ async fn a_found_deal_becomes_a_spare_once() {
 }
 
 #[tokio::test]
+async fn a_proposal_is_kept_as_it_was_first_seen_and_that_of_another_deal_takes_its_place() {
+    let store = store().await;
+    let holding = held(&store, 1).await;
+    let order = ordered(&store, holding, 0, 1, 1_000).await;
+    let seen = |deal: u64, seen_at: i64, label: &str| SeenProposal {
+        deal: DealId(deal),
+        seen_at: Epoch(seen_at),
+        on_chain: OnChainDeal {
+            piece: crate::support::commitment(1),
+            size: crate::support::size(),
+            verified: true,
+            client: ActorId(99),
+            provider: ProviderId::new(1_000),
+            label: label.to_owned(),
+            start: Epoch(9_000),
+            end: Epoch(1_500_000),
+            price_per_epoch: AttoFil(7),
+            provider_collateral: AttoFil(u128::MAX),
+            client_collateral: AttoFil(3),
+            activated: None,
+            sector: SectorNumber(0),
+        },
+    };
+    let first = seen(70, 200, "first");
+    for (proposal, kept) in [
+        (first.clone(), first.clone()),
+        (seen(70, 210, "later"), first),
+        (seen(71, 220, "another"), seen(71, 220, "another")),
+    ] {
+        let mut round = report(proposal.seen_at.0);
+        round.proposals = vec![(order, proposal)];
+        store.apply_round(&round).await.unwrap();
+        let all = store.seen_proposals(holding).await.unwrap();
+        assert_eq!(all, [(order, kept)].into_iter().collect());
+    }
+    let mut round = report(230);
+    let adopted = seen(80, 230, "found");
+    round.adopted = vec![Adopted { holding, order: found(1, 1_500, 80), proposal: Some(adopted.clone()) }];
+    store.apply_round(&round).await.unwrap();
+    let all = store.seen_proposals(holding).await.unwrap();
+    assert_eq!((all.len(), all.values().next_back()), (2, Some(&adopted)));
+}
+
+#[tokio::test]
 async fn an_adopted_copy_gives_way_to_the_order_that_made_the_deal() {
     let store = store().await;
     let holding = held(&store, 1).await;
     let order = ordered(&store, holding, 0, 1, 1_000).await;
     let mut seen = report(200);
-    seen.adopted = vec![Adopted { holding, order: found(1, 1_000, 70) }];
+    seen.adopted = vec![Adopted { holding, order: found(1, 1_000, 70), proposal: None }];
     store.apply_round(&seen).await.unwrap();
     put(&store, order, active(70)).await;
     assert!(spares(&store, holding).await.is_empty());

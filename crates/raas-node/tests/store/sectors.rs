@@ -26,6 +26,7 @@ fn told(deal: DealId, request: u64) -> ToldSeen {
         sector: SECTOR,
         piece: commitment(1),
         size: size(),
+        block: Epoch(95),
     }
 }
 
@@ -92,7 +93,7 @@ async fn a_copy_in_a_sector_is_one_copy_and_is_completed_under_the_contracts_own
     let store = store().await;
     let holding = asked(&store).await;
     let mut found = report(200);
-    found.adopted = vec![Adopted { holding, order: copy(9_000) }; 2];
+    found.adopted = vec![Adopted { holding, order: copy(9_000), proposal: None }; 2];
     found.told = vec![(CONTRACT, OWN, SightingState::Adopted)];
     for _ in 0..2 {
         store.apply_round(&found).await.unwrap();
@@ -129,7 +130,7 @@ async fn a_sector_that_is_extended_moves_the_end_in_every_column() {
     let store = store().await;
     let holding = asked(&store).await;
     let mut first = report(200);
-    first.adopted = vec![Adopted { holding, order: copy(9_000) }];
+    first.adopted = vec![Adopted { holding, order: copy(9_000), proposal: None }];
     store.apply_round(&first).await.unwrap();
     let held = store.holding(holding).await.unwrap().unwrap();
     let order = held.pieces[0].spares[0].id;
@@ -206,7 +207,7 @@ async fn a_second_owner_has_what_was_told_settled_anew_and_gets_a_copy_of_his_ow
     let store = store().await;
     let first = asked(&store).await;
     let mut found = report(200);
-    found.adopted = vec![Adopted { holding: first, order: copy(9_000) }];
+    found.adopted = vec![Adopted { holding: first, order: copy(9_000), proposal: None }];
     found.told = vec![(CONTRACT, OWN, SightingState::Adopted)];
     store.apply_round(&found).await.unwrap();
     assert_eq!(store.told_unsettled(9).await.unwrap(), []);
@@ -220,8 +221,10 @@ async fn a_second_owner_has_what_was_told_settled_anew_and_gets_a_copy_of_his_ow
     assert_ne!(first, second);
     assert_eq!(store.told_unsettled(9).await.unwrap().len(), 1);
     assert_eq!(store.copy_in(second, PROVIDER, SECTOR, commitment(1)).await.unwrap(), CopyIn::Unknown);
-    found.adopted =
-        vec![Adopted { holding: second, order: copy(9_000) }, Adopted { holding: first, order: copy(9_000) }];
+    found.adopted = vec![
+        Adopted { holding: second, order: copy(9_000), proposal: None },
+        Adopted { holding: first, order: copy(9_000), proposal: None },
+    ];
     store.apply_round(&found).await.unwrap();
     for (holding, request) in [(first, 1), (second, 5)] {
         let held = store.holding(holding).await.unwrap().unwrap();
@@ -240,7 +243,7 @@ async fn only_what_was_told_of_this_very_piece_shows_a_copy() {
     let window = Window { told: &[smaller], ..Window::default() };
     store.apply_whole_window(CONTRACT, &json!(3), &window).await.unwrap();
     let mut found = report(200);
-    found.adopted = vec![Adopted { holding, order: copy(9_000) }];
+    found.adopted = vec![Adopted { holding, order: copy(9_000), proposal: None }];
     store.apply_round(&found).await.unwrap();
     let held = store.holding(holding).await.unwrap().unwrap();
     assert_eq!(held.attestations[0].told.iter().map(|told| told.deal).collect::<Vec<_>>(), [OWN]);

@@ -218,6 +218,7 @@ pub fn round(height: i64) -> Round {
 /// A round in which nothing changed.
 pub fn report(height: i64) -> RoundReport {
     RoundReport {
+        proposals: Vec::new(),
         round: round(height),
         hold: None,
         orders: vec![],

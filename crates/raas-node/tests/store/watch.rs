@@ -77,7 +77,7 @@ async fn narrow_rows_follow_the_states() {
     assert_eq!(row.end, sick.term.end);
     assert_eq!(store.watched_of(&[holding]).await.unwrap(), [row]);
     let mut round = report(201);
-    round.adopted = vec![raas_node::store::Adopted { holding, order: found(1, 1_500, 70) }];
+    round.adopted = vec![raas_node::store::Adopted { holding, order: found(1, 1_500, 70), proposal: None }];
     store.apply_round(&round).await.unwrap();
     let places: Vec<u32> = watched(&store).await.iter().map(|row| row.places).collect();
     assert_eq!(places, [1, 0], "a spare fills no place");

@@ -3,7 +3,7 @@
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
-use crate::api::jobs::{order, standing};
+use crate::api::jobs::{orders as orders_json, standing};
 use crate::store::StepKind;
 use crate::world::World;
 use axum::Json;
@@ -66,7 +66,7 @@ pub async fn why<W: World>(
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,
-            "orders": orders.iter().map(order).collect::<Vec<_>>(),
+            "orders": orders_json(&orders, &store.seen_proposals(holding.id).await?),
             "attempts": store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?,
         }));
     }

@@ -3,7 +3,7 @@
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::{Path, Query};
-use crate::api::jobs::{job as job_json, order, standing};
+use crate::api::jobs::{job as job_json, order, orders as orders_json, standing};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
@@ -57,7 +57,7 @@ pub async fn show<W: World>(
         "job": job_json(&job),
         "transaction": store.registration(job.id).await?,
         "standing": standing(&orders, job.policy.replicas.target),
-        "orders": orders.iter().map(order).collect::<Vec<_>>(),
+        "orders": orders_json(&orders, &store.seen_proposals(job.holding).await?),
     })))
 }
 

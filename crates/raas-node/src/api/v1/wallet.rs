@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use raas_core::amount::fil;
 use raas_core::forecast::{Runway, Urgency};
+use raas_core::gate::Hold;
 use raas_core::ports::{Balances, Chain, Lane, Wallet};
 use raas_core::spend::DAY;
 use raas_core::units::{AttoFil, Epoch};
@@ -107,6 +108,10 @@ pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiErro
     if let Some(restored) = store.restored().await? {
         let why = "the store was put back from a backup; the node only looks until the epoch named is final";
         alarms.push(json!({ "alarm": "store_restored", "why": why, "until": restored.until }));
+    }
+    if let Some(hold @ Hold::Rewritten { .. }) = app.engine.status().hold {
+        let why = format!("{hold}; `raas chain rewind` shows what differs");
+        alarms.push(json!({ "alarm": "history_rewritten", "why": why }));
     }
     for (step, why) in store.parked().await? {
         let why = format!("{why}; `raas job retry` tries it now");

@@ -142,7 +142,7 @@ pub(super) async fn round(patient: &Patient<'_>, now: Now, findings: &mut Findin
 }
 
 /// What ends a hold.
-const fn remedy(hold: &Hold) -> &'static str {
+pub(super) const fn remedy(hold: &Hold) -> &'static str {
     match hold {
         Hold::NoEndpoint => "mend one of the endpoints above, or name another",
         Hold::OtherNetwork => "name endpoints of this network",
@@ -164,7 +164,8 @@ const fn remedy(hold: &Hold) -> &'static str {
         }
         Hold::Behind { .. } => "wait until the endpoints are in sync",
         Hold::Rewritten { .. } => {
-            "find out whether the network was rewound or an endpoint lies; take a lying one out"
+            "find out whether the network was rewound or an endpoint lies; take a lying one out. If it was rewound, \
+             `raas chain rewind` shows what differs and, once you say yes, reads it again"
         }
         Hold::Contradiction => "take that endpoint out",
         Hold::Restored { .. } => {

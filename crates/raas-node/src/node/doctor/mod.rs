@@ -6,6 +6,7 @@ mod chain;
 mod contract;
 mod machine;
 mod rights;
+mod running;
 
 use super::endpoints::{self, EndpointError};
 use crate::config::{Config, ConfigError, EndpointSetting, Network};
@@ -28,7 +29,7 @@ pub enum Level {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `endpoint`, `chain`, `contract`, `wallet`, `providers`, `clock` or `disk`.
+    /// `endpoint`, `chain`, `contract`, `wallet`, `providers`, `clock`, `disk` or `node`.
     pub area: &'static str,
     /// Which one, where there are several.
     pub subject: String,
@@ -117,5 +118,6 @@ pub async fn examine(config: &Config, devnet_port: u16) -> Result<Vec<Finding>, 
         }
     }
     machine::listeners(&patient, &mut findings);
+    running::node(&patient, &mut findings).await;
     Ok(findings.list)
 }

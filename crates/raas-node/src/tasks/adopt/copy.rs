@@ -32,6 +32,7 @@ pub(super) async fn store<W: World>(
         told,
         breaker: engine.store.breaker().await?,
         deals_read_to: None,
+        proposals: Vec::new(),
         events_read_to: engine.store.events_read_to().await?.unwrap_or(round.height),
     };
     failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;

@@ -2,7 +2,7 @@
 
 use super::copy::{order_of, piece_of, store};
 use crate::engine::{Engine, Error};
-use crate::store::{Adopted, Sighting, SightingState};
+use crate::store::{Adopted, SeenProposal, Sighting, SightingState};
 use crate::world::World;
 use raas_core::cid::DataCid;
 use raas_core::health::{HealthRecord, Term};
@@ -70,10 +70,11 @@ async fn settle_one<W: World>(
         }
         None => SectorSeen::NotSeen(NotSeen::NotAsked),
     };
-    let price = deal.price_per_epoch;
+    let (price, on_chain) = (deal.price_per_epoch, deal.as_ref().clone());
     let state = state_of(sighting.deal, deal, sector, round)?;
     let order = order_of(piece, &provider, state, price, round)?;
-    Some((SightingState::Adopted, Some(Adopted { holding: holding.id, order })))
+    let proposal = Some(SeenProposal { deal: sighting.deal, seen_at: round.height, on_chain });
+    Some((SightingState::Adopted, Some(Adopted { holding: holding.id, order, proposal })))
 }
 
 /// The holding of the request that completed the deal; without one, the only holding of the CID.

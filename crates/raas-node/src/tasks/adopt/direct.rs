@@ -153,7 +153,7 @@ async fn settle<W: World>(
     let active = order::next(&before, &event).ok().map(|(state, _)| state).filter(OrderState::is_active);
     let order = active.and_then(|state| order_of(piece, &on_chain, state, AttoFil::ZERO, round));
     Ok(match order {
-        Some(order) => Settled::Copy(Some(Box::new(Adopted { holding: holding.id, order }))),
+        Some(order) => Settled::Copy(Some(Box::new(Adopted { holding: holding.id, order, proposal: None }))),
         None if round.height >= term.end => Settled::Nothing,
         None => Settled::Later,
     })
