@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod admit;
+pub mod allocation;
 pub mod amount;
 pub mod breaker;
 pub mod cid;

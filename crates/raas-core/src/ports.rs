@@ -4,6 +4,7 @@
 //! the same engine. Every read says *seen*, *seen absent* or *failed to look*; every effect is done, failed
 //! or [`Effect::Uncertain`], and uncertain is settled by looking, never by repeating with other bytes.
 
+use crate::allocation::DataCap;
 use crate::cid::Commitment;
 use crate::endpoint::EndpointSeen;
 use crate::fleet::Ask;
@@ -209,6 +210,9 @@ pub trait Chain: Send + Sync {
 
     /// Money of the node's wallet at the head.
     fn balances(&self) -> impl Future<Output = Result<Balances, NotSeen>> + Send;
+
+    /// DataCap of the node's f1 account at the head, and what of it waits for providers.
+    fn datacap(&self) -> impl Future<Output = Result<DataCap, NotSeen>> + Send;
 
     /// The next deal id the market will give at the round's tipset: ids below it were allocated.
     fn next_deal(&self, round: &Round) -> impl Future<Output = Result<DealId, NotSeen>> + Send;

@@ -1,5 +1,6 @@
 //! The wallet's port: accounts, transactions, what signing and sending mean.
 
+use crate::allocation::Allocation;
 use crate::cid::Commitment;
 use crate::ids::{ActorId, ContractAddress, DealId, JobId, ProviderId, RequestId};
 use crate::observation::NotSeen;
@@ -66,6 +67,8 @@ pub enum TxIntent {
         /// Which, at most a few hundred.
         deals: Vec<DealId>,
     },
+    /// DataCap of the node's f1 account for a piece at a provider.
+    Allocate(Allocation),
     /// Nothing: takes a nonce whose transaction cannot be made dearer, so that those behind it can go.
     Cancel {
         /// Which account.
@@ -130,7 +133,9 @@ impl TxIntent {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::AddBalance { .. } | Self::Withdraw { .. } | Self::Settle { .. } => Lane::Native,
+            Self::AddBalance { .. } | Self::Withdraw { .. } | Self::Settle { .. } | Self::Allocate(_) => {
+                Lane::Native
+            }
             Self::Transfer { from: lane, .. } | Self::Cancel { lane } => *lane,
             Self::Submit { .. } | Self::SubmitMany { .. } | Self::Prune { .. } | Self::Complete { .. } => {
                 Lane::Evm
@@ -145,6 +150,7 @@ impl TxIntent {
             Self::AddBalance { amount } | Self::Transfer { amount, .. } => *amount,
             Self::Withdraw { .. }
             | Self::Settle { .. }
+            | Self::Allocate(_)
             | Self::Cancel { .. }
             | Self::Submit { .. }
             | Self::SubmitMany { .. }

@@ -58,6 +58,16 @@ pub enum JournalError {
         /// Counted from 1.
         line: usize,
     },
+    /// A whole line with a command in a form that is no more.
+    #[error(
+        "journal {path} has a command at line {line} that this program does not know: use another data_dir"
+    )]
+    Command {
+        /// Which file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,7 +119,10 @@ impl Journal {
         let mut commands = Vec::with_capacity(rest.len());
         for (index, line) in rest.iter().enumerate() {
             match read_line(line) {
-                Some(command) => commands.push(command),
+                Some(json) => match serde_json::from_str(json) {
+                    Ok(command) => commands.push(command),
+                    Err(_) => return Err(JournalError::Command { path, line: index + 2 }),
+                },
                 None if index + 1 == rest.len() => break,
                 None => return Err(JournalError::Damaged { path, line: index + 2 }),
             }
@@ -179,10 +192,11 @@ fn first_difference(stored: &Config, wanted: &Config) -> Option<String> {
     stored.iter().find(|(name, value)| wanted.get(*name) != Some(*value)).map(|(name, _)| name.clone())
 }
 
-fn read_line(line: &[u8]) -> Option<Command> {
+/// The command's text, if the line is whole.
+fn read_line(line: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (sum, json) = line.split_once(' ')?;
-    (checksum(json.as_bytes()) == sum).then(|| serde_json::from_str(json).ok())?
+    (checksum(json.as_bytes()) == sum).then_some(json)
 }
 
 fn checksum(bytes: &[u8]) -> String {

@@ -278,6 +278,15 @@ async fn a_node_signs_through_a_process_of_its_own_and_neither_shows_the_secret(
         }
     }
     assert_eq!(state, "final", "signed by the other process, mined and final");
+    let datacap = text(&call(&["datacap"]).await);
+    assert!(datacap.contains("0 bytes") && datacap.contains("devnet"), "{datacap}");
+    let piece = "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq";
+    let allocate = ["allocate", "--provider", "f01000", "--piece", piece, "--size", "1048576", "--yes"];
+    let allocate = |expiration: &'static str| [&allocate[..], &["--expiration", expiration]].concat();
+    let poor = text(&call(&allocate("5100000")).await);
+    assert!(poor.contains("0 bytes of DataCap"), "{poor}");
+    let late = text(&call(&allocate("9000000")).await);
+    assert!(late.contains("allocation.expiration"), "{late}");
     let eth = addresses["eth"].as_str().expect("an address");
     let sent = call(&["send", eth, "1 FIL", "--yes"]).await;
     assert!(sent.status.success() && text(&sent).contains("is planned"), "{}", text(&sent));

@@ -43,6 +43,7 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
         TxIntent::AddBalance { .. }
         | TxIntent::Withdraw { .. }
         | TxIntent::Settle { .. }
+        | TxIntent::Allocate(_)
         | TxIntent::Transfer { .. }
         | TxIntent::Cancel { .. } => return Err(NoCall::NotACall),
         TxIntent::Submit { cid, target, repair, renew, .. } => submit(kind, cid, *target, [*repair, *renew]),

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use raas_core::allocation::DataCap;
 use raas_core::cid::Commitment;
 use raas_core::endpoint::EndpointSeen;
 use raas_core::gate::Hold;
@@ -198,6 +199,10 @@ impl Chain for LotusChain {
 
     async fn balances(&self) -> Result<Balances, NotSeen> {
         Ok(self.read_balances().await?)
+    }
+
+    async fn datacap(&self) -> Result<DataCap, NotSeen> {
+        Ok(direct::datacap(&self.pool, &self.client).await?)
     }
 
     async fn next_deal(&self, round: &Round) -> Result<DealId, NotSeen> {

@@ -1,8 +1,11 @@
-//! Pieces that were onboarded directly, without a deal: their sectors in the miners' tables, and the claims of f06.
+//! Pieces that are onboarded directly, without a deal: their sectors in the miners' tables, the claims of f06, and the
+//! DataCap that a client sets aside for them.
 
 use super::sectors::on_miner;
 use super::wire::{Link, key_of_text};
+use crate::address::Address;
 use crate::rpc::{Call, CallError, Evidence, Pool};
+use raas_core::allocation::{DataCap, FROZEN_SINCE, Waiting};
 use raas_core::cid::Commitment;
 use raas_core::health::Term;
 use raas_core::ids::{ProviderId, SectorNumber};
@@ -10,7 +13,7 @@ use raas_core::observation::{NotSeen, Round, TermSeen};
 use raas_core::ports::ClaimSeen;
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The entries of `sectors` in their miners' tables, as enough endpoints have them: a later end is money not spent.
@@ -94,10 +97,49 @@ fn read_claims(
     Ok(found)
 }
 
+/// What `client` has of DataCap at the head.
+pub(super) async fn datacap(pool: &Pool, client: &Address) -> Result<DataCap, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Allocation {
+        provider: u64,
+        data: Link,
+        size: u64,
+        term_min: i64,
+        term_max: i64,
+        expiration: i64,
+    }
+    let of_client = |method| Call::new(method, vec![json!(client.to_string()), Value::Null]);
+    let version: u64 = pool.read(Call::new("Filecoin.StateNetworkVersion", vec![Value::Null])).await?;
+    let frozen = version >= FROZEN_SINCE;
+    let bytes = match pool.read::<Option<String>>(of_client("Filecoin.StateVerifiedClientStatus")).await {
+        Ok(told) => told.map_or(Ok(0), |bytes| bytes.parse()).map_err(CallError::malformed)?,
+        Err(CallError::Evidence(Evidence::ActorNotFound)) => {
+            return Ok(DataCap { frozen, ..DataCap::default() });
+        }
+        Err(error) => return Err(error),
+    };
+    let told: Option<BTreeMap<String, Allocation>> =
+        pool.read(of_client("Filecoin.StateGetAllocations")).await?;
+    let mut waiting = Vec::new();
+    for (id, one) in told.unwrap_or_default() {
+        waiting.push(Waiting {
+            id: id.parse().map_err(CallError::malformed)?,
+            provider: ProviderId::new(one.provider),
+            piece: one.data.cid,
+            size: one.size,
+            term_min: one.term_min,
+            term_max: one.term_max,
+            expiration: Epoch(one.expiration),
+        });
+    }
+    waiting.sort_unstable_by_key(|one| one.id);
+    Ok(DataCap { bytes, waiting, frozen })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const PIECE: &str = "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq";
 

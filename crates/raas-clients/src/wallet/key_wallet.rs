@@ -19,8 +19,8 @@ use raas_core::units::{AttoFil, Epoch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Gas of a market message where no endpoint estimates it: several times what one was ever seen to use.
-const MARKET_GAS: u64 = 60_000_000;
+/// Gas of a native message where no endpoint estimates it: several times what one was ever seen to use.
+const NATIVE_GAS: u64 = 60_000_000;
 
 /// What the wallet must know besides its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +157,7 @@ impl KeyWallet {
                 return Err(format!("one message settles from 1 to {SETTLE_MAX} deals, not {}", deals.len()));
             }
             TxIntent::Settle { deals } => Message::settle(from, nonce, deals),
+            TxIntent::Allocate(allocation) => Message::allocate(from, nonce, allocation),
             TxIntent::Transfer { from: Lane::Native, to, amount } => {
                 Message::transfer(from, recipient(to)?, nonce, *amount)
             }
@@ -207,7 +208,7 @@ impl KeyWallet {
         let params = vec![message.json(), json!({"MaxFee": "0"}), Value::Null];
         match self.pool.read::<Estimate>(Call::new("Filecoin.GasEstimateMessageGas", params)).await {
             Ok(estimate) => Ok((estimate.gas_limit, estimate.gas_premium.parse().unwrap_or(AttoFil::ZERO))),
-            Err(CallError::Unknown(Unknown::NotOffered(_))) => Ok((MARKET_GAS, AttoFil::ZERO)),
+            Err(CallError::Unknown(Unknown::NotOffered(_))) => Ok((NATIVE_GAS, AttoFil::ZERO)),
             Err(error) => Err(format!("gas cannot be estimated: {error}")),
         }
     }

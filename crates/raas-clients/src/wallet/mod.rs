@@ -4,6 +4,7 @@
 //! and settles what is uncertain by looking. The same terms and the same transaction always give the same bytes.
 
 mod broadcast;
+mod datacap;
 mod deal;
 mod fees;
 mod key_wallet;
@@ -13,6 +14,7 @@ mod native;
 pub mod signer;
 mod taker;
 
+pub use datacap::Allocated;
 pub use deal::{DealError, sign_deal};
 pub use key_wallet::{KeyWallet, WalletConfig};
 pub use signer::Signer;

@@ -1,5 +1,6 @@
 //! Native messages: their CBOR, their CIDs, their JSON.
 
+use super::datacap;
 use crate::address::Address;
 use crate::cbor::{BigInt, blake2b_cid, encode};
 use crate::filecoin::Link;
@@ -7,6 +8,7 @@ use crate::key::native_signature;
 use crate::rle;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use raas_core::allocation::Allocation;
 use raas_core::ids::{ActorId, DealId};
 use raas_core::ports::{Quote, SignedTx};
 use raas_core::units::AttoFil;
@@ -22,6 +24,8 @@ const WITHDRAW_BALANCE: u64 = 3;
 const SETTLE_DEALS: u64 = 1_900_091_594;
 /// The market actor.
 const MARKET: Address = Address::Id(ActorId(5));
+/// The token of DataCap.
+const DATACAP: Address = Address::Id(ActorId(7));
 /// Most deals settled by one message.
 pub(super) const SETTLE_MAX: usize = 1_000;
 
@@ -78,6 +82,12 @@ impl Message {
         let ids: Vec<u64> = deals.iter().map(|deal| deal.0).collect();
         let params = encode(&serde_bytes::ByteBuf::from(rle::encode(&ids)));
         Self::to_market(from, nonce, SETTLE_DEALS, AttoFil::ZERO, params)
+    }
+
+    /// DataCap of `from` to the verified registry, which sets it aside for a piece.
+    pub(super) fn allocate(from: Address, nonce: u64, allocation: &Allocation) -> Self {
+        let params = datacap::transfer(allocation);
+        Self { to: DATACAP, ..Self::to_market(from, nonce, datacap::TRANSFER, AttoFil::ZERO, params) }
     }
 
     /// Money to `to`; nothing to itself only takes a nonce.

@@ -1,14 +1,17 @@
 //! The wallet's two accounts on the devnet: nonces, sends, replacements, what is lost on the way.
 
 use crate::server::busy_pool;
-use crate::support::{Net, done, endpoint, pool};
+use crate::support::{Net, control, done, endpoint, pool};
 use raas_clients::filecoin::identify;
 use raas_clients::key::Key;
 use raas_clients::rpc::EndpointConfig;
-use raas_clients::wallet::{KeyWallet, WalletConfig};
-use raas_core::ids::DealId;
+use raas_clients::wallet::{Allocated, KeyWallet, WalletConfig};
+use raas_core::allocation::{Allocation, DataCap, Waiting};
+use raas_core::cid::Commitment;
+use raas_core::ids::{DealId, ProviderId};
 use raas_core::ports::{Balances, Broadcast, Chain, Effect, Lane, NoQuote, Taker, TxIntent, Wallet};
-use raas_core::units::{AttoFil, Epoch};
+use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
+use serde_json::json;
 use std::sync::atomic::Ordering;
 
 const TEN: TxIntent = TxIntent::AddBalance { amount: AttoFil::fil(10) };
@@ -176,4 +179,52 @@ async fn escrow_comes_back_and_money_goes_where_it_is_sent() {
     let refused =
         net.wallet.quote(&TxIntent::Transfer { from: Lane::Evm, to: f1, amount: AttoFil(1) }, 0, None).await;
     assert!(matches!(&refused, Err(NoQuote::Refused(why)) if why.contains("0x form")), "{refused:?}");
+}
+
+/// DataCap goes from the verifier to the account, from there to the registry, and the receipt tells the number.
+#[tokio::test]
+async fn datacap_is_set_aside_by_a_native_message_and_its_return_is_read() {
+    let net = Net::start().await;
+    assert_eq!(net.chain.datacap().await, Ok(DataCap::default()), "an account that nobody knows");
+    let net = Net::funded().await;
+    let address = net.wallet.native_address().to_string();
+    control(&net.pool, "devnet_datacap", json!([address, 3 << 20])).await;
+    net.advance(2).await;
+    let head = net.round().await.head;
+    let allocation = Allocation {
+        provider: ProviderId::new(1_000),
+        piece: Commitment([1; 32]),
+        size: PaddedSize::new(1 << 20).expect("a size"),
+        term_min: Epochs::days(180),
+        term_max: Epochs::days(540),
+        expiration: head.after(Epochs::days(1)),
+    };
+    allocation.check(head).expect("a good one");
+    let nonce = net.wallet.chain_nonce(Lane::Native).await.expect("a nonce");
+    let tx = done(net.wallet.prepare(&TxIntent::Allocate(allocation), nonce, None).await);
+    assert!(net.land(Lane::Native, &tx).await.success);
+    let found =
+        control(&net.pool, "Filecoin.StateSearchMsg", json!([null, { "/": tx.hash }, -1, true])).await;
+    let returned = found["Receipt"]["Return"].as_str().expect("a return");
+    let returned = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, returned);
+    let allocated = Allocated::of_return(&returned.expect("base64"));
+    assert_eq!(allocated, Ok(Allocated { left: 2 << 20, ids: vec![1] }));
+    let datacap = net.chain.datacap().await.expect("an answer");
+    let waiting = Waiting {
+        id: 1,
+        provider: allocation.provider,
+        piece: allocation.piece.to_string(),
+        size: 1 << 20,
+        term_min: allocation.term_min.get(),
+        term_max: allocation.term_max.get(),
+        expiration: allocation.expiration,
+    };
+    assert_eq!(datacap, DataCap { bytes: 2 << 20, waiting: vec![waiting], frozen: false });
+    control(&net.pool, "devnet_upgrade", json!([])).await;
+    net.advance(2).await;
+    let frozen = net.chain.datacap().await.expect("an answer");
+    assert_eq!(frozen, DataCap { bytes: 2 << 20, waiting: vec![], frozen: true });
+    let nonce = net.wallet.chain_nonce(Lane::Native).await.expect("a nonce");
+    let tx = done(net.wallet.prepare(&TxIntent::Allocate(allocation), nonce, None).await);
+    assert!(!net.land(Lane::Native, &tx).await.success, "forbidden since version 29");
 }

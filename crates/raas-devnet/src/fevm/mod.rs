@@ -22,6 +22,7 @@ mod simulate;
 mod state;
 mod tell;
 mod tipset;
+mod trace;
 mod transaction;
 mod view;
 
@@ -37,4 +38,5 @@ pub use simulate::{Failure, Trial};
 pub use state::{Account, Fevm};
 pub(crate) use tell::{NativeMessage, Telling};
 pub use tipset::Tipset;
+pub use trace::Frame;
 pub use transaction::{DecodeError, Kind, Transaction};

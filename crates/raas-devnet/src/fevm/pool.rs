@@ -8,12 +8,15 @@ use super::{
     transaction::{DecodeError, Transaction},
 };
 use alloy_primitives::{Address, B256, U256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Waiting transactions one sender may have.
 const MAX_PER_SENDER: usize = 100;
 /// A replacement must raise the premium to this percentage, plus one.
 const REPLACE_PERCENT: u128 = 110;
+
+/// Arrivals that are remembered for those who listen to the mempool.
+const RECENT_MAX: usize = 10_000;
 
 /// Why a transaction did not enter the mempool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +108,8 @@ struct Entry {
 pub(super) struct Pool {
     entries: BTreeMap<(Address, u64), Entry>,
     arrivals: u64,
+    /// The last arrivals, executed by now or not.
+    recent: VecDeque<(u64, B256)>,
 }
 
 impl Pool {
@@ -118,9 +123,8 @@ impl Pool {
     }
 
     pub(super) fn arrived_since(&self, seen: u64) -> Vec<B256> {
-        let mut new: Vec<&Entry> = self.entries.values().filter(|entry| entry.arrival > seen).collect();
-        new.sort_by_key(|entry| entry.arrival);
-        new.into_iter().map(|entry| entry.transaction.hash).collect()
+        let known = self.recent.partition_point(|(arrival, _)| *arrival <= seen);
+        self.recent.iter().skip(known).map(|(_, hash)| *hash).collect()
     }
 
     /// The waiting transactions of one sender, nonces rising.
@@ -175,9 +179,18 @@ impl Pool {
         } else if self.of(from).count() >= MAX_PER_SENDER {
             return Err(PoolError::TooMany(from));
         }
-        self.arrivals += 1;
-        self.entries.insert((from, nonce), Entry { transaction, arrival: self.arrivals });
+        self.insert(transaction);
         Ok(())
+    }
+
+    fn insert(&mut self, transaction: Transaction) {
+        self.arrivals += 1;
+        self.recent.push_back((self.arrivals, transaction.hash));
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+        let key = (transaction.from, transaction.nonce);
+        self.entries.insert(key, Entry { transaction, arrival: self.arrivals });
     }
 
     /// Removes what fits a tipset with this much gas: per sender in nonce order, the best premium first, then the
@@ -201,9 +214,7 @@ impl Pool {
 
     /// Puts back what a block could not execute.
     pub(super) fn put_back(&mut self, transaction: Transaction) {
-        self.arrivals += 1;
-        let entry = Entry { transaction, arrival: self.arrivals };
-        self.entries.insert((entry.transaction.from, entry.transaction.nonce), entry);
+        self.insert(transaction);
     }
 
     /// The first waiting transaction of each sender.

@@ -1,6 +1,6 @@
 //! What became of a transaction.
 
-use super::{gas::Charge, run::Exit, transaction::Transaction};
+use super::{gas::Charge, run::Exit, trace::Frame, transaction::Transaction};
 use alloy_primitives::{Address, Bytes, Log, U256};
 use raas_core::ids::ActorId;
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct Executed {
     pub logs: Vec<Log>,
     /// Return or revert data.
     pub output: Bytes,
+    /// Its calls in the order in which they began, the outermost first.
+    pub trace: Vec<Frame>,
     /// How many logs stand before its first one in the tipset.
     pub first_log: usize,
 }

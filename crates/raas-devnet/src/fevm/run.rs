@@ -4,12 +4,13 @@ use super::{
     actor_calls::{ActorCalls, masked},
     gas,
     precompiles::FvmPrecompiles,
+    trace::{Frame, Tracer},
 };
 use crate::world::Chain;
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use raas_core::ids::ActorId;
 use revm::{
-    Context, Database, ExecuteEvm, MainBuilder,
+    Context, Database, ExecuteEvm, InspectEvm, MainBuilder,
     context::{BlockEnv, CfgEnv, Journal, TxEnv},
     context_interface::result::{ExecutionResult, HaltReason, OutOfGasError},
     primitives::hardfork::SpecId,
@@ -105,6 +106,43 @@ where
     DB: Database<Error = Infallible>,
     A: ActorCalls,
 {
+    let (context, tx) = environment(db, block, call);
+    let mut evm = context.build_mainnet().with_precompiles(FvmPrecompiles::new(SPEC, actors));
+    match evm.transact(tx) {
+        Ok(done) => Outcome::new(done.result, done.state),
+        Err(_) => Outcome::refused(Exit::OUT_OF_GAS, call.gas_limit),
+    }
+}
+
+/// As [`run`], with the calls made in it.
+pub(super) fn run_traced<DB, A>(
+    db: DB,
+    block: BlockContext<'_>,
+    actors: &A,
+    call: &Call,
+) -> (Outcome, Vec<Frame>)
+where
+    DB: Database<Error = Infallible>,
+    A: ActorCalls,
+{
+    let (context, tx) = environment(db, block, call);
+    let evm = context.build_mainnet_with_inspector(Tracer::default());
+    let mut evm = evm.with_precompiles(FvmPrecompiles::new(SPEC, actors));
+    let outcome = match evm.inspect_tx(tx) {
+        Ok(done) => Outcome::new(done.result, done.state),
+        // What revm refuses before it runs: a limit below the intrinsic cost, or init code over the size limit.
+        Err(_) => Outcome::refused(Exit::OUT_OF_GAS, call.gas_limit),
+    };
+    (outcome, evm.inspector.into_frames())
+}
+
+type Environment<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, Journal<DB>, ()>;
+
+/// Where and what to run.
+fn environment<DB>(db: DB, block: BlockContext<'_>, call: &Call) -> (Environment<DB>, TxEnv)
+where
+    DB: Database<Error = Infallible>,
+{
     let mut cfg = CfgEnv::new_with_spec(SPEC).with_chain_id(block.chain_id);
     cfg.tx_gas_limit_cap = Some(u64::MAX);
     cfg.disable_nonce_check = call.nonce.is_none();
@@ -131,14 +169,8 @@ where
         chain_id: Some(block.chain_id),
         ..TxEnv::default()
     };
-    let context: Context<BlockEnv, TxEnv, CfgEnv, DB, Journal<DB>, ()> = Context::new(db, SPEC);
-    let context = context.with_cfg(cfg).with_block(env);
-    let mut evm = context.build_mainnet().with_precompiles(FvmPrecompiles::new(SPEC, actors));
-    match evm.transact(tx) {
-        Ok(done) => Outcome::new(done.result, done.state),
-        // What revm refuses before it runs: a limit below the intrinsic cost, or init code over the size limit.
-        Err(_) => Outcome::refused(Exit::OUT_OF_GAS, call.gas_limit),
-    }
+    let context: Environment<DB> = Context::new(db, SPEC);
+    (context.with_cfg(cfg).with_block(env), tx)
 }
 
 impl Outcome {

@@ -3,9 +3,10 @@
 use super::{
     actor_calls::{ActorCalls, masked},
     gas,
-    run::{BlockContext, Call, Exit, Outcome, run},
+    run::{BlockContext, Call, Exit, Outcome, run, run_traced},
     state::Fevm,
     tipset::Tipset,
+    trace::Frame,
     view::View,
 };
 use crate::world::StateAt;
@@ -83,6 +84,15 @@ impl Fevm {
             gas::BLOCK_LIMIT,
         );
         outcome.into_result().map(|outcome| outcome.output)
+    }
+
+    /// As [`Fevm::call`], whatever becomes of it: what it returns or reverts with, and the calls made in it.
+    pub fn trace(&self, trial: &Trial, tipset: Tipset<'_>, actors: &impl ActorCalls) -> (Bytes, Vec<Frame>) {
+        let credits = BTreeMap::new();
+        let view = self.view(tipset, actors, StateAt::after(tipset.height), &credits);
+        let call = trial.call(gas::BLOCK_LIMIT);
+        let (outcome, frames) = run_traced(WrapDatabaseRef(view), self.block(tipset), actors, &call);
+        (outcome.output, frames)
     }
 
     /// The gas limit to send `trial` with: a quarter above its use in this state with the sender's pooled

@@ -228,7 +228,7 @@ impl Fevm {
         self.pool.arrivals()
     }
 
-    /// The waiting transactions that came after the first `seen`, in the order in which they came.
+    /// The transactions that came after the first `seen`, in the order in which they came; the newest 10,000 are known.
     #[must_use]
     pub fn arrived_since(&self, seen: u64) -> Vec<B256> {
         self.pool.arrived_since(seen)

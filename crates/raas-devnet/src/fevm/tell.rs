@@ -102,6 +102,7 @@ impl Fevm {
             charge: Charge::default(),
             contract: None,
             logs,
+            trace: Vec::new(),
             output: Bytes::new(),
             first_log,
         });

@@ -6,7 +6,7 @@ use super::{
     pool::PoolError,
     precompiles,
     receipt::{Executed, TipsetEffects},
-    run::{BlockContext, Call, Exit, Outcome, run},
+    run::{BlockContext, Call, Exit, Outcome, run_traced},
     state::Fevm,
     transaction::Transaction,
     view::View,
@@ -73,10 +73,10 @@ impl Fevm {
         let (from, height) = (transaction.from, tipset.height);
         let reserve = transaction.required_for_gas();
         self.update(from, height, |account| account.balance = account.balance.saturating_sub(reserve));
-        let outcome = if self.newest(&from).balance < transaction.value {
+        let (outcome, trace) = if self.newest(&from).balance < transaction.value {
             let creates = transaction.to.is_create();
             let used = gas::from_evm(gas::intrinsic(&transaction.input, creates));
-            Outcome::refused(Exit::INSUFFICIENT_FUNDS, used.min(transaction.gas_limit))
+            (Outcome::refused(Exit::INSUFFICIENT_FUNDS, used.min(transaction.gas_limit)), Vec::new())
         } else {
             let view = View {
                 fevm: self,
@@ -87,7 +87,7 @@ impl Fevm {
             };
             let block =
                 BlockContext { chain: tipset.chain, chain_id: self.chain_id, height, miner: tipset.miner };
-            run(WrapDatabaseRef(view), block, actors, &Call::of(&transaction, self.base_fee))
+            run_traced(WrapDatabaseRef(view), block, actors, &Call::of(&transaction, self.base_fee))
         };
         self.write(height, &outcome.changes, actors, effects);
         let charge = Charge::new(
@@ -110,6 +110,7 @@ impl Fevm {
             charge,
             contract: outcome.contract,
             logs: outcome.logs,
+            trace,
             output: outcome.output,
             first_log,
         }

@@ -125,7 +125,7 @@ pub(super) fn network_params(view: View<'_>) -> Value {
         "NetworkName": view.lens.network_name(&config.network_name),
         "BlockDelaySecs": config.block_delay_secs,
         "ConsensusMinerMinPower": "1",
-        "PreCommitChallengeDelay": 10,
+        "PreCommitChallengeDelay": 0,
         "ForkUpgradeParams": { "UpgradeFireHorseHeight": -2, "UpgradeSolsticeHeight": solstice },
         "Eip155ChainID": view.lens.chain_id(config.chain_id),
         "GenesisTimestamp": view.world.chain().timestamp(0),

@@ -1,6 +1,6 @@
 //! `Chain*`: tipsets by height and key.
 
-use super::{RpcError, encode, params::Params, view::View};
+use super::{RpcError, encode, gateway, native, params::Params, view::View};
 use crate::world::TipsetError;
 use cid::Cid;
 use serde_json::{Value, json};
@@ -79,9 +79,10 @@ pub(super) fn events_of_root(params: Params<'_>) -> Result<Value, RpcError> {
 }
 
 /// `Discover []`: what is served, as far as names go.
-pub(super) fn discover(methods: &[&str]) -> Value {
+pub(super) fn discover(view: View<'_>) -> Value {
+    let served = native::methods().filter(|name| !view.lens.is_gateway() || gateway::lists(name));
     let methods: Vec<Value> =
-        methods.iter().map(|name| json!({ "name": format!("Filecoin.{name}"), "params": [] })).collect();
+        served.map(|name| json!({ "name": format!("Filecoin.{name}"), "params": [] })).collect();
     json!({ "openrpc": "1.2.6", "info": { "title": "raas-devnet", "version": "1" }, "methods": methods })
 }
 

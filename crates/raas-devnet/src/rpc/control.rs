@@ -71,6 +71,10 @@ pub(super) async fn answer(server: &Server, method: &str, params: &Value) -> Res
             let amount: AttoFil = params.get(1)?;
             apply(server, Command::Fund { address: params.get(0)?, amount })
         }
+        "devnet_datacap" => {
+            let params = take(2)?;
+            apply(server, Command::Datacap { address: params.get(0)?, bytes: params.get(1)? })
+        }
         "devnet_now" => {
             take(0)?;
             let epoch_ms = *server.epoch_ms.borrow();

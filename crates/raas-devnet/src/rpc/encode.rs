@@ -1,7 +1,7 @@
 //! How the native API writes what it knows: CID links, addresses with `t`, tipsets, base64.
 
 use crate::{
-    codec::{Address, Network},
+    codec::{Address, DealProposal, Network},
     world::{Tipset, World},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -37,6 +37,23 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 /// Bytes as standard base64, none as null.
 pub(super) fn base64_or_null(bytes: &[u8]) -> Value {
     if bytes.is_empty() { Value::Null } else { Value::String(base64(bytes)) }
+}
+
+/// A deal proposal.
+pub(super) fn proposal(proposal: &DealProposal) -> Value {
+    json!({
+        "PieceCID": link(&proposal.piece_cid),
+        "PieceSize": proposal.piece_size,
+        "VerifiedDeal": proposal.verified,
+        "Client": address(&proposal.client),
+        "Provider": address(&proposal.provider),
+        "Label": proposal.label.as_text(),
+        "StartEpoch": proposal.start.0,
+        "EndEpoch": proposal.end.0,
+        "StoragePricePerEpoch": proposal.price_per_epoch,
+        "ProviderCollateral": proposal.provider_collateral,
+        "ClientCollateral": proposal.client_collateral,
+    })
 }
 
 /// A tipset with its blocks.

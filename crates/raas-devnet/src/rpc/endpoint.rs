@@ -6,6 +6,7 @@
 use super::{
     RpcError,
     fault::{Fault, FaultMode},
+    filters::{self, Filters},
     gateway,
     lens::Lens,
     server::answer,
@@ -101,6 +102,7 @@ pub enum Answer {
 pub struct Endpoint {
     behaviour: Behaviour,
     calls: BTreeMap<String, u64>,
+    pub(super) filters: Filters,
 }
 
 impl Endpoint {
@@ -141,7 +143,11 @@ impl Endpoint {
         match self.admit(method, false) {
             Admitted::Answer(answer) => answer,
             Admitted::Through { lens, delay_ms, lose_answer } => {
-                let result = answer(world, &lens, method, params);
+                let result = if filters::handles(method) {
+                    self.filters.answer(world, &lens, method, params)
+                } else {
+                    answer(world, &lens, method, params)
+                };
                 if lose_answer { Answer::Silence } else { Answer::Json { result, delay_ms } }
             }
         }

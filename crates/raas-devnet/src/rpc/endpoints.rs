@@ -7,6 +7,7 @@ use super::{
     lens::Lens,
     server::PATH,
 };
+use crate::world::World;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -156,6 +157,20 @@ impl Endpoints {
         let behaviour = all.get(name).map(|served| served.endpoint.behaviour().clone()).unwrap_or_default();
         let faults = behaviour.faults.iter().filter(|fault| fault.applies(method)).cloned().collect();
         Lens::new(&behaviour, faults)
+    }
+
+    /// Answers a method that is about the filters of an endpoint.
+    pub(super) fn filter(
+        &self,
+        name: &str,
+        world: &mut World,
+        lens: &Lens,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, RpcError> {
+        let mut all = self.all();
+        let served = all.get_mut(name).ok_or_else(|| RpcError::unknown_method(method))?;
+        served.endpoint.filters.answer(world, lens, method, params)
     }
 
     /// Counts a call and says whether it reaches the chain.

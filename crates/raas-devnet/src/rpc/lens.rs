@@ -44,7 +44,7 @@ impl Lens {
         self.behaviour.profile == Profile::Gateway
     }
 
-    pub(super) fn is_forest(&self) -> bool {
+    pub(crate) fn is_forest(&self) -> bool {
         self.behaviour.client == Client::Forest
     }
 

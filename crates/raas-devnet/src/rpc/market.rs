@@ -1,7 +1,7 @@
 //! `StateMarket*` and f05 by `StateCall`.
 
 use super::{RpcError, accounts, encode, params::Params, view::View};
-use crate::world::{Deal, Phase, collateral_bounds};
+use crate::world::{Phase, collateral_bounds};
 use raas_core::{ids::DealId, units::PaddedSize};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub(super) fn storage_deal(view: View<'_>, params: Params<'_>) -> Result<Value, 
         return Err(not_found(id));
     }
     let (deal, phase) = view.world.market().deal(DealId(id), at).map_err(|_| not_found(id))?;
-    Ok(json!({ "Proposal": proposal(&deal), "State": state(phase) }))
+    Ok(json!({ "Proposal": encode::proposal(&deal.proposal), "State": state(phase) }))
 }
 
 fn not_found(id: u64) -> RpcError {
@@ -21,23 +21,6 @@ fn not_found(id: u64) -> RpcError {
         "deal {id} not found - deal may not have completed sealing before deal proposal start epoch, or deal may \
          have been slashed"
     ))
-}
-
-fn proposal(deal: &Deal) -> Value {
-    let proposal = &deal.proposal;
-    json!({
-        "PieceCID": encode::link(&proposal.piece_cid),
-        "PieceSize": proposal.piece_size,
-        "VerifiedDeal": proposal.verified,
-        "Client": encode::address(&proposal.client),
-        "Provider": encode::address(&proposal.provider),
-        "Label": proposal.label.as_text(),
-        "StartEpoch": proposal.start.0,
-        "EndEpoch": proposal.end.0,
-        "StoragePricePerEpoch": proposal.price_per_epoch,
-        "ProviderCollateral": proposal.provider_collateral,
-        "ClientCollateral": proposal.client_collateral,
-    })
 }
 
 /// Activation is `SectorStartEpoch`, never the sector number; a slash epoch is not set by anything any more.

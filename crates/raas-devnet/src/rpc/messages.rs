@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 /// Exit code of a call to an actor that is not there.
 const INVALID_RECEIVER: i64 = 5;
+/// The most epochs that a waiter may want to stand on a message.
+const CONFIDENCE_MAX: i64 = 900;
+
 /// `StateCall [message, key]`: an actor's failure is an exit code, not an error.
 pub(super) fn state_call(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let message: Message = params.get(0)?;
@@ -146,21 +149,43 @@ pub(super) fn estimate(view: View<'_>, params: Params<'_>) -> Result<Value, RpcE
 /// `StateSearchMsg [from, cid, lookback, allowReplaced]`: null until the including tipset has a child.
 pub(super) fn search(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
     let from = view.height_at(params, 0)?;
-    let cid = params.cid(1)?;
-    let lookback: i64 = params.get(2)?;
+    let (cid, lookback) = (params.cid(1)?, params.get(2)?);
+    let _allow_replaced: bool = params.get(3)?;
+    Ok(lookup(view, from, &cid, lookback)?.map_or(Value::Null, |(_, found)| found))
+}
+
+/// `StateWaitMsg [cid, confidence, lookback, allowReplaced]`: `None` while the message has no receipt, or less than
+/// `confidence` epochs stand on the tipset that executed it.
+pub(super) fn waited(view: View<'_>, params: Params<'_>) -> Result<Option<Value>, RpcError> {
+    let (cid, confidence): (Cid, i64) = (params.cid(0)?, params.get(1)?);
+    let _allow_replaced: bool = params.get(3)?;
+    if view.lens.is_gateway() && confidence > GATEWAY_SEARCH {
+        return Err(RpcError::other(format!(
+            "confidence {confidence} exceeds gateway maximum {GATEWAY_SEARCH}"
+        )));
+    }
+    if confidence > CONFIDENCE_MAX {
+        let text = format!("confidence {confidence} is too large, the maximum is {CONFIDENCE_MAX}");
+        return Err(RpcError::other(text));
+    }
+    let found = lookup(view, view.head, &cid, params.get(2)?)?;
+    Ok(found.filter(|(executed, _)| view.head - executed >= confidence).map(|(_, found)| found))
+}
+
+/// Where a message was executed, and what became of it.
+fn lookup(view: View<'_>, from: i64, cid: &Cid, lookback: i64) -> Result<Option<(i64, Value)>, RpcError> {
     let lookback = match lookback {
         // A gateway searches no further, whatever it is asked, and does not say so.
         own if view.lens.is_gateway() && !(0..=GATEWAY_SEARCH).contains(&own) => GATEWAY_SEARCH,
         own => own,
     };
-    let _allow_replaced: bool = params.get(3)?;
-    let Some(found) = view.world.find_message(&cid, from) else { return Ok(Value::Null) };
+    let Some(found) = view.world.find_message(cid, from) else { return Ok(None) };
     let executed = view.world.chain().at_or_after(found.included + 1);
     if lookback >= 0 && from - executed > lookback {
-        return Ok(Value::Null);
+        return Ok(None);
     }
     let tipset = view.tipset(executed)?;
-    Ok(json!({
+    let told = json!({
         "Message": encode::link(&found.cid),
         "Receipt": {
             "ExitCode": found.exit,
@@ -171,7 +196,8 @@ pub(super) fn search(view: View<'_>, params: Params<'_>) -> Result<Value, RpcErr
         "ReturnDec": decoded(found),
         "TipSet": encode::key(&tipset.key),
         "Height": executed,
-    }))
+    });
+    Ok(Some((executed, told)))
 }
 
 /// What nodes decode of a publish message's return: ids and the valid proposals.

@@ -4,6 +4,7 @@ use super::{
     RpcError, control,
     endpoint::{Admitted, Answer},
     endpoints::Endpoints,
+    filters,
     lens::Lens,
     native, socket,
     view::View,
@@ -155,14 +156,42 @@ impl Server {
             }
             Admitted::Answer(answer) => answer,
             Admitted::Through { lens, delay_ms, lose_answer } => {
-                let result = self.host.act(|world| answer(world, &lens, method, params));
+                let result = if method == native::WAIT {
+                    self.wait(name, lens, params).await
+                } else {
+                    let result = self.host.act(|world| match filters::handles(method) {
+                        true => self.endpoints.filter(name, world, &lens, method, params),
+                        false => answer(world, &lens, method, params),
+                    });
+                    result.map_err(|error| RpcError::other(error.to_string())).flatten()
+                };
                 late(delay_ms).await;
                 if lose_answer {
                     return Answer::Silence;
                 }
-                let result = result.map_err(|error| RpcError::other(error.to_string()));
-                Answer::Json { result: result.and_then(|result| result), delay_ms }
+                Answer::Json { result, delay_ms }
             }
+        }
+    }
+
+    /// Answers when what is waited for is there, looking whenever the chain has changed.
+    async fn wait(&self, name: &str, mut lens: Lens, params: &Value) -> Result<Value, RpcError> {
+        let mut changes = self.host.changes();
+        loop {
+            let found = self.host.read(|world| {
+                let head = lens.head(world.chain().head());
+                native::wait(View { world, head, lens: &lens }, params)
+            });
+            if let Some(found) = found? {
+                return Ok(found);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(RpcError::other("the node is shutting down")),
+                changed = changes.changed() => if changed.is_err() {
+                    return Err(RpcError::other("the node is shutting down"));
+                },
+            }
+            lens = self.endpoints.look(name, native::WAIT);
         }
     }
 }

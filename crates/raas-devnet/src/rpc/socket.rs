@@ -7,6 +7,7 @@
 use super::{
     RpcError,
     endpoint::Answer,
+    filters::{self, Filters},
     server::{Server, failure},
     subscription::{Subscription, Subscriptions},
 };
@@ -72,6 +73,8 @@ struct Connection {
     name: String,
     socket: Socket,
     open: Subscriptions,
+    /// A gateway keeps filters for a connection only.
+    filters: Filters,
 }
 
 /// The connection is over.
@@ -79,7 +82,7 @@ struct Closed;
 
 impl Connection {
     fn new(server: Arc<Server>, name: String, socket: Socket) -> Self {
-        Self { server, name, socket, open: Subscriptions::default() }
+        Self { server, name, socket, open: Subscriptions::default(), filters: Filters::default() }
     }
 
     async fn run(mut self) {
@@ -159,7 +162,7 @@ impl Connection {
             }
             "eth_unsubscribe" => self.open.unsubscribe(params).map(Value::Bool),
             "eth_subscribe" | "Filecoin.ChainNotify" | "Filecoin.SubscribeActorEventsRaw" => {
-                match self.server.admit_subscription(&self.name, method).await? {
+                match self.server.admit_stateful(&self.name, method).await? {
                     Err(error) => Err(error),
                     Ok(lens) => {
                         let opened = self
@@ -167,6 +170,17 @@ impl Connection {
                             .host
                             .read(|world| Subscription::open(world, lens, method, params, id.clone()));
                         opened.and_then(|subscription| self.open.add(subscription))
+                    }
+                }
+            }
+            _ if filters::handles(method) && self.server.endpoints.look(&self.name, method).is_gateway() => {
+                match self.server.admit_stateful(&self.name, method).await? {
+                    Err(error) => Err(error),
+                    Ok(lens) => {
+                        let filters = &mut self.filters;
+                        let result =
+                            self.server.host.act(|world| filters.answer(world, &lens, method, params));
+                        result.map_err(|error| RpcError::other(error.to_string())).flatten()
                     }
                 }
             }
@@ -200,8 +214,8 @@ impl Connection {
 }
 
 impl Server {
-    /// Counts a subscription and says how it sees the chain; the outer error closes the connection.
-    async fn admit_subscription(
+    /// Counts a call that the connection itself answers, and says how it sees the chain; the outer error closes the connection.
+    async fn admit_stateful(
         &self,
         name: &str,
         method: &str,

@@ -16,7 +16,7 @@ const MISSED_MAX: usize = 5_000;
 const SENT_MAX: usize = 1_000;
 
 /// One subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Subscription {
     method: &'static str,
     /// The request that opened it.
@@ -26,7 +26,7 @@ pub(super) struct Subscription {
     at: (i64, u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     /// `ChainNotify`; false until the present head was told.
     Tipsets { greeted: bool },
@@ -41,7 +41,7 @@ enum What {
 }
 
 /// What was sent of the newest tipsets, by height and branch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Sent(VecDeque<((i64, u32), Vec<Value>)>);
 
 impl Sent {
@@ -105,12 +105,18 @@ impl Subscription {
         }
     }
 
+    /// With the blocks from `from` on, as far as there are any.
+    pub(super) fn since(self, world: &World, from: i64) -> Self {
+        let before = world.chain().at_or_before((from - 1).max(0)).min(self.at.0);
+        Self { at: (before, world.chain().branch(before)), ..self }
+    }
+
     const fn is_native(&self) -> bool {
         matches!(self.what, What::Tipsets { .. } | What::Events { .. })
     }
 
     /// What is new; an error ends the subscription.
-    fn news(&mut self, world: &World, lens: &Lens) -> Result<Vec<Value>, ()> {
+    pub(super) fn news(&mut self, world: &World, lens: &Lens) -> Result<Vec<Value>, ()> {
         let head = lens.head(world.chain().head());
         let end =
             if matches!(self.what, What::Tipsets { .. }) { head } else { world.chain().parent(head).max(0) };

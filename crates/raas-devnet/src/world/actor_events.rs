@@ -59,6 +59,28 @@ impl EventBuilder {
         Self::new(kind).with(INDEXED, "sector", &sector.0)
     }
 
+    /// An event of the verified registry: what a verifier has left after it gave to a client. The amount is in bytes.
+    pub(super) fn verifier(verifier: ActorId, left: u64, client: ActorId) -> Self {
+        let left = TokenAmount(raas_core::units::AttoFil(u128::from(left)));
+        Self::new("verifier-balance")
+            .with(INDEXED, "verifier", &verifier.0)
+            .with(KEY_INDEXED, "balance", &left)
+            .with(INDEXED, "client", &client.0)
+    }
+
+    /// An event of the verified registry about an allocation.
+    pub(super) fn allocation(kind: &str, allocation: &super::Allocation) -> Self {
+        Self::new(kind)
+            .with(INDEXED, "id", &allocation.id)
+            .with(INDEXED, "client", &allocation.client.0)
+            .with(INDEXED, "provider", &allocation.provider.number())
+            .with(INDEXED, "piece-cid", &allocation.data)
+            .with(KEY_INDEXED, "piece-size", &allocation.size)
+            .with(KEY_INDEXED, "term-min", &allocation.term.0)
+            .with(KEY_INDEXED, "term-max", &allocation.term.1)
+            .with(KEY_INDEXED, "expiration", &allocation.expiration)
+    }
+
     /// An event of the verified registry about a claim.
     pub(super) fn claim(kind: &str, claim: &super::Claim) -> Self {
         Self::new(kind)

@@ -1,6 +1,7 @@
 //! Read-only calls of built-in actors: one implementation for `StateCall` and for contracts.
 
 use super::{
+    datacap::{DATACAP, REGISTRY, mutates, tokens},
     market::{DEAL_NOT_ACTIVATED, Phase},
     miner::{Sector, SectorPhase},
     state::{CallResult, MARKET, World},
@@ -56,7 +57,7 @@ impl World {
         CallResult::of(match to {
             MARKET => self.market_read(at, method, params),
             POWER => self.power_read(method, params),
-            ActorId(6 | 7) => self.registry_read(at, method, params),
+            REGISTRY | DATACAP => self.registry_read(at, to, method, params),
             _ if self.miners.contains_key(&provider) => self.miner_read(at, provider, method, params),
             _ if self.actors.get(to).is_some_and(|actor| actor.created <= at.0) => Err(UNHANDLED),
             _ => Err(NO_ACTOR),
@@ -158,14 +159,22 @@ impl World {
                 write(&addresses)
             }
             4_026_106_874 => write(&TokenAmount::default()),
+            _ if MINER_MUTATORS.contains(&method) => Err(READ_ONLY),
             _ => Err(UNHANDLED),
         }
     }
 
-    /// The verified registry and DataCap: claims, and no DataCap left to allocate.
-    fn registry_read(&self, at: StateAt, method: u64, params: &[u8]) -> Result<Vec<u8>, i64> {
-        match method {
-            2_199_871_187 => {
+    /// The verified registry and DataCap.
+    pub(super) fn registry_read(
+        &self,
+        at: StateAt,
+        actor: ActorId,
+        method: u64,
+        params: &[u8],
+    ) -> Result<Vec<u8>, i64> {
+        match (actor, method) {
+            // GetClaims
+            (REGISTRY, 2_199_871_187) => {
                 let (provider, ids): (u64, Vec<u64>) = read(params)?;
                 let (mut failed, mut claims) = (Vec::new(), Vec::new());
                 for (index, id) in (0_u64..).zip(ids) {
@@ -185,19 +194,16 @@ impl World {
                 }
                 write(&((claims.len() as u64, failed), claims))
             }
-            3_261_979_605 | 4_205_072_950 => write(&TokenAmount::default()),
-            _ => Err(self.registry_exit(method, at)),
-        }
-    }
-
-    /// How a mutation of the verified registry ends: forbidden since version 29, and before it there is nothing
-    /// to change here.
-    pub(super) fn registry_exit(&self, method: u64, at: StateAt) -> i64 {
-        match method {
-            1_752_273_514 | 2_421_068_268 | 2_873_373_899 | 80_475_954 | 3_621_052_141 => {
-                if self.is_frozen(at) { FORBIDDEN } else { NOT_FOUND }
+            // Balance
+            (DATACAP, 3_261_979_605) => {
+                let address: Address = read(params)?;
+                let account = self.actors.lookup(&address, at).ok_or(ILLEGAL_ARGUMENT)?;
+                write(&tokens(self.registry.datacap(account, at)))
             }
-            _ => UNHANDLED,
+            // Allowance: nobody lets another spend its DataCap here.
+            (DATACAP, 4_205_072_950) => write(&TokenAmount::default()),
+            _ if mutates(actor, method) => Err(if self.is_frozen(at) { FORBIDDEN } else { READ_ONLY }),
+            _ => Err(UNHANDLED),
         }
     }
 }
@@ -228,11 +234,45 @@ const GETTERS: [u64; 11] = [
     2_611_213_344,
 ];
 
+/// Methods of a miner that contracts may call and that change it: ChangeWorkerAddress, ConfirmChangeWorkerAddress,
+/// ChangePeerID, ChangeMultiaddrs, ChangeOwnerAddress, WithdrawBalance, ChangeBeneficiary, RepayDebt.
+const MINER_MUTATORS: [u64; 8] = [
+    3_302_309_124,
+    2_354_970_453,
+    1_236_548_004,
+    1_063_480_576,
+    1_010_589_339,
+    2_280_458_852,
+    1_570_634_796,
+    3_665_352_697,
+];
+
 const fn status_of(phase: SectorPhase) -> u8 {
     match phase {
         // Active means live and not faulty, so it includes what is not proven yet.
         SectorPhase::Unproven | SectorPhase::Active => ACTIVE,
         SectorPhase::Faulty { .. } | SectorPhase::Recovering { .. } => FAULTY,
         SectorPhase::Terminated | SectorPhase::Expired => DEAD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MINER_MUTATORS;
+    use crate::codec::method_number;
+
+    #[test]
+    fn the_methods_that_change_a_miner_have_their_numbers() {
+        let names = [
+            "ChangeWorkerAddress",
+            "ConfirmChangeWorkerAddress",
+            "ChangePeerID",
+            "ChangeMultiaddrs",
+            "ChangeOwnerAddress",
+            "WithdrawBalance",
+            "ChangeBeneficiary",
+            "RepayDebt",
+        ];
+        assert_eq!(names.map(method_number), MINER_MUTATORS);
     }
 }

@@ -61,6 +61,13 @@ pub enum Command {
         /// How much.
         amount: AttoFil,
     },
+    /// The network's verifier gives DataCap by a message in the head tipset.
+    Datacap {
+        /// f1, f3, f410, f0 or 0x address.
+        address: String,
+        /// How much.
+        bytes: u64,
+    },
     /// A signed native message enters the mempool.
     Push {
         /// The message's CBOR, hex.
@@ -177,7 +184,7 @@ pub enum Outcome {
     Onboarded {
         /// The sector.
         sector: SectorNumber,
-        /// Numbers of the claims, piece by piece; none for pieces that are not verified.
+        /// Numbers of the claims made, piece by piece; none for pieces that are not verified.
         claims: Vec<Option<u64>>,
         /// What the contracts answered that were notified, in the order in which they were named.
         notified: Vec<super::Notified>,

@@ -2,6 +2,7 @@
 
 use super::{
     command::CommandError,
+    datacap::{DATACAP, REGISTRY},
     state::{BURNT, MARKET, World},
     timeline::StateAt,
 };
@@ -62,7 +63,7 @@ pub struct NativeReceipt {
     pub ret: Vec<u8>,
     /// Gas used.
     pub gas_used: u64,
-    /// The sender's signature; none on messages of providers' workers, which are made here.
+    /// The sender's signature; none on messages of workers and of the verifier, which are made here.
     pub signature: Option<Signature>,
 }
 
@@ -254,7 +255,19 @@ impl World {
         let nonce = miner.messages;
         miner.messages += 1;
         let worker = miner.config.worker;
-        let from = self.actors.robust(worker).cloned().unwrap_or(Address::Id(worker));
+        self.made_message(worker, nonce, to, method, params)
+    }
+
+    /// A message that the network itself sends from one of its accounts, not yet executed.
+    pub(super) fn made_message(
+        &self,
+        sender: ActorId,
+        nonce: u64,
+        to: ActorId,
+        method: u64,
+        params: Vec<u8>,
+    ) -> Option<(ActorId, Message, Cid)> {
+        let from = self.actors.robust(sender).cloned().unwrap_or(Address::Id(sender));
         let gas = i64::try_from(GAS_BASE + GAS_PER_BYTE * params.len() as u64).unwrap_or(i64::MAX);
         let message = Message {
             version: 0,
@@ -269,22 +282,22 @@ impl World {
             params,
         };
         let cid = message.cid().ok()?;
-        Some((worker, message, cid))
+        Some((sender, message, cid))
     }
 
-    /// Records how a worker's message ended.
-    pub(super) fn finish_worker_message(
+    /// Records how such a message ended.
+    pub(super) fn finish_made_message(
         &mut self,
         epoch: i64,
-        (worker, message, cid): (ActorId, Message, Cid),
+        (sender, message, cid): (ActorId, Message, Cid),
         exit: i64,
         ret: Vec<u8>,
     ) {
-        self.actors.update(worker, epoch, |wallet| wallet.nonce = message.nonce + 1);
+        self.actors.update(sender, epoch, |wallet| wallet.nonce = message.nonce + 1);
         let gas_used = gas_of(&message);
         let signature = None;
         let receipt = NativeReceipt { cid, message, included: epoch, exit, ret, gas_used, signature };
-        self.record_receipt(worker, receipt);
+        self.record_receipt(sender, receipt);
     }
 
     /// A worker's message whose end is known beforehand; its CID.
@@ -301,7 +314,7 @@ impl World {
             return self.chain.object_cid("message", epoch);
         };
         let cid = message.2;
-        self.finish_worker_message(epoch, message, exit, ret);
+        self.finish_made_message(epoch, message, exit, ret);
         cid
     }
 
@@ -316,7 +329,9 @@ impl World {
         let result = match (to, message.method) {
             (_, 0) => Ok(Vec::new()),
             (MARKET, method) => self.market_message(epoch, from, cid, method, value, &message.params),
-            (ActorId(6 | 7), method) => Err(self.registry_exit(method, StateAt(epoch))),
+            (REGISTRY | DATACAP, method) => {
+                self.registry_message(epoch, (from, to), cid, method, &message.params)
+            }
             _ if self.miners.contains_key(&ProviderId(to)) => Err(FORBIDDEN),
             _ => Err(UNHANDLED),
         };

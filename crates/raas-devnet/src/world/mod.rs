@@ -21,6 +21,7 @@ mod calls;
 mod chain;
 mod command;
 mod contracts;
+mod datacap;
 mod deals;
 mod market;
 mod messages;
@@ -53,10 +54,10 @@ pub use miner::{
     SectorCounts, SectorPhase,
 };
 pub use notify::{Notified, Notify};
-pub use onboard::{DirectPiece, OnboardOrder};
+pub use onboard::{AllocationKey, DirectPiece, OnboardOrder};
 pub use providers::collateral_bounds;
 pub use publish::{MAX_DURATION, MAX_LABEL, MIN_DURATION, Skipped};
-pub use registry::{Claim, Registry};
+pub use registry::{Allocation, Claim, Registry};
 pub use reorg::{MOST_REVERTED, ReorgOrder, Reorganised};
 pub use state::{BURNT, CallResult, MARKET, MOST_EPOCHS, SECTOR_SIZE, World, read_address};
 pub use timeline::{StateAt, Timeline};

@@ -4,23 +4,18 @@ use super::{
     actor_events::EventBuilder,
     command::{CommandError, Outcome},
     notify::{Delivery, Notify, Told},
-    registry::Claim,
+    registry::Allocation,
     sectors::{MIN_SECTOR_LIFE, PROVE_COMMIT},
     state::{World, read_address},
     timeline::StateAt,
 };
 use cid::Cid;
-use raas_core::ids::{ActorId, ProviderId, SectorNumber};
+use raas_core::ids::{ProviderId, SectorNumber};
 use raas_core::units::PaddedSize;
 use serde::{Deserialize, Serialize};
 
-/// f06.
-const REGISTRY: ActorId = ActorId(6);
 /// Miner method ProveReplicaUpdates3.
 const PROVE_UPDATES: u64 = 35;
-/// The shortest and the longest term of a claim.
-const TERM_MIN: i64 = 518_400;
-const TERM_MAX: i64 = 5_259_485;
 
 /// One piece of a sector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +25,22 @@ pub struct DirectPiece {
     pub cid: String,
     /// Padded bytes.
     pub size: u64,
-    /// The client whose DataCap pays, as an address; none for a piece that is not verified.
+    /// The allocation that the miner claims by it; none for a piece that is not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub allocation: Option<AllocationKey>,
     /// Contracts that the miner actor tells of it (FIP-0109).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
+}
+
+/// How a miner names an allocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllocationKey {
+    /// Whose DataCap, as an address.
+    pub client: String,
+    /// Its number.
+    pub id: u64,
 }
 
 /// What `devnet_onboard` asks for.
@@ -58,7 +63,7 @@ pub struct OnboardOrder {
 struct Piece {
     cid: Cid,
     size: u64,
-    client: Option<ActorId>,
+    allocation: Option<Allocation>,
     notify: Vec<Delivery>,
 }
 
@@ -74,19 +79,20 @@ impl World {
         if !(MIN_SECTOR_LIFE..=3_680_640).contains(&duration) {
             return Err(slip("duration", duration.to_string(), "use 518400 to 3680640 epochs"));
         }
-        let pieces = self.direct_pieces(order)?;
         let epoch = self.chain.head();
         let miner = self.miners.get(&provider).ok_or(CommandError::UnknownProvider(provider))?;
-        let (number, kind, method) = match order.update {
+        let (number, ends, kind, method) = match order.update {
             Some(sector) => {
-                let live = miner.sector(sector, StateAt::NEWEST).is_some_and(|(_, phase)| phase.is_live());
-                if !live {
-                    return Err(CommandError::UnknownSector { provider, sector });
-                }
-                (sector, "sector-updated", PROVE_UPDATES)
+                let live = miner.sector(sector, StateAt::NEWEST).filter(|(_, phase)| phase.is_live());
+                let unknown = CommandError::UnknownSector { provider, sector };
+                (sector, live.ok_or(unknown)?.0.expiration, "sector-updated", PROVE_UPDATES)
             }
-            None => (miner.next_number(), "sector-activated", PROVE_COMMIT),
+            None => (miner.next_number(), epoch + duration, "sector-activated", PROVE_COMMIT),
         };
+        let pieces = self.direct_pieces(order, ends)?;
+        if order.update.is_none() {
+            self.pre_commit(epoch, provider, number);
+        }
         let message = self.worker_message(epoch, provider, provider.0, method, 0, Vec::new());
         let unsealed = match pieces.as_slice() {
             [] => None,
@@ -101,70 +107,77 @@ impl World {
         if order.update.is_none() {
             self.place_sector(epoch, provider, number, Vec::new(), epoch + duration);
         }
-        let claims = pieces
-            .iter()
-            .map(|piece| {
-                piece.client.map(|client| self.claim(epoch, provider, client, piece, number, message))
-            })
-            .collect();
+        for allocation in pieces.iter().filter_map(|piece| piece.allocation.as_ref()) {
+            self.claim(epoch, allocation, number, message);
+        }
+        let claims = pieces.iter().map(|piece| piece.allocation.as_ref().map(|made| made.id)).collect();
         self.emit(epoch, provider.0, message, event);
         let told: Vec<Told<'_>> = pieces
             .iter()
             .map(|piece| Told { cid: piece.cid, size: piece.size, notify: &piece.notify })
             .collect();
-        let ends = self.miners.get(&provider).and_then(|miner| miner.sector(number, StateAt::NEWEST));
-        let ends = ends.map_or(epoch + duration, |(sector, _)| sector.expiration);
         let notified = self.notify(epoch, provider, message, (number, ends), &told);
         Ok(Outcome::Onboarded { sector: number, claims, notified })
     }
 
-    fn claim(
-        &mut self,
-        epoch: i64,
-        provider: ProviderId,
-        client: ActorId,
-        piece: &Piece,
-        sector: SectorNumber,
-        message: Cid,
-    ) -> u64 {
-        let id = self.registry.next();
-        let claim = Claim {
-            id,
-            provider,
-            client,
-            data: piece.cid,
-            size: piece.size,
-            term: (TERM_MIN, TERM_MAX),
-            start: epoch,
-            sector,
-        };
-        self.emit(epoch, REGISTRY, message, EventBuilder::claim("claim", &claim));
-        self.registry.insert(claim);
-        id
-    }
-
-    fn direct_pieces(&mut self, order: &OnboardOrder) -> Result<Vec<Piece>, CommandError> {
+    fn direct_pieces(&self, order: &OnboardOrder, ends: i64) -> Result<Vec<Piece>, CommandError> {
         let slip = |field, value: &str, fix| CommandError::Bulk { field, value: value.to_owned(), fix };
-        let mut pieces = Vec::new();
-        let epoch = self.chain.head();
+        let mut pieces: Vec<Piece> = Vec::new();
         for piece in &order.pieces {
-            let cid = piece.cid.parse().map_err(|_| slip("cid", &piece.cid, "use a piece CID"))?;
+            let cid: Cid = piece.cid.parse().map_err(|_| slip("cid", &piece.cid, "use a piece CID"))?;
             if PaddedSize::new(piece.size).is_err() {
                 return Err(slip("size", &piece.size.to_string(), "use a power of two of padded bytes"));
             }
-            let client = match piece.client.as_deref() {
+            let allocation = match &piece.allocation {
                 None => None,
-                Some(_) if self.is_frozen(StateAt(epoch)) => {
-                    return Err(slip("client", "given", "leave it out: version 29 makes no claims"));
-                }
-                Some(text) => {
-                    let bad = || CommandError::Address(text.to_owned());
-                    Some(self.actors.ensure(&read_address(text).ok_or_else(bad)?, epoch).ok_or_else(bad)?)
+                Some(key) => {
+                    let named = self.claimable(key, order.provider, ends)?;
+                    if named.data != cid || named.size != piece.size {
+                        return Err(slip(
+                            "allocation.id",
+                            &key.id.to_string(),
+                            "name one of this piece and size",
+                        ));
+                    }
+                    Some(named)
                 }
             };
+            let twice = |other: &Piece| allocation.is_some() && other.allocation == allocation;
+            if pieces.iter().any(twice) {
+                return Err(slip("allocation.id", "given twice", "claim an allocation once"));
+            }
             let notify = piece.notify.iter().map(Notify::parse).collect::<Result<_, _>>()?;
-            pieces.push(Piece { cid, size: piece.size, client, notify });
+            pieces.push(Piece { cid, size: piece.size, allocation, notify });
         }
         Ok(pieces)
+    }
+
+    /// The allocation with this key, if `provider` may claim it now for a sector that ends at `ends`.
+    fn claimable(
+        &self,
+        key: &AllocationKey,
+        provider: ProviderId,
+        ends: i64,
+    ) -> Result<Allocation, CommandError> {
+        let epoch = self.chain.head();
+        let slip = |fix| CommandError::Bulk { field: "allocation.id", value: key.id.to_string(), fix };
+        let bad = || CommandError::Address(key.client.clone());
+        if self.is_frozen(StateAt(epoch)) {
+            return Err(slip("leave it out: version 29 makes no claims"));
+        }
+        let client = self.actors.lookup(&read_address(&key.client).ok_or_else(bad)?, StateAt::NEWEST);
+        let client = client.ok_or_else(bad)?;
+        let waits = self.registry.allocation(client, key.id, StateAt::NEWEST);
+        let waits = waits.ok_or_else(|| slip("name one that waits: StateGetAllocations lists them"))?;
+        if waits.provider != provider {
+            return Err(slip("name one of this provider"));
+        }
+        if epoch > waits.expiration {
+            return Err(slip("name one that has not expired"));
+        }
+        if !(waits.term.0..=waits.term.1).contains(&(ends - epoch)) {
+            return Err(slip("let the sector live as long as its term says"));
+        }
+        Ok(waits.clone())
     }
 }

@@ -118,7 +118,7 @@ impl World {
         let Some(message) = self.next_worker_message(provider, MARKET, PUBLISH, params) else { return };
         let cid = message.2;
         let publication = self.publish(epoch, message.0, cid, &signed);
-        self.finish_worker_message(epoch, message, publication.exit, publication.ret);
+        self.finish_made_message(epoch, message, publication.exit, publication.ret);
         let refused = format!("the publish message exits with {}", publication.exit);
         let mut results = publication.results.into_iter();
         let told = uuids
@@ -182,6 +182,6 @@ impl World {
         let encoded = to_cbor(&params).unwrap_or_default();
         let Some(message) = self.next_worker_message(provider, MARKET, SETTLE, encoded) else { return };
         let ret = self.settle_message(epoch, message.2, &params);
-        self.finish_worker_message(epoch, message, 0, ret);
+        self.finish_made_message(epoch, message, 0, ret);
     }
 }

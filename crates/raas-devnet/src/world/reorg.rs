@@ -87,6 +87,7 @@ impl World {
                 | Command::Terminate(_)
                 | Command::Fund { .. }
                 | Command::Bulk(_)
+                | Command::Datacap { .. }
                 | Command::Onboard(_)
         );
         if repeats {
@@ -231,7 +232,8 @@ impl World {
         for (at, _, command) in again {
             let at = at.max(self.chain.clock());
             self.advance(at - self.chain.clock());
-            if matches!(command, Command::Onboard(_)) && self.chain.head() <= base {
+            let sends = matches!(command, Command::Onboard(_) | Command::Datacap { .. });
+            if sends && self.chain.head() <= base {
                 // Its message needs a tipset of this branch, and there is none yet.
                 late.push(command);
             } else {

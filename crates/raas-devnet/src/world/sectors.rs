@@ -27,6 +27,7 @@ impl World {
     ) -> Option<(SectorNumber, Vec<DealId>)> {
         let miner = self.miners.get(&provider)?;
         let number = miner.next_number();
+        self.pre_commit(epoch, provider, number);
         let message = self.worker_message(epoch, provider, provider.0, PROVE_COMMIT, 0, Vec::new());
         let active: Vec<DealId> =
             deals.iter().copied().filter(|deal| self.activate(epoch, *deal, number, message)).collect();
@@ -52,6 +53,12 @@ impl World {
         self.emit(epoch, provider.0, message, event);
         self.place_sector(epoch, provider, number, active.clone(), expiration);
         Some((number, active))
+    }
+
+    /// PreCommitSectorBatch2 of a sector. Its proof may follow in the same tipset: PreCommitChallengeDelay is 0 here.
+    pub(super) fn pre_commit(&mut self, epoch: i64, provider: ProviderId, number: SectorNumber) {
+        let message = self.worker_message(epoch, provider, provider.0, PRE_COMMIT, 0, Vec::new());
+        self.emit(epoch, provider.0, message, EventBuilder::sector("sector-precommitted", number));
     }
 
     /// A new sector in a partition, proven first in its next window.
@@ -277,6 +284,8 @@ impl World {
     }
 }
 
+/// Miner method PreCommitSectorBatch2.
+const PRE_COMMIT: u64 = 28;
 /// Miner method ProveCommitSectors3.
 pub(super) const PROVE_COMMIT: u64 = 34;
 /// Miner method DeclareFaultsRecovered.

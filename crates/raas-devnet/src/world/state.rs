@@ -5,13 +5,14 @@ use super::{
     actors::Actors,
     chain::Chain,
     command::{Command, CommandError, Outcome, Sectors},
+    datacap::{VERIFIER, VERIFIER_ALLOWANCE},
     market::Market,
     messages::{NativeReceipt, Waiting, eth_form},
     miner::Miner,
     queue::{Event, Queue},
     registry::Registry,
     reorg::Replays,
-    timeline::StateAt,
+    timeline::{StateAt, Timeline},
 };
 use crate::{
     Config,
@@ -72,7 +73,7 @@ pub struct World {
     pub(super) receipts: BTreeMap<i64, Vec<NativeReceipt>>,
     pub(super) message_places: BTreeMap<Cid, (i64, usize)>,
     pub(super) events: BTreeMap<i64, Vec<ActorEvent>>,
-    /// Claims of the verified registry.
+    /// What the verified registry and its token hold.
     pub registry: Registry,
     /// The first epoch of version 29, where this world saw it come.
     pub(super) solstice: Option<i64>,
@@ -114,6 +115,9 @@ impl World {
         for system in [0, 1, 2, 3, 4, 5, 6, 7, 10, 99] {
             world.actors.add_genesis(ActorId(system), None, AttoFil::ZERO);
         }
+        let verifier = crate::codec::SecretKey::from_seed(&world.chain.derive("verifier", 0)).address();
+        world.actors.add_genesis(VERIFIER, Some(verifier), AttoFil::fil(1_000));
+        world.registry.allowance = Timeline::since(0, VERIFIER_ALLOWANCE);
         for provider in &config.providers {
             world.add_provider(provider);
         }
@@ -206,6 +210,7 @@ impl World {
                 self.add_providers(*count, *operators).map(Outcome::Providers)
             }
             Command::Fund { address, amount } => self.fund(address, *amount),
+            Command::Datacap { address, bytes } => self.grant_datacap(address, *bytes),
             Command::Push { message, signature } => {
                 let signed = read_signed(message, signature)?;
                 self.push(signed).map(Outcome::Message)

@@ -9,4 +9,5 @@ mod network;
 mod precompiles;
 mod scenario;
 mod sectors;
+mod traces;
 mod world;

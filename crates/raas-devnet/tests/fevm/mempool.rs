@@ -177,3 +177,19 @@ fn legacy_transactions_are_taken_with_and_without_chain_id_and_access_lists_are_
     }
     assert_eq!(bench.fevm.newest(&TO).balance, U256::from(10));
 }
+
+#[test]
+fn a_sender_has_a_hundred_transactions_in_the_mempool_and_no_more() {
+    let mut bench = Bench::new();
+    for nonce in 0..100 {
+        bench.push(&transfer(nonce, 1));
+    }
+    let error = refused(&mut bench, &transfer(100, 1));
+    assert_eq!(error, PoolError::TooMany(bench.key.address()));
+    assert!(error.to_string().starts_with("too many pending messages for actor"));
+    let first = transfer(7, 1);
+    let dearer = Unsigned { premium: first.premium * 2, fee_cap: first.fee_cap * 2, ..transfer(7, 2) };
+    bench.push(&dearer);
+    bench.step();
+    bench.push(&transfer(100, 1));
+}

@@ -4,19 +4,19 @@ use crate::bench::{Bench, HandDeal};
 use alloy_primitives::{Address, Bytes, I256, U256, address};
 use alloy_sol_types::SolValue;
 
-const CALL_ACTOR_ID: Address = address!("fe00000000000000000000000000000000000005");
+pub const CALL_ACTOR_ID: Address = address!("fe00000000000000000000000000000000000005");
 const CALL_ACTOR: Address = address!("fe00000000000000000000000000000000000003");
 const RESOLVE: Address = address!("fe00000000000000000000000000000000000001");
 const DELEGATED: Address = address!("fe00000000000000000000000000000000000002");
 const GET_DEAL_ACTIVATION: u64 = 2_567_238_399;
 
 const CALL: u8 = 0xf1;
-const DELEGATECALL: u8 = 0xf4;
+pub const DELEGATECALL: u8 = 0xf4;
 const STATICCALL: u8 = 0xfa;
 
 /// Init code of a contract that forwards its calldata to `target` by `opcode` and answers a word that says whether
 /// that worked, followed by what came back.
-fn forwarder(target: Address, opcode: u8) -> Vec<u8> {
+pub fn forwarder(target: Address, opcode: u8) -> Vec<u8> {
     let mut code = vec![0x36, 0x5f, 0x5f, 0x37, 0x5f, 0x5f, 0x36, 0x5f];
     if opcode == CALL {
         code.push(0x5f);
@@ -59,11 +59,11 @@ impl Probe {
     }
 }
 
-fn input(method: u64, value: u64, flags: u64, codec: u64, params: &[u8], actor: u64) -> Vec<u8> {
+pub fn input(method: u64, value: u64, flags: u64, codec: u64, params: &[u8], actor: u64) -> Vec<u8> {
     (method, U256::from(value), flags, codec, Bytes::copy_from_slice(params), actor).abi_encode_params()
 }
 
-fn answer(output: &[u8]) -> (i64, u64, Vec<u8>) {
+pub fn answer(output: &[u8]) -> (i64, u64, Vec<u8>) {
     let (exit, codec, ret) = <(I256, u64, Bytes)>::abi_decode_params_validate(output).unwrap();
     (exit.as_i64(), codec, ret.to_vec())
 }

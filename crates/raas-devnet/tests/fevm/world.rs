@@ -190,3 +190,53 @@ fn the_power_actor_knows_who_is_a_miner() {
     assert_eq!(ask(5).exit, 16);
     assert_eq!(ask(miner.0 + 1_000_000).exit, 16);
 }
+
+/// What would change a built-in actor is refused with "read only" (25), whoever the actor is, and changes nothing.
+#[test]
+fn no_contract_changes_a_built_in_actor() {
+    use crate::precompiles::{CALL_ACTOR_ID, DELEGATECALL, answer, forwarder, input};
+    use raas_devnet::codec::method_number;
+    let mut network = Network::new();
+    let (_, _, done) = network.send(None, forwarder(CALL_ACTOR_ID, DELEGATECALL));
+    let contract = done.contract.unwrap();
+    let market = [
+        "AddBalance",
+        "WithdrawBalance",
+        "PublishStorageDeals",
+        "SettleDealPayments",
+        "SectorContentChanged",
+    ];
+    let registry = ["ExtendClaimTerms", "RemoveExpiredAllocations", "RemoveExpiredClaims"];
+    let datacap = ["Transfer", "TransferFrom"];
+    let miner = [
+        "ChangeWorkerAddress",
+        "ConfirmChangeWorkerAddress",
+        "ChangePeerID",
+        "ChangeMultiaddrs",
+        "ChangeOwnerAddress",
+        "WithdrawBalance",
+        "ChangeBeneficiary",
+        "RepayDebt",
+    ];
+    let actors: [(u64, &[&str]); 4] = [(5, &market), (6, &registry), (7, &datacap), (1_000, &miner)];
+    for (actor, methods) in actors {
+        for name in methods {
+            for flags in [0, 1] {
+                let call = input(method_number(name), 0, flags, 0x51, &[0x80], actor);
+                let output = network.world.eth_call(contract, call).unwrap();
+                assert_eq!(output[31], 1, "the call itself succeeds");
+                assert_eq!(answer(&output[32..]), (25, 0, vec![]), "{name} of f0{actor}");
+            }
+        }
+    }
+    // In a transaction it is no different.
+    let call = input(method_number("Transfer"), 0, 0, 0x51, &[0x80], 7);
+    let (_, _, sent) = network.send(Some(contract), call);
+    assert_eq!(answer(&sent.output[32..]).0, 25);
+    // Since version 29 the registry forbids before it looks at anything.
+    network.world.apply(Command::Upgrade).unwrap();
+    network.advance(2);
+    let call = input(method_number("ExtendClaimTerms"), 0, 1, 0x51, &[0x80], 6);
+    let output = network.world.eth_call(contract, call).unwrap();
+    assert_eq!(answer(&output[32..]).0, 18);
+}

@@ -3,6 +3,7 @@
 use crate::rpc::Endpoint;
 use raas_devnet::{Config, journal::Journal, spawn};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use std::path::Path;
 
 fn config(dir: &Path) -> Config {
@@ -84,6 +85,13 @@ async fn another_configuration_or_format_is_refused_by_name() {
     std::fs::write(&file, newer).unwrap();
     let error = spawn(config(dir.path())).await.expect_err("other version").to_string();
     assert!(error.contains("version 2"), "{error}");
+    let whole = std::fs::read_to_string(&file).unwrap().replace("\"version\":2", "\"version\":1");
+    let json =
+        r#"{"do":"onboard","provider":1000,"pieces":[{"cid":"bafkqaaa","size":128,"client":"f0100"}]}"#;
+    let sum = &hex::encode(sha2::Sha256::digest(json))[..8];
+    std::fs::write(&file, format!("{whole}{sum} {json}\n")).unwrap();
+    let error = spawn(config(dir.path())).await.expect_err("an old command").to_string();
+    assert!(error.contains("command at line 2 that this program does not know"), "{error}");
     std::fs::write(&file, "notes\n").unwrap();
     let error = spawn(config(dir.path())).await.expect_err("no journal").to_string();
     assert!(error.contains("does not begin as a journal"), "{error}");

@@ -4,12 +4,16 @@
 mod bulk;
 mod clock;
 mod endpoints;
+mod events;
 mod faults;
+mod filters;
 mod journal;
 mod lifecycle;
+mod methods;
 mod money;
 mod network;
 mod publish;
+mod registry;
 mod reorg;
 mod rpc;
 mod shapes;

@@ -156,3 +156,22 @@ fn money_and_counts_hold_in_random_histories_and_replay() {
         assert!(kinds.contains(&("terminated".to_owned(), Some(by_cron))), "terminated by cron: {by_cron}");
     }
 }
+
+/// 100 of one sender wait at most; another one in the place of one that waits is no more than before.
+#[test]
+fn a_sender_has_a_hundred_messages_in_the_mempool_and_no_more() {
+    let mut network = Network::poor(&Config::default());
+    network.advance(2);
+    for _ in 0..100 {
+        network.send(0, AttoFil(1), Vec::new()).unwrap();
+    }
+    let error = network.send(0, AttoFil(1), Vec::new()).expect_err("one too many");
+    assert!(error.to_string().contains("too many pending messages for actor"), "{error}");
+    let mut dearer = network.message(0, AttoFil(2), Vec::new());
+    dearer.message.nonce = 50;
+    dearer.message.gas_premium = AttoFil(300_000);
+    dearer.signature = network.client.sign(&dearer.message.signing_bytes().unwrap());
+    network.push(&dearer).unwrap();
+    network.advance(1);
+    network.send(0, AttoFil(1), Vec::new()).unwrap();
+}

@@ -3,6 +3,7 @@
 use crate::{
     bulk::partitions,
     network::{BOOST, CURIO, Network, piece},
+    registry::{allocate, onboard, request, with_datacap},
 };
 use alloy_primitives::{Address, U256};
 use raas_core::{ids::SectorNumber, units::AttoFil};
@@ -341,13 +342,12 @@ fn the_same_commands_give_the_same_history_also_from_a_journal() {
 
 #[test]
 fn direct_onboarding_leaves_claims_and_events_and_both_are_reverted() {
-    let mut network = Network::new();
+    let mut network = with_datacap(1);
     network.advance(20);
-    let piece = json!({
-        "provider": 1_000,
-        "pieces": [{ "cid": raas_devnet::world::bulk_piece(7).to_string(), "size": 1 << 30, "client": network.client.address().to_string() }],
-    });
-    let order: OnboardOrder = serde_json::from_value(piece).unwrap();
+    let wanted = request(&network, 1_000, 7, 100);
+    assert_eq!(allocate(&mut network, &[wanted]), [1]);
+    network.advance(10);
+    let order = onboard(&network, 1_000, 7, 1, 518_400);
     let Outcome::Onboarded { sector, claims, .. } = network.apply(Command::Onboard(order)) else {
         panic!("nothing")
     };
@@ -360,7 +360,7 @@ fn direct_onboarding_leaves_claims_and_events_and_both_are_reverted() {
         (&json!(sector), &json!(at), &json!(1_000))
     );
     assert_eq!(network.ask("Filecoin.StateGetClaims", json!(["f01000", null]))["1"], claim);
-    assert_eq!(network.event_types(at, at), ["claim", "sector-activated"]);
+    assert_eq!(network.event_types(at, at), ["sector-precommitted", "claim", "sector-activated"]);
     let params = to_cbor(&(1_000_u64, vec![1_u64, 2])).unwrap();
     let (exit, ret) = network.actor_call("t06", "GetClaims", &params);
     assert_eq!(exit, 0);

@@ -274,3 +274,46 @@ async fn a_taken_port_and_a_bad_version_are_told() {
     assert!(error.contains("network_version"), "{error}");
     endpoint.devnet.shutdown().await;
 }
+
+/// `StateWaitMsg` holds the request until the message is executed and so many epochs stand on it.
+#[tokio::test]
+async fn a_message_is_waited_for_until_it_is_there() {
+    let endpoint = Endpoint::new(Config::default()).await;
+    let key = raas_devnet::codec::SecretKey::from_seed(b"sender");
+    endpoint.ask("devnet_fund", json!([key.address().to_string(), "100000000000000000000"])).await;
+    endpoint.ask("devnet_advance", json!([2])).await;
+    let message = json!({ "Version": 0, "To": "f099", "From": key.address().to_string(), "Nonce": 0, "Value": "5",
+        "GasLimit": 10_000_000, "GasFeeCap": "1000000", "GasPremium": "200000", "Method": 0, "Params": null });
+    let message: raas_devnet::codec::Message = serde_json::from_value(message).unwrap();
+    let signature = key.sign(&message.signing_bytes().unwrap());
+    let cid =
+        endpoint.ask("Filecoin.MpoolPush", json!([{ "Message": message, "Signature": signature }])).await;
+    let waits = endpoint.ask("Filecoin.StateWaitMsg", json!([cid, 3, -1, true]));
+    let passes = async {
+        // Included, executed, and three epochs on top of that.
+        for _ in 0..5 {
+            endpoint.ask("devnet_advance", json!([1])).await;
+        }
+    };
+    let (found, ()) = tokio::join!(waits, passes);
+    assert_eq!((&found["Message"], &found["Receipt"]["ExitCode"]), (&cid, &json!(0)));
+    let head = endpoint.ask("Filecoin.ChainHead", json!([])).await["Height"].as_i64().unwrap();
+    assert_eq!(found["Height"], head - 3);
+    endpoint.ask("devnet_setEndpoint", json!(["gate", { "profile": "gateway" }])).await;
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "Filecoin.StateWaitMsg", "params": [cid, 21, -1, true] });
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sent = http.post(endpoint.devnet.rpc_url() + "/gate").body(body.to_string()).send().await.unwrap();
+    let answer: Value = serde_json::from_str(&sent.text().await.unwrap()).unwrap();
+    assert_eq!(answer["error"]["message"], "confidence 21 exceeds gateway maximum 20");
+    // Who waits for what never comes is let go when the devnet ends.
+    let never = json!([{ "/": raas_devnet::world::bulk_piece(1).to_string() }, 0, -1, true]);
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "Filecoin.StateWaitMsg", "params": never });
+    let request = http.post(endpoint.devnet.rpc_url()).body(body.to_string());
+    let waits = async { request.send().await.ok()?.text().await.ok() };
+    let ends = async {
+        endpoint.ask("devnet_advance", json!([1])).await;
+        endpoint.devnet.shutdown().await;
+    };
+    let (answer, ()) = tokio::join!(waits, ends);
+    assert!(answer.is_none_or(|answer| answer.contains("the node is shutting down")));
+}

@@ -197,11 +197,13 @@ async fn actor_events_come_from_the_past_and_live_and_are_taken_back() {
         (&past["height"], &past["emitter"], &past["reverted"]),
         (&json!(start), &json!("t01000"), &json!(false))
     );
+    assert_eq!(socket.value(&channel).await["height"], start, "precommitted and activated");
     endpoint.ask("devnet_onboard", json!(["f01000"])).await;
     endpoint.ask("devnet_onboard", json!(["f01001"])).await;
     endpoint.ask("devnet_advance", json!([1])).await;
     let live = socket.value(&channel).await;
     assert_eq!(live["height"], start + 3);
+    assert_eq!(socket.value(&channel).await["height"], start + 3);
     endpoint.ask("devnet_reorg", json!([2, { "missing": 2 }])).await;
     let taken = socket.value(&channel).await;
     assert_eq!((&taken["tipsetKey"], &taken["reverted"]), (&live["tipsetKey"], &json!(true)));
@@ -228,5 +230,30 @@ async fn sockets_of_named_endpoints_have_their_profile() {
     endpoint.ask("devnet_setEndpoint", json!(["far", { "faults": [{ "mode": "down" }] }])).await;
     socket.send(json!({ "jsonrpc": "2.0", "id": 99, "method": "eth_chainId", "params": [] })).await;
     assert_eq!(socket.read().await, None, "the connection closes");
+    endpoint.devnet.shutdown().await;
+}
+
+/// A gateway keeps filters for the connection that made them.
+#[tokio::test]
+async fn filters_of_a_gateway_are_of_the_connection() {
+    let endpoint = Endpoint::new(Config::default()).await;
+    endpoint.ask("devnet_setEndpoint", json!(["gate", { "profile": "gateway" }])).await;
+    let (mut one, mut other) =
+        (Socket::open(&endpoint, "/gate").await, Socket::open(&endpoint, "/gate").await);
+    let id = one.ask("eth_newBlockFilter", json!([])).await;
+    endpoint.ask("devnet_advance", json!([2])).await;
+    let foreign = other.request("eth_getFilterChanges", json!([id])).await;
+    assert_eq!(foreign["error"]["message"], "filter not found");
+    assert_eq!(one.ask("eth_getFilterChanges", json!([id])).await.as_array().unwrap().len(), 2);
+    for _ in 1..16 {
+        one.ask("eth_newBlockFilter", json!([])).await;
+    }
+    let refused = one.request("eth_newBlockFilter", json!([])).await;
+    assert_eq!(refused["error"]["message"], "maximum number of filters registered: 16");
+    // At a node of one's own they are the node's, whoever asks.
+    let mut own = Socket::open(&endpoint, "").await;
+    let id = own.ask("eth_newBlockFilter", json!([])).await;
+    endpoint.ask("devnet_advance", json!([1])).await;
+    assert_eq!(endpoint.ask("eth_getFilterChanges", json!([id])).await.as_array().unwrap().len(), 1);
     endpoint.devnet.shutdown().await;
 }

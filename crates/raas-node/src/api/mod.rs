@@ -71,6 +71,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/node", get(v1::node::node::<W>))
         .route("/v1/node/quiesce", post(v1::node::quiesce::<W>))
         .route("/v1/wallet", get(v1::wallet::show::<W>))
+        .route("/v1/wallet/datacap", get(v1::wallet::datacap::<W>))
         .route("/v1/wallet/transactions", get(v1::wallet::transactions::<W>).post(v1::pay::pay::<W>))
         .route("/v1/wallet/release", post(v1::pay::release::<W>))
         .route("/v1/incidents", get(v1::node::incidents::<W>))

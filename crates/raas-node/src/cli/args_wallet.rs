@@ -94,6 +94,10 @@ pub enum Wallet {
         #[command(flatten)]
         pay: PayOptions,
     },
+    /// DataCap of the f1 account, and the allocations that wait for a provider.
+    Datacap,
+    /// Set DataCap aside for a piece at a provider, who claims it when the piece is proven.
+    Allocate(Allocate),
     /// Let an account go on that was halted by a foreign transaction, or a restored store act before its time.
     Release {
         /// native, evm or restored.
@@ -111,6 +115,38 @@ pub struct Pay {
     /// How.
     #[command(flatten)]
     pub options: PayOptions,
+}
+
+/// For what DataCap is set aside.
+#[derive(Debug, ClapArgs)]
+pub struct Allocate {
+    /// Who may claim it, as f01000.
+    #[arg(long, value_parser = provider)]
+    pub provider: u64,
+    /// The piece CID, baga...
+    #[arg(long)]
+    pub piece: String,
+    /// Its padded size in bytes, at least 1048576.
+    #[arg(long)]
+    pub size: u64,
+    /// The shortest time the sector must live from the claim on, in epochs.
+    #[arg(long, default_value_t = 518_400)]
+    pub term_min: i64,
+    /// The longest, in epochs.
+    #[arg(long, default_value_t = 5_259_485)]
+    pub term_max: i64,
+    /// The last epoch in which it can be claimed, at most 172800 after the head.
+    #[arg(long)]
+    pub expiration: i64,
+    /// How.
+    #[command(flatten)]
+    pub options: PayOptions,
+}
+
+/// The number of an id address.
+fn provider(text: &str) -> Result<u64, String> {
+    let number = text.strip_prefix("f0").or_else(|| text.strip_prefix("t0")).unwrap_or(text);
+    number.parse().map_err(|_| "use the id address of a provider, as f01000".to_owned())
 }
 
 /// How a payment is made.

@@ -1,4 +1,4 @@
-//! `raas wallet balance|txs|send|market-add|market-withdraw|settle|release`: the running node's money.
+//! `raas wallet balance|txs|send|market-add|market-withdraw|settle|datacap|allocate|release`: the running node's money.
 //!
 //! Payments go through the node, since only one process may send from an account. What it costs is shown first.
 
@@ -36,6 +36,15 @@ pub async fn wallet(node: &Client, command: &Wallet, json: bool) -> Result<(), F
                 false => json!({ "do": "settle", "deals": deals }),
             };
             self::pay(node, body, pay, "have ended deals settled", json).await
+        }
+        Wallet::Datacap => datacap(node, json).await,
+        Wallet::Allocate(asked) => {
+            let body = json!({ "do": "allocate", "allocation": {
+                "provider": asked.provider, "piece": asked.piece, "size": asked.size, "term_min": asked.term_min,
+                "term_max": asked.term_max, "expiration": asked.expiration,
+            } });
+            let what = format!("set {} bytes of DataCap aside for {}", asked.size, asked.piece);
+            self::pay(node, body, &asked.options, &what, json).await
         }
         Wallet::Release { what, pay } => release(node, what, pay, json).await,
         Wallet::New { .. }
@@ -183,6 +192,37 @@ async fn balance(node: &Client, json: bool) -> Result<(), Failure> {
     output::table(&rows);
     for alarm in answer["alarms"].as_array().into_iter().flatten() {
         output::say(&format!("alarm: {}", plain(&alarm["why"])));
+    }
+    Ok(())
+}
+
+async fn datacap(node: &Client, json: bool) -> Result<(), Failure> {
+    let answer = node.call(Method::GET, "/v1/wallet/datacap", None).await?;
+    if json {
+        output::json(&answer);
+        return Ok(());
+    }
+    output::table(&[
+        ["network".to_owned(), plain(&answer["network"])],
+        ["account".to_owned(), plain(&answer["address"])],
+        ["DataCap".to_owned(), format!("{} bytes", plain(&answer["bytes"]))],
+    ]);
+    let mut rows = vec![["ALLOCATION", "PROVIDER", "PIECE", "SIZE", "TERM", "CLAIM BY"].map(str::to_owned)];
+    for one in answer["allocations"].as_array().into_iter().flatten() {
+        rows.push([
+            plain(&one["id"]),
+            format!("f0{}", plain(&one["provider"])),
+            plain(&one["piece"]),
+            plain(&one["size"]),
+            format!("{} to {}", plain(&one["term_min"]), plain(&one["term_max"])),
+            plain(&one["expiration"]),
+        ]);
+    }
+    if rows.len() > 1 {
+        output::table(&rows);
+    }
+    if answer["frozen"] == true {
+        output::say("since version 29 the network has no DataCap to spend");
     }
     Ok(())
 }

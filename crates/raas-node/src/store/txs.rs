@@ -220,6 +220,7 @@ pub(super) async fn plan(
         | TxIntent::Transfer { .. }
         | TxIntent::Withdraw { .. }
         | TxIntent::Settle { .. }
+        | TxIntent::Allocate(_)
         | TxIntent::SubmitMany { .. }
         | TxIntent::Prune { .. }
         | TxIntent::Cancel { .. } => (None, None, None, None),

@@ -1,6 +1,6 @@
 //! Copies without deals: what a miner told the contract of, and what the verified registry has claims for.
 
-use crate::harness::{Foreign, Proxy, Scene, Setting, small};
+use crate::harness::{Foreign, Proxy, Scene, Setting, sha256_counter, small};
 use alloy_primitives::Bytes;
 use raas_clients::evm::Frc0087Abi as Frc;
 use raas_core::cid::DataCid;
@@ -12,6 +12,9 @@ const DAY: i64 = 2_880;
 const FIRST: u64 = 1 << 63;
 /// What a small file's piece has.
 const SIZE: u64 = 2_048;
+/// What the smallest piece has that DataCap can be spent on.
+const MIB: u64 = 1 << 20;
+const PAY: &str = "/v1/wallet/transactions";
 
 /// A sector of `provider` with one piece; `told` are contracts with requests.
 async fn onboard(scene: &Scene, provider: u64, piece: &Value) -> u64 {
@@ -34,6 +37,40 @@ async fn in_sectors(scene: &Scene, cid: &str) -> Vec<Value> {
 
 async fn size_of(scene: &Scene, cid: &str) -> u64 {
     scene.why(cid).await["holdings"][0]["pieces"][0]["size"].as_u64().expect("a size")
+}
+
+/// A payment that sets a mebibyte of DataCap aside for `piece` at `provider`.
+async fn allocate(scene: &Scene, piece: &str, provider: u64) -> Value {
+    let expiration = scene.now().await + 1_000;
+    json!({ "do": "allocate", "allocation": {
+        "provider": provider, "piece": piece, "size": MIB, "term_min": 518_400, "term_max": 5_259_485,
+        "expiration": expiration,
+    } })
+}
+
+/// The number of an allocation that the node's account makes by a message of its own lane.
+async fn allocated(scene: &Scene, piece: &str, provider: u64) -> u64 {
+    let wanted = allocate(scene, piece, provider).await;
+    let poor = scene.pay(PAY, "poor", &wanted).await;
+    assert!(poor.status == 409 && poor.text("error").contains("0 bytes of DataCap"), "{}", poor.body);
+    scene.rpc("devnet_datacap", json!([scene.node_account(), 2 * MIB])).await;
+    scene.advance(2).await;
+    let mut short = wanted.clone();
+    short["allocation"]["term_min"] = json!(100);
+    let short = scene.pay(PAY, "short", &short).await;
+    assert!(short.status == 400 && short.text("field") == "allocation.term_min", "{}", short.body);
+    let first = scene.pay(PAY, "once", &wanted).await.expect(200);
+    let again = scene.pay(PAY, "once", &wanted).await.expect(200);
+    assert_eq!((&first["intent"]["intent"], &again["new"]), (&json!("allocate"), &json!(false)));
+    scene.until_idle().await;
+    let listed = scene.get(&format!("{PAY}?id={}", first["transaction"])).await.expect(200);
+    assert_eq!(listed["transactions"][0]["state"], "final", "{listed}");
+    let datacap = scene.get("/v1/wallet/datacap").await.expect(200);
+    assert_eq!(datacap["bytes"], json!(MIB.to_string()));
+    let waiting = datacap["allocations"].as_array().expect("a list");
+    assert_eq!(waiting.len(), 1, "once: {datacap}");
+    assert_eq!((&waiting[0]["provider"], &waiting[0]["piece"]), (&json!(provider), &json!(piece)));
+    waiting[0]["id"].as_u64().expect("a number")
 }
 
 /// Request 1 wants two copies. One is in a sector already, and its miner has told the contract so: one is bought.
@@ -159,7 +196,8 @@ async fn a_piece_that_is_told_late_is_a_spare_and_is_shown_to_each_request_of_it
     scene.end().await;
 }
 
-/// Claims are read where the registry still makes them (network 28), and after it was frozen (29).
+/// The node sets DataCap aside, a miner claims it, and the copy is adopted. Claims are read where the registry still makes
+/// them (network 28), and after it was frozen (29).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_29() {
     let mut scene = Setting::new().devnet_only().await;
@@ -167,11 +205,18 @@ async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_
     scene.config.network = Some(proxy.url());
     scene.start_node().await;
     let client = scene.node_account();
-    let (cid, piece) = scene.kept(72).await;
+    let (cid, piece) = scene.upload(sha256_counter("claimed", 600_000)).await;
+    scene.until_proven(&cid, &piece, 3).await;
+    scene.until_idle().await;
+    assert_eq!(size_of(&scene, &cid).await, MIB);
     let used: BTreeSet<u64> = scene.ledger().await.deals(&piece).values().map(|deal| deal.provider).collect();
     let free: Vec<u64> = (1_000..1_008).filter(|provider| !used.contains(provider)).collect();
-    let verified = json!({ "cid": piece, "size": SIZE, "client": client });
+    let id = allocated(&scene, &piece, free[0]).await;
+    let verified = json!({ "cid": piece, "size": MIB, "allocation": { "client": client, "id": id } });
     let sector = onboard(&scene, free[0], &verified).await;
+    scene.advance(2).await;
+    let left = scene.get("/v1/wallet/datacap").await.expect(200);
+    assert_eq!((&left["bytes"], &left["allocations"]), (&json!(MIB.to_string()), &json!([])), "claimed");
     scene
         .until("the claim is found", 3 * DAY, async || scene.standing(&cid).await["proven"] == json!(4))
         .await;
@@ -188,6 +233,8 @@ async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_
     scene.rpc("devnet_upgrade", json!([])).await;
     scene.advance(2).await;
     assert_eq!(scene.rpc("Filecoin.StateNetworkVersion", json!([null])).await, 29);
+    let frozen = scene.pay(PAY, "frozen", &allocate(&scene, &piece, free[1]).await).await;
+    assert!(frozen.status == 409 && frozen.text("error").contains("version 29"), "{}", frozen.body);
     let bought = scene.ledger().await.proposals().len();
     let lost = scene.ledger().await.deals(&piece).into_values().next().expect("a deal");
     scene.rpc("devnet_terminate", json!([lost.provider, [lost.sector]])).await;

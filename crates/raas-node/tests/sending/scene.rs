@@ -2,6 +2,7 @@
 
 use crate::script::{LAG, Script, ScriptWallet};
 use raas_clients::evm::AbiKind;
+use raas_core::allocation::DataCap;
 use raas_core::cid::Commitment;
 use raas_core::fleet::{Ask, Rules};
 use raas_core::gate::Hold;
@@ -258,6 +259,10 @@ impl Chain for Nothing {
     }
 
     async fn balances(&self) -> Result<Balances, NotSeen> {
+        Err(UNSEEN)
+    }
+
+    async fn datacap(&self) -> Result<DataCap, NotSeen> {
         Err(UNSEEN)
     }
 

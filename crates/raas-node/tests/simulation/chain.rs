@@ -1,6 +1,7 @@
 //! Chain and clock over the world in memory. Native reads are pinned: state before the round's tipset.
 
 use crate::shared::{Rpc, Shared};
+use raas_core::allocation::DataCap;
 use raas_core::cid::Commitment;
 use raas_core::gate::Hold;
 use raas_core::health::Term;
@@ -266,6 +267,15 @@ impl Chain for SimChain {
         let market = world.market().balance(id, at);
         let wallet = world.actors.wallet(id, at).map_or(AttoFil::ZERO, |wallet| wallet.balance);
         Ok(Balances { escrow: market.escrow, locked: market.locked, wallet })
+    }
+
+    async fn datacap(&self) -> Result<DataCap, NotSeen> {
+        let Some(head) = self.shared.head() else { return Err(NotSeen::RpcFailed) };
+        let (world, at) = (self.shared.world(), StateAt::before(head));
+        let id = world.actors.lookup(&self.client, at);
+        let bytes = id.map_or(0, |id| world.registry.datacap(id, at));
+        // No allocation is made in these runs.
+        Ok(DataCap { bytes: bytes.into(), frozen: world.is_frozen(at), waiting: Vec::new() })
     }
 
     async fn next_deal(&self, round: &Round) -> Result<DealId, NotSeen> {

@@ -1,7 +1,7 @@
 //! From a method's name to its answer.
 
 use super::{
-    blocks, context::Context, fees, hex, logs, logs::LogFilter, params::Params, state, transactions,
+    blocks, context::Context, fees, hex, logs, logs::LogFilter, params::Params, state, traces, transactions,
 };
 use crate::{
     fevm::MIN_PREMIUM,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// What `web3_clientVersion` answers: nobody shall take this for a real network's node.
 const CLIENT: &str = concat!("raas-devnet/", env!("CARGO_PKG_VERSION"));
 
-/// Answers `eth_*`, `net_*` and `web3_*` with the world's head.
+/// Answers `eth_*`, `trace_*`, `net_*` and `web3_*` with the world's head.
 pub fn handle(world: &mut World, method: &str, params: &Value) -> Result<Value, RpcError> {
     let head = world.chain().head();
     handle_as(world, head, &Lens::default(), method, params)
@@ -84,6 +84,12 @@ fn read(context: Context<'_>, params: Params<'_>) -> Result<Value, RpcError> {
         "eth_call" => state::call(context, params),
         "eth_estimateGas" => state::estimate(context, params),
         "eth_getLogs" => logs::get(context, params),
+        "trace_block" => traces::block(context, params),
+        "trace_transaction" => traces::transaction(context, params),
+        "trace_replayBlockTransactions" => traces::replay(context, params),
+        "trace_filter" => traces::filter(context, params),
+        "trace_call" if context.lens.is_forest() => traces::call(context, params),
+        "debug_traceTransaction" if context.lens.is_forest() => traces::debug(context, params),
         "net_version" => Ok(Value::String(chain_id.to_string())),
         "net_listening" => Ok(Value::Bool(true)),
         "web3_clientVersion" => Ok(Value::String(CLIENT.to_owned())),

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 const MAX_TOPICS: usize = 4;
 
 /// Which logs are wanted: empty lists match everything.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogFilter {
     addresses: Vec<Address>,
     topics: Vec<Vec<B256>>,

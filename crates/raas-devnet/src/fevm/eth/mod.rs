@@ -12,6 +12,7 @@ mod hex;
 mod logs;
 mod params;
 mod state;
+mod traces;
 mod transactions;
 
 pub use dispatch::handle;

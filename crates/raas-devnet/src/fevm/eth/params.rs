@@ -87,6 +87,11 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// The block that a field of an object names.
+    pub(super) fn block_of(&self, value: &Value) -> Result<BlockRef, RpcError> {
+        self.block_value(value)
+    }
+
     fn block_value(&self, value: &Value) -> Result<BlockRef, RpcError> {
         if let Some(number) = quantity(value) {
             return Ok(BlockRef::Number(number.saturating_to()));

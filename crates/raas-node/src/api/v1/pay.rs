@@ -1,4 +1,4 @@
-//! Moving money by the admin's hand: send, escrow in and out, settling, releasing an account.
+//! Moving money by the admin's hand: send, escrow in and out, settling, DataCap for a piece, releasing an account.
 //!
 //! A payment is planned in the same account lanes as the node's own transactions, so that nobody sends beside them.
 //! The caller shows the content of `wallet.token`, and names each payment by an `Idempotency-Key`.
@@ -12,9 +12,10 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
+use raas_core::allocation::Allocation;
 use raas_core::amount::{self, fil};
 use raas_core::ids::DealId;
-use raas_core::ports::{Lane, TxIntent, Wallet};
+use raas_core::ports::{Chain, Lane, TxIntent, Wallet};
 use raas_core::units::AttoFil;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,6 +39,8 @@ pub struct Payment {
     from: Option<Lane>,
     /// Deals to settle; all that ended when none are named.
     deals: Option<Vec<DealId>>,
+    /// What to set DataCap aside for.
+    allocation: Option<Allocation>,
     /// Only say what it would cost.
     #[serde(default)]
     dry_run: bool,
@@ -50,6 +53,7 @@ enum Do {
     MarketAdd,
     MarketWithdraw,
     Settle,
+    Allocate,
 }
 
 /// Quotes a payment and, unless it is a dry run, plans it.
@@ -116,7 +120,8 @@ async fn intent<W: World>(app: &App<W>, payment: &Payment) -> Result<TxIntent, A
     unused("to", payment.to.is_some() && payment.r#do != Do::Send)?;
     unused("from", payment.from.is_some() && payment.r#do != Do::Send)?;
     unused("deals", payment.deals.is_some() && payment.r#do != Do::Settle)?;
-    unused("amount", payment.amount.is_some() && payment.r#do == Do::Settle)?;
+    unused("amount", payment.amount.is_some() && matches!(payment.r#do, Do::Settle | Do::Allocate))?;
+    unused("allocation", payment.allocation.is_some() && payment.r#do != Do::Allocate)?;
     let amount = || -> Result<AttoFil, ApiError> {
         let text = payment.amount.as_deref().ok_or_else(|| ApiError::field("amount", "how much?"))?;
         let amount = amount::parse(text).map_err(|error| ApiError::field("amount", error.to_string()))?;
@@ -156,7 +161,32 @@ async fn intent<W: World>(app: &App<W>, payment: &Payment) -> Result<TxIntent, A
             }
             TxIntent::Settle { deals }
         }
+        Do::Allocate => {
+            let allocation = payment.allocation.ok_or_else(|| ApiError::field("allocation", "for what?"))?;
+            allocatable(app, &allocation).await?;
+            TxIntent::Allocate(allocation)
+        }
     })
+}
+
+/// Whether the registry would take an allocation of this account's DataCap.
+async fn allocatable<W: World>(app: &App<W>, allocation: &Allocation) -> Result<(), ApiError> {
+    let unread = || ApiError::Unavailable("no endpoint tells the DataCap now; try again".to_owned());
+    let head = app.engine.status().round.ok_or_else(unread)?.head;
+    allocation
+        .check(head)
+        .map_err(|refused| ApiError::field(format!("allocation.{}", refused.field), refused.why))?;
+    let datacap = app.engine.world().chain().datacap().await.map_err(|_| unread())?;
+    if datacap.frozen {
+        let why = "since version 29 the network has no DataCap to spend: every sector counts as much";
+        return Err(ApiError::Conflict(why.to_owned()));
+    }
+    let (has, needed) = (datacap.bytes, u128::from(allocation.size.get()));
+    if has < needed {
+        let why = format!("the f1 account has {has} bytes of DataCap, {needed} are needed: ask an allocator");
+        return Err(ApiError::Conflict(why));
+    }
+    Ok(())
 }
 
 /// That the caller can read the node's files.

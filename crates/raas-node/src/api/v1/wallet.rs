@@ -98,6 +98,21 @@ pub async fn show<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
     })))
 }
 
+/// DataCap of the f1 account, and the allocations that wait for a provider.
+pub async fn datacap<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+    let world = app.engine.world();
+    let Ok(datacap) = world.chain().datacap().await else {
+        return Err(ApiError::Unavailable("no endpoint tells the DataCap now; try again".to_owned()));
+    };
+    Ok(Json(json!({
+        "network": app.network,
+        "address": world.wallet().address(Lane::Native),
+        "bytes": datacap.bytes.to_string(),
+        "frozen": datacap.frozen,
+        "allocations": datacap.waiting,
+    })))
+}
+
 /// What needs the admin: accounts halted, a store put back, gas that is too dear, money that ends.
 pub(super) async fn alarms<W: World>(app: &App<W>) -> Result<Vec<Value>, ApiError> {
     let store = app.engine.store();
