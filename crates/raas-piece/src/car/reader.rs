@@ -9,7 +9,7 @@ use ::cid::Cid;
 
 use super::error::CarError;
 use super::header::Header;
-use crate::block::{MAX_BLOCK_BYTES, verify};
+use crate::block::{MAX_BLOCK_BYTES, MAX_LINKS, verify};
 
 /// A CID in a section is at most this long: version, codec, hash code, length and a 64-byte digest.
 const MAX_CID_BYTES: u64 = 96;
@@ -30,16 +30,22 @@ pub struct Limits {
     pub blocks: u64,
     /// The whole CAR, in bytes.
     pub total_bytes: u64,
+    /// Links on the way from the root down to any block. Looked at where the DAG is ([`super::copy_verified`]).
+    pub depth: u64,
+    /// Links out of one block, those inside its identity CIDs counted; never more than [`MAX_LINKS`]. As for `depth`.
+    pub links: u64,
 }
 
 impl Default for Limits {
-    /// A header of 64 KiB, blocks of 2 MiB, 4 Mi blocks, 64 GiB in all.
+    /// A header of 64 KiB, blocks of 2 MiB with 64 Ki links, 4 Mi blocks, 64 GiB in all, 256 Ki levels.
     fn default() -> Self {
         Self {
             header_bytes: 64 << 10,
             block_bytes: MAX_BLOCK_BYTES as u64,
             blocks: 4 << 20,
             total_bytes: 64 << 30,
+            depth: 256 << 10,
+            links: MAX_LINKS as u64,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use ::cid::Cid;
 
 use super::pb::{Fields, PbError, Value, put_bytes, put_number, varint_len};
+use crate::block::MAX_LINKS;
 
 /// A link to another block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,9 @@ pub enum NodeError {
         /// Position of the link.
         index: usize,
     },
+    /// More links than a block may have.
+    #[error("the dag-pb node has more than {MAX_LINKS} links")]
+    TooManyLinks,
 }
 
 impl Node {
@@ -94,6 +98,7 @@ impl Node {
         for field in Fields::new(bytes) {
             match field? {
                 (1, Value::Bytes(data)) if node.data.is_none() => node.data = Some(data.to_vec()),
+                (2, Value::Bytes(_)) if node.links.len() == MAX_LINKS => return Err(NodeError::TooManyLinks),
                 (2, Value::Bytes(link)) => node.links.push(decode_link(link, node.links.len())?),
                 (other, _) => return Err(NodeError::Field(other)),
             }
