@@ -8,10 +8,6 @@ impl<'a> Input<'a> {
         Self(data)
     }
 
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// As many of the next bytes as there are.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (now, later) = self.0.split_at(count.min(self.0.len()));

@@ -51,6 +51,10 @@ pub fn check(data: &[u8]) {
 
 /// The length of a header.
 fn car(data: &[u8], read: &Read) {
+    // In this one everything is told of the CARv1 inside.
+    if data.starts_with(b"\x0a\xa1\x67version\x02") {
+        return;
+    }
     let limits = Limits { header_bytes: 256, ..Limits::default() };
     let error = match Reader::new(data, limits) {
         Ok(reader) => {
@@ -104,7 +108,7 @@ fn piece_cid(data: &[u8], read: &Read) {
             }
             Err(error) => panic!("{value}: {error}"),
         },
-        Read::Bad if data.len() >= 10 => assert_eq!(decoded, Err(PieceCidError::PaddingVarint)),
-        Read::Number(..) | Read::Short | Read::Bad => {}
+        Read::Bad => assert_eq!(decoded, Err(PieceCidError::PaddingVarint)),
+        Read::Number(..) | Read::Short => {}
     }
 }

@@ -20,6 +20,7 @@ pub mod sha;
 pub mod size;
 pub mod tree;
 pub mod unixfs;
+mod varint;
 
 pub use commp::{Commitment, PieceInfo};
 pub use size::PaddedSize;

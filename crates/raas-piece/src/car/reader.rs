@@ -10,6 +10,7 @@ use ::cid::Cid;
 use super::error::CarError;
 use super::header::Header;
 use crate::block::{MAX_BLOCK_BYTES, MAX_LINKS, verify};
+use crate::varint;
 
 /// A CID in a section is at most this long: version, codec, hash code, length and a 64-byte digest.
 const MAX_CID_BYTES: u64 = 96;
@@ -224,7 +225,7 @@ impl<R: Read> Reader<R> {
                 break;
             }
         }
-        let (value, _) = unsigned_varint::decode::u64(&bytes).map_err(|_| CarError::Varint { offset })?;
+        let (value, _) = varint::read(&bytes).ok_or(CarError::Varint { offset })?;
         Ok(Some(value))
     }
 }
@@ -240,5 +241,9 @@ fn parse_cid(section: &[u8], offset: u64) -> Result<(Cid, usize), CarError> {
     let mut cursor = Cursor::new(section);
     let cid = Cid::read_bytes(&mut cursor).map_err(|e| CarError::Cid { offset, reason: e.to_string() })?;
     // The position is inside the slice, so it fits.
-    Ok((cid, usize::try_from(cursor.position()).unwrap_or(section.len())))
+    let bytes = usize::try_from(cursor.position()).unwrap_or(section.len());
+    if cid.encoded_len() != bytes {
+        return Err(CarError::Cid { offset, reason: "a number in it has more than 64 bits".to_owned() });
+    }
+    Ok((cid, bytes))
 }

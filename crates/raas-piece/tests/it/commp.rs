@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use cid::Cid;
 use proptest::prelude::*;
-use raas_piece::cid::{PieceCid, decode_v1, decode_v2, v1, v2};
+use raas_piece::cid::{PieceCid, PieceCidError, decode_v1, decode_v2, v1, v2};
 use raas_piece::commp::{
     Commitment, HEAD_BYTES, Hasher, ParallelHasher, PieceInfo, of_each, of_reader, of_slice,
 };
@@ -220,6 +220,19 @@ fn piece_cids_valid_invalid_and_sizes() {
     }
     for row in rows(&file, "invalid") {
         assert!(PieceCid::from_str(text(row, "cid")).is_err(), "accepted: {row}");
+    }
+}
+
+/// Found while the fuzz target `cid` was written: one piece had many texts.
+#[test]
+fn a_piece_cid_with_bytes_behind_it_is_none() {
+    let row = &vectors("pieces/piece-cid.json")["valid"][0];
+    for field in ["piece_cid_v1", "piece_cid_v2"] {
+        let (base, mut bytes) = cid::multibase::decode(text(row, field)).unwrap();
+        assert!(PieceCid::from_str(&cid::multibase::encode(base, &bytes)).is_ok());
+        bytes.push(0);
+        let longer = cid::multibase::encode(base, &bytes);
+        assert!(matches!(PieceCid::from_str(&longer), Err(PieceCidError::NotACid(_))), "{longer}");
     }
 }
 
