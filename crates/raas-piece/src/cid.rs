@@ -6,11 +6,12 @@
 
 use std::str::FromStr;
 
-use ::cid::Cid;
+use ::cid::{Cid, multibase};
 use multihash::Multihash;
 
 use crate::commp::{Commitment, NotACommitment, PieceInfo};
 use crate::size::{PaddedSize, SizeError};
+use crate::varint;
 
 /// Codec of a v1 piece CID: fil-commitment-unsealed.
 pub const CODEC_UNSEALED: u64 = 0xf101;
@@ -105,8 +106,16 @@ impl FromStr for PieceCid {
     type Err = PieceCidError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let cid = Cid::from_str(text).map_err(|e| PieceCidError::NotACid(e.to_string()))?;
-        Self::try_from(&cid)
+        let not_a_cid = |e: ::cid::Error| PieceCidError::NotACid(e.to_string());
+        let cid = Cid::from_str(text).map_err(not_a_cid)?;
+        let piece = Self::try_from(&cid)?;
+        // What the decoder reads over: bytes that follow, and bits past 64 in numbers.
+        let bare = text.split_once("/ipfs/").map_or(text, |(_, bare)| bare);
+        let (_, bytes) = multibase::decode(bare).map_err(|e| not_a_cid(e.into()))?;
+        if bytes != cid.to_bytes() {
+            return Err(PieceCidError::NotACid("there is more in it than a CID".to_owned()));
+        }
+        Ok(piece)
     }
 }
 
@@ -150,7 +159,7 @@ pub fn decode_v1(cid: &Cid) -> Result<Commitment, PieceCidError> {
 pub fn decode_v2(cid: &Cid) -> Result<PieceInfo, PieceCidError> {
     expect_kind(cid, CODEC_RAW, HASH_FR32_TREE)?;
     let digest = cid.hash().digest();
-    let (padding, rest) = unsigned_varint::decode::u64(digest).map_err(|_| PieceCidError::PaddingVarint)?;
+    let (padding, rest) = varint::read(digest).ok_or(PieceCidError::PaddingVarint)?;
     if padding > MAX_PADDING {
         return Err(PieceCidError::PaddingVarint);
     }

@@ -6,6 +6,7 @@
 
 // Unsafe code is in `sha` alone, for vector instructions; every other module is checked to have none.
 #![deny(unsafe_code)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod block;
 pub mod car;
@@ -19,6 +20,7 @@ pub mod sha;
 pub mod size;
 pub mod tree;
 pub mod unixfs;
+mod varint;
 
 pub use commp::{Commitment, PieceInfo};
 pub use size::PaddedSize;

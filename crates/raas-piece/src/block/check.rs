@@ -82,6 +82,12 @@ pub(crate) fn cid_of_digest(version: Version, codec: u64, digest: &[u8; 32]) -> 
     }
 }
 
+/// The CID that is these bytes, all of them and in its one form. The decoder of the crate `cid` reads over what
+/// follows, and over bits past 64 in its numbers.
+pub(crate) fn exact_cid(bytes: &[u8]) -> Option<Cid> {
+    Cid::read_bytes(bytes).ok().filter(|cid| cid.to_bytes() == bytes)
+}
+
 /// The SHA-256 digest in a CID.
 ///
 /// # Errors

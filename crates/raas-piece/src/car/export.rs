@@ -6,7 +6,7 @@ use ::cid::Cid;
 
 use super::header::Header;
 use super::writer::section_prefix;
-use crate::block::{BlockError, Blocks, LinksError, Walk, fetch, identity_bytes};
+use crate::block::{BlockError, Blocks, LinksError, Walk, WalkError, fetch, identity_bytes};
 use crate::unixfs::{self, ReadError};
 
 /// How much of the DAG under the root goes in (`dag-scope` of the trustless gateway).
@@ -32,10 +32,28 @@ pub enum ExportError {
     /// The root is no UnixFS entity.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Blocks with very many links below one another.
+    #[error(
+        "the DAG is too wide to be sent: on one path more than {limit} different links wait for their turn"
+    )]
+    TooWide {
+        /// The cap.
+        limit: usize,
+    },
 }
 
-/// The export as chunks of bytes: the header, then one chunk per section. Memory: one block, and the
-/// hashes of the blocks sent.
+impl From<WalkError> for ExportError {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::Block(error) => Self::Block(error),
+            WalkError::Links(error) => Self::Links(error),
+            WalkError::TooWide { limit } => Self::TooWide { limit },
+        }
+    }
+}
+
+/// The export as chunks of bytes: the header, then one chunk per section. Memory: one block, the hashes of the blocks
+/// sent, and 48 bytes for each link that waits for its turn.
 #[derive(Debug)]
 pub struct CarExport<B> {
     blocks: B,
@@ -78,7 +96,9 @@ impl<B: Blocks> CarExport<B> {
             match self.scope {
                 Scope::Block => {}
                 Scope::All => self.walk.expand(&cid, &data)?,
-                Scope::Entity => self.walk.push_links(unixfs::entity_links(&cid, &data)?),
+                Scope::Entity => self.walk.expand_by(&cid, &data, |cid, data| {
+                    unixfs::entity_links(cid, data).map_err(ExportError::from)
+                })?,
             }
             if identity_bytes(&cid).is_none() {
                 return Ok(Some(section(&cid, &data)));

@@ -3,7 +3,7 @@
 //! The stored form is versioned: eight bytes of magic with the version, the entry count, then entries of
 //! 48 bytes sorted by digest, all integers little-endian. It can be rebuilt from the CAR at any time.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 
 use ::cid::Cid;
@@ -64,9 +64,18 @@ impl Index {
     /// Where a block lies, whatever the CID's version or codec.
     #[must_use]
     pub fn get(&self, cid: &Cid) -> Option<Location> {
-        let digest = digest_of(cid).ok()?;
-        let at = self.entries.binary_search_by_key(&digest, |&(digest, _)| digest).ok()?;
-        self.entries.get(at).map(|&(_, location)| location)
+        let number = self.number(&digest_of(cid).ok()?)?;
+        self.at(number).map(|(_, location)| location)
+    }
+
+    /// The number of a block among all, from zero in order of their digests.
+    pub(crate) fn number(&self, digest: &[u8; 32]) -> Option<usize> {
+        self.entries.binary_search_by_key(&digest, |(digest, _)| digest).ok()
+    }
+
+    /// The digest of the block of a number, and where it lies.
+    pub(crate) fn at(&self, number: usize) -> Option<([u8; 32], Location)> {
+        self.entries.get(number).copied()
     }
 
     /// Number of distinct blocks.
@@ -125,10 +134,16 @@ fn entry(record: &[u8; ENTRY_BYTES]) -> ([u8; 32], Location) {
     (digest, Location { offset: u64::from_le_bytes(take(32)), len: small(40), codec: small(44) })
 }
 
-/// An index being built, in the order blocks are met.
+/// An index being built, in the order blocks are met. Memory: 76 bytes per distinct block
+/// at most.
 #[derive(Debug, Clone, Default)]
 pub struct IndexBuilder {
-    entries: HashMap<[u8; 32], Location>,
+    entries: Vec<([u8; 32], Location)>,
+    /// For each digest one past its entry, at the first free place from where its hash says; half are zero at
+    /// least. A map that holds the entries themselves takes twice the memory, and a third copy while it grows.
+    places: Vec<u32>,
+    /// Secret, so that nobody can choose blocks that fall on one place.
+    hasher: RandomState,
 }
 
 impl IndexBuilder {
@@ -146,7 +161,20 @@ impl IndexBuilder {
             len: u32::try_from(len).map_err(|_| BlockError::TooLarge { cid: Box::new(*cid), bytes: len })?,
             codec: u32::try_from(cid.codec()).unwrap_or(0),
         };
-        self.entries.entry(digest_of(cid)?).or_insert(location);
+        let digest = digest_of(cid)?;
+        if self.entries.len() * 2 >= self.places.len() {
+            self.grow();
+        }
+        let place = self.place(&digest);
+        if self.places[place] == 0 {
+            if self.entries.len() == self.entries.capacity() {
+                // By a quarter and not by doubling: this list is most of the memory of a large index.
+                self.entries.reserve_exact(self.entries.len() / 4 + 64);
+            }
+            self.entries.push((digest, location));
+            // More entries than that would be 200 GiB.
+            self.places[place] = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        }
         Ok(())
     }
 
@@ -156,14 +184,47 @@ impl IndexBuilder {
     /// [`BlockError::UnsupportedHash`] for other hashes than SHA-256.
     pub fn contains(&self, cid: &Cid) -> Result<bool, BlockError> {
         let codec = u32::try_from(cid.codec()).unwrap_or(0);
-        Ok(self.entries.get(&digest_of(cid)?).is_some_and(|location| location.codec == codec))
+        Ok(self.get(&digest_of(cid)?).is_some_and(|location| location.codec == codec))
     }
 
     /// The finished index.
     #[must_use]
     pub fn build(self) -> Index {
-        let mut entries: Vec<_> = self.entries.into_iter().collect();
+        let mut entries = self.entries;
+        entries.shrink_to_fit();
         entries.sort_unstable_by_key(|&(digest, _)| digest);
         Index { entries }
+    }
+
+    fn get(&self, digest: &[u8; 32]) -> Option<&Location> {
+        let number = if self.places.is_empty() { 0 } else { self.places[self.place(digest)] };
+        self.entry(number).map(|(_, location)| location)
+    }
+
+    /// The entry that a place names.
+    fn entry(&self, number: u32) -> Option<&([u8; 32], Location)> {
+        self.entries.get((number as usize).checked_sub(1)?)
+    }
+
+    /// Where a digest is, or would go. There are places, and free ones.
+    fn place(&self, digest: &[u8; 32]) -> usize {
+        let mask = self.places.len() - 1;
+        // The high bits of a hash are as good as those that a small word cuts off.
+        let mut place = self.hasher.hash_one(digest) as usize & mask;
+        while self.entry(self.places[place]).is_some_and(|(other, _)| other != digest) {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn grow(&mut self) {
+        let places = (self.places.len() * 2).max(16);
+        // The old ones first, so that both are never there together.
+        self.places = Vec::new();
+        self.places.resize(places, 0);
+        for number in 1..=self.entries.len() {
+            let place = self.place(&self.entries[number - 1].0);
+            self.places[place] = u32::try_from(number).unwrap_or(u32::MAX);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! section ends the file (a piece is a CAR followed by zeros), anything cut short is an error. Writing:
 //! a streaming writer that hashes CommP in the same pass, and a depth-first exporter from any source.
 
+mod closure;
 mod copy;
 mod error;
 mod export;
@@ -17,6 +18,7 @@ mod split;
 mod store;
 mod writer;
 
+pub use closure::check_parts;
 pub use copy::{Copied, CopyError, copy_verified};
 pub use error::{CarError, Fault};
 pub use export::{CarExport, ExportError, Scope};
@@ -24,6 +26,6 @@ pub use header::Header;
 pub use index::{Index, IndexBuilder, IndexError, Location};
 pub use reader::{Block, Limits, Reader};
 pub use set::BlockSet;
-pub use split::{NextFile, SplitWriter, check_parts};
+pub use split::{NextFile, SplitWriter};
 pub use store::{CarStore, ReadAt};
 pub use writer::{Writer, Written, section_prefix};

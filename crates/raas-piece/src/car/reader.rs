@@ -9,7 +9,8 @@ use ::cid::Cid;
 
 use super::error::CarError;
 use super::header::Header;
-use crate::block::{MAX_BLOCK_BYTES, verify};
+use crate::block::{MAX_BLOCK_BYTES, MAX_LINKS, verify};
+use crate::varint;
 
 /// A CID in a section is at most this long: version, codec, hash code, length and a 64-byte digest.
 const MAX_CID_BYTES: u64 = 96;
@@ -30,16 +31,22 @@ pub struct Limits {
     pub blocks: u64,
     /// The whole CAR, in bytes.
     pub total_bytes: u64,
+    /// Links on the way from the root down to any block. Looked at where the DAG is ([`super::copy_verified`]).
+    pub depth: u64,
+    /// Links out of one block, those inside its identity CIDs counted; never more than [`MAX_LINKS`]. As for `depth`.
+    pub links: u64,
 }
 
 impl Default for Limits {
-    /// A header of 64 KiB, blocks of 2 MiB, 4 Mi blocks, 64 GiB in all.
+    /// A header of 64 KiB, blocks of 2 MiB with 64 Ki links, 4 Mi blocks, 64 GiB in all, 256 Ki levels.
     fn default() -> Self {
         Self {
             header_bytes: 64 << 10,
             block_bytes: MAX_BLOCK_BYTES as u64,
             blocks: 4 << 20,
             total_bytes: 64 << 30,
+            depth: 256 << 10,
+            links: MAX_LINKS as u64,
         }
     }
 }
@@ -218,7 +225,7 @@ impl<R: Read> Reader<R> {
                 break;
             }
         }
-        let (value, _) = unsigned_varint::decode::u64(&bytes).map_err(|_| CarError::Varint { offset })?;
+        let (value, _) = varint::read(&bytes).ok_or(CarError::Varint { offset })?;
         Ok(Some(value))
     }
 }
@@ -234,5 +241,9 @@ fn parse_cid(section: &[u8], offset: u64) -> Result<(Cid, usize), CarError> {
     let mut cursor = Cursor::new(section);
     let cid = Cid::read_bytes(&mut cursor).map_err(|e| CarError::Cid { offset, reason: e.to_string() })?;
     // The position is inside the slice, so it fits.
-    Ok((cid, usize::try_from(cursor.position()).unwrap_or(section.len())))
+    let bytes = usize::try_from(cursor.position()).unwrap_or(section.len());
+    if cid.encoded_len() != bytes {
+        return Err(CarError::Cid { offset, reason: "a number in it has more than 64 bits".to_owned() });
+    }
+    Ok((cid, bytes))
 }

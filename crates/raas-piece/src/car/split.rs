@@ -3,15 +3,13 @@
 //! Every part is a CARv1 of its own under the limit, and the header of each names the root of the whole: who
 //! has a part knows what it is part of, and who has all parts has the DAG ([`super::BlockSet`]).
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::num::NonZero;
 
 use ::cid::{Cid, Version};
 
-use super::copy::CopyError;
-use super::index::Index;
 use super::writer::{Writer, Written};
-use crate::block::{BlockSink, RAW, SinkError, Walk, identity_bytes, verify};
+use crate::block::{BlockSink, SinkError};
 
 /// Makes the empty file of the next part.
 pub type NextFile<'f, W> = Box<dyn FnMut(usize) -> std::io::Result<W> + 'f>;
@@ -73,34 +71,4 @@ impl<W: Write + Seek> BlockSink for SplitWriter<'_, W> {
         self.full.push(std::mem::replace(&mut self.current, next));
         self.current.put(cid, data)
     }
-}
-
-/// Checks that parts hold the whole DAG of a root, with every block that is looked into hashed again.
-///
-/// # Errors
-/// [`CopyError::Missing`] for the first block that is in no part.
-pub fn check_parts<F: Read + Seek>(parts: &mut [(F, &Index)], root: Cid) -> Result<u64, CopyError> {
-    let mut walk = Walk::new(root);
-    let mut data = Vec::new();
-    while let Some(cid) = walk.next().map_err(CopyError::Block)? {
-        if let Some(inside) = identity_bytes(&cid) {
-            walk.expand(&cid, inside)?;
-            continue;
-        }
-        let found = parts.iter_mut().find_map(|(file, index)| Some((file, index.get(&cid)?)));
-        let (file, location) = found.ok_or_else(|| CopyError::Missing { cid: Box::new(cid) })?;
-        if cid.codec() == RAW {
-            continue;
-        }
-        data.resize(location.len as usize, 0);
-        file.seek(SeekFrom::Start(location.offset)).map_err(CopyError::ReadBack)?;
-        file.read_exact(&mut data).map_err(CopyError::ReadBack)?;
-        verify(&cid, &data)
-            .map_err(|e| CopyError::ReadBack(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))?;
-        walk.expand(&cid, &data)?;
-    }
-    for (file, _) in parts {
-        file.seek(SeekFrom::End(0)).map_err(CopyError::ReadBack)?;
-    }
-    Ok(walk.visited())
 }

@@ -4,10 +4,9 @@
 //! `InclusionVerifierData(bytes commPc, uint64 sizePc)`, `InclusionAuxData(bytes commPa, uint64 sizePa)`; the CIDs
 //! are piece CIDs v1 in binary. Each is encoded as the one argument of a call.
 
-use ::cid::Cid;
-
 use super::cbor::{AuxData, VerifierData};
 use super::proof::{Branch, InclusionProof, MAX_PATH};
+use crate::block::exact_cid;
 use crate::cid::{PieceCidError, decode_v1, v1};
 use crate::commp::Commitment;
 use crate::size::{PaddedSize, SizeError};
@@ -153,7 +152,7 @@ fn piece_from_abi(bytes: &[u8]) -> Result<(Commitment, PaddedSize), AbiError> {
     if zeros.iter().any(|&byte| byte != 0) {
         return Err(AbiError::Malformed(start + len));
     }
-    let cid = Cid::try_from(cid).map_err(|error| PieceCidError::NotACid(error.to_string()))?;
+    let cid = exact_cid(cid).ok_or(AbiError::Malformed(start))?;
     Ok((decode_v1(&cid)?, size))
 }
 

@@ -17,6 +17,9 @@ pub enum CborError {
     /// No dag-cbor of this shape.
     #[error("malformed CBOR: {0}")]
     Cbor(String),
+    /// A CID with more in it than a CID: the same proof would have many forms.
+    #[error("not in the one form of the CBOR: a CID has bytes that are no part of it")]
+    NotCanonical,
     /// A path longer than any tree is high.
     #[error("a path of the proof has {0} nodes, over the limit of {MAX_PATH}")]
     PathTooLong(usize),
@@ -144,7 +147,13 @@ fn piece_to_cbor(commitment: Commitment, size: PaddedSize) -> Vec<u8> {
 
 fn piece_from_cbor(bytes: &[u8]) -> Result<(Commitment, PaddedSize), CborError> {
     let (cid, size): (Cid, u64) = decode(bytes)?;
-    Ok((decode_v1(&cid)?, PaddedSize::new(size)?))
+    let (commitment, size) = (decode_v1(&cid)?, PaddedSize::new(size)?);
+    // All else of the CBOR is read strictly.
+    if piece_to_cbor(commitment, size) == bytes {
+        Ok((commitment, size))
+    } else {
+        Err(CborError::NotCanonical)
+    }
 }
 
 /// What the verifier computes: the deal piece.

@@ -187,16 +187,22 @@ mod x86 {
         }
     }
 
+    macro_rules! found {
+        ($call:expr) => {
+            // SAFETY: the tables below are given out only after the instructions of their functions were found.
+            unsafe { $call }
+        };
+    }
+
     macro_rules! kernel {
         ($module:ident, $order:expr) => {
             Kernel {
                 order: $order,
-                // SAFETY (all four): the table is given out only after the instructions were found.
-                unit_of: |payload, out| unsafe { $module::unit_of(payload, out) },
-                parents: |left, right, out| unsafe { $module::parents(left, right, out) },
-                pairs: |pairs, out| unsafe { $module::pairs(pairs, out) },
-                blocks: |states, used, count, messages| unsafe {
-                    $module::blocks(states, used, count, messages)
+                unit_of: |payload, out| found!($module::unit_of(payload, out)),
+                parents: |left, right, out| found!($module::parents(left, right, out)),
+                pairs: |pairs, out| found!($module::pairs(pairs, out)),
+                blocks: |states, used, count, messages| {
+                    found!($module::blocks(states, used, count, messages))
                 },
             }
         };

@@ -1,10 +1,9 @@
 //! dag-pb: a node is a list of named links and some bytes. Links stand before the data on the wire.
 
-use std::io::Cursor;
-
 use ::cid::Cid;
 
 use super::pb::{Fields, PbError, Value, put_bytes, put_number, varint_len};
+use crate::block::{MAX_LINKS, exact_cid};
 
 /// A link to another block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +61,9 @@ pub enum NodeError {
         /// Position of the link.
         index: usize,
     },
+    /// More links than a block may have.
+    #[error("the dag-pb node has more than {MAX_LINKS} links")]
+    TooManyLinks,
 }
 
 impl Node {
@@ -94,6 +96,7 @@ impl Node {
         for field in Fields::new(bytes) {
             match field? {
                 (1, Value::Bytes(data)) if node.data.is_none() => node.data = Some(data.to_vec()),
+                (2, Value::Bytes(_)) if node.links.len() == MAX_LINKS => return Err(NodeError::TooManyLinks),
                 (2, Value::Bytes(link)) => node.links.push(decode_link(link, node.links.len())?),
                 (other, _) => return Err(NodeError::Field(other)),
             }
@@ -119,11 +122,4 @@ fn decode_link(bytes: &[u8], index: usize) -> Result<Link, NodeError> {
     }
     let cid = cid.ok_or(NodeError::Cid { index })?;
     Ok(Link { cid, name: name.unwrap_or_default(), tsize: tsize.unwrap_or(0) })
-}
-
-/// A CID that is the whole slice.
-fn exact_cid(bytes: &[u8]) -> Option<Cid> {
-    let mut cursor = Cursor::new(bytes);
-    let cid = Cid::read_bytes(&mut cursor).ok()?;
-    (cursor.position() == bytes.len() as u64).then_some(cid)
 }

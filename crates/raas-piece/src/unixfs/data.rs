@@ -1,6 +1,7 @@
 //! The UnixFS message in the data field of a dag-pb node.
 
 use super::pb::{Fields, PbError, Value, put_bytes, put_number};
+use crate::varint;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,7 +136,7 @@ impl Data {
 
 fn unpack(mut packed: &[u8], sizes: &mut Vec<u64>) -> Result<(), DataError> {
     while !packed.is_empty() {
-        let (size, rest) = unsigned_varint::decode::u64(packed).map_err(|_| PbError::Varint)?;
+        let (size, rest) = varint::read(packed).ok_or(PbError::Varint)?;
         sizes.push(size);
         packed = rest;
     }

@@ -30,6 +30,7 @@ pub use file::FileBuilder;
 pub use list::{DirEntry, list};
 pub use name::{NameError, check_name};
 pub use node::{ReadError, UnixNode, entity_links};
+pub use pb::PbError;
 pub use profile::{Profile, ProfileError, ShardEstimate};
 pub use read::FileReader;
 pub use resolve::{Resolved, resolve};

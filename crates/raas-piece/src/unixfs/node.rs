@@ -183,6 +183,9 @@ fn shard(links: Vec<Link>, data: &Data) -> Result<UnixNode, &'static str> {
     if !fanout.is_power_of_two() || !(8..=1024).contains(&fanout) {
         return Err("its width is not a power of two from 8 to 1024");
     }
+    if links.len() as u64 > fanout {
+        return Err("it has more links than slots");
+    }
     let prefix_len = format!("{:X}", fanout - 1).len();
     if links.iter().any(|link| slot_of(link, prefix_len).is_none_or(|slot| slot >= fanout)) {
         return Err("the name of a link does not begin with its slot");

@@ -1,5 +1,7 @@
 //! The little of Protocol Buffers that dag-pb and UnixFS need.
 
+use crate::varint;
+
 /// Bytes that are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PbError {
@@ -39,7 +41,7 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, PbError> {
-        let (value, rest) = unsigned_varint::decode::u64(self.rest).map_err(|_| PbError::Varint)?;
+        let (value, rest) = varint::read(self.rest).ok_or(PbError::Varint)?;
         self.rest = rest;
         Ok(value)
     }

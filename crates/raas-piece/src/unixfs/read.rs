@@ -9,6 +9,8 @@ use crate::block::Blocks;
 
 /// A real file of 64 GiB in the narrowest known layout is 5 levels deep.
 const MAX_DEPTH: usize = 64;
+/// Parts that wait on the way down to one of them, 26 MiB; of a real file there are 1,024 on each level.
+const MAX_WAITING: usize = 1 << 18;
 
 /// A file being read. Memory: one block, and the parts of the nodes on the way down.
 ///
@@ -108,6 +110,10 @@ impl<B: Blocks> FileReader<B> {
         }
         if self.stack.len() >= MAX_DEPTH {
             return Err(ReadError::Limit { what: "levels", limit: MAX_DEPTH as u64 });
+        }
+        let waiting: usize = self.stack.iter().map(Vec::len).sum();
+        if waiting + parts.len() > MAX_WAITING {
+            return Err(ReadError::Limit { what: "parts that wait to be read", limit: MAX_WAITING as u64 });
         }
         self.stack.push(parts.into_iter().rev().collect());
         Ok(inline)

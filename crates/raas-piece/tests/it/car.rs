@@ -1,5 +1,6 @@
 //! CAR vectors, export scopes, and what a hostile CAR gets.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
@@ -128,6 +129,42 @@ fn exports_hold_what_their_scope_says_and_serve_the_file() {
     assert!(store.get(&root).is_err());
 }
 
+/// All links, whether met before or not.
+fn visit(cid: Cid, links_of: &BTreeMap<Cid, Vec<Cid>>, order: &mut Vec<Cid>) {
+    order.push(cid);
+    links_of.get(&cid).into_iter().flatten().for_each(|link| visit(*link, links_of, order));
+}
+
+/// So many links wait on the way down that those that wait twice are thrown away in between.
+#[test]
+fn an_export_of_wide_blocks_keeps_the_order_of_a_walk_by_recursion() {
+    let mut blocks = MemoryBlocks::default();
+    let leaves: Vec<Cid> = (0..30_000u32).map(|i| cid_v1(RAW, &i.to_le_bytes())).collect();
+    (0..30_000u32).for_each(|i| blocks.put(&leaves[i as usize], &i.to_le_bytes()).unwrap());
+    let mut links_of = BTreeMap::new();
+    let mut root = leaves[0];
+    for level in 0..8 {
+        // The same leaves on each level from another one on, and the next level behind a few of them.
+        let mut links = leaves.clone();
+        links.rotate_left(level * 777);
+        links.insert(level * 3, root);
+        let node = serde_ipld_dagcbor::to_vec(&links).unwrap();
+        root = cid_v1(DAG_CBOR, &node);
+        blocks.put(&root, &node).unwrap();
+        links_of.insert(root, links);
+    }
+    let mut order = Vec::new();
+    visit(root, &links_of, &mut order);
+    let mut seen = BTreeSet::new();
+    order.retain(|cid| seen.insert(*cid));
+    let (car, _) = export(&blocks, root, Vec::new(), Scope::All);
+    let mut reader = Reader::new(&car[..], Limits::default()).unwrap();
+    for wanted in &order {
+        assert_eq!(reader.next_block().unwrap().unwrap().cid, *wanted);
+    }
+    assert!(reader.next_block().unwrap().is_none());
+}
+
 #[test]
 fn a_missing_block_stops_an_export() {
     let (mut blocks, root) = sample();
@@ -166,6 +203,8 @@ fn faults_are_told_apart() {
         Limits { blocks: 2, ..Limits::default() },
         Limits { block_bytes: 1000, ..Limits::default() },
         Limits { header_bytes: 10, ..Limits::default() },
+        Limits { depth: 1, ..Limits::default() },
+        Limits { links: 2, ..Limits::default() },
     ] {
         let error = copy_verified(&good[..], Cursor::new(Vec::new()), Some(&root), limits).unwrap_err();
         assert_eq!(error.fault(), Fault::TooLarge, "{limits:?}: {error}");
@@ -198,7 +237,7 @@ fn faults_are_told_apart() {
 fn identity_and_dag_cbor_links_are_followed() {
     let leaf = cid_v1(RAW, b"leaf");
     let inside = Cid::new_v1(RAW, multihash::Multihash::wrap(0, b"inline").unwrap());
-    let map = std::collections::BTreeMap::from([("a", vec![leaf]), ("b", vec![inside])]);
+    let map = BTreeMap::from([("a", vec![leaf]), ("b", vec![inside])]);
     let node = serde_ipld_dagcbor::to_vec(&map).unwrap();
     let root = cid_v1(DAG_CBOR, &node);
     let whole = car(vec![root], &[(root, &node), (leaf, b"leaf")]);

@@ -5,9 +5,13 @@ use std::io::Cursor;
 use cid::Cid;
 use proptest::prelude::*;
 use raas_piece::block::{BlockSink, Blocks, DAG_CBOR, DAG_PB, MemoryBlocks, RAW, cid_v1, links};
-use raas_piece::car::{CarStore, Header, Index, Limits, Reader, copy_verified, section_prefix};
-use raas_piece::unixfs::dag_pb::{Link, Node};
-use raas_piece::unixfs::data::{Data, Kind};
+use raas_piece::car::{
+    CarError, CarStore, CopyError, Header, Index, Limits, Reader, copy_verified, section_prefix,
+};
+use raas_piece::cid::{PieceCidError, decode_v2};
+use raas_piece::unixfs::PbError;
+use raas_piece::unixfs::dag_pb::{Link, Node, NodeError};
+use raas_piece::unixfs::data::{Data, DataError, Kind};
 use raas_piece::unixfs::{
     ExtractError, ExtractLimits, FileReader, ReadError, UnixNode, entity_links, extract, list, resolve,
 };
@@ -130,6 +134,40 @@ fn deep_cbor_is_an_error() {
         let _ = links(&cid_v1(DAG_CBOR, &deep), &deep);
         let _ = Header::decode(deep);
     }
+}
+
+/// Found while the fuzz target `varint` was written: of the tenth byte the bits that do not fit were dropped, so that a number had
+/// many forms, and the copy of a CAR was not the CAR.
+#[test]
+fn numbers_of_more_than_64_bits_are_refused() {
+    let over = |low: u8| [&[low | 0x80][..], &[0x80; 8], &[0x02]].concat();
+    let leaf = cid_v1(RAW, b"leaf");
+    let header = Header::new(vec![leaf]);
+    let refused =
+        |car: Vec<u8>| copy_verified(&car[..], Cursor::new(Vec::new()), None, Limits::default()).unwrap_err();
+    let long_header = [over(u8::try_from(header.raw.len()).unwrap()), header.raw.clone()].concat();
+    assert!(matches!(refused(long_header), CopyError::Source(CarError::Varint { offset: 0 })));
+    let start = header.to_file_bytes();
+    let long_section = [start.clone(), over(40), leaf.to_bytes(), b"leaf".to_vec()].concat();
+    assert!(matches!(refused(long_section), CopyError::Source(CarError::Varint { .. })));
+    let long_cid = [over(1), leaf.to_bytes()[1..].to_vec()].concat();
+    let length = vec![u8::try_from(long_cid.len()).unwrap() + 4];
+    let section = [start, length, long_cid.clone(), b"leaf".to_vec()].concat();
+    assert!(matches!(refused(section), CopyError::Source(CarError::Cid { .. })));
+
+    let data = [&[0x0a][..], &over(1), &[7]].concat();
+    assert_eq!(Node::decode(&data), Err(NodeError::Wire(PbError::Varint)));
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let hash = [&[0x0a, length(&long_cid)][..], &long_cid].concat();
+    let link = [&[0x12, length(&hash)][..], &hash].concat();
+    assert_eq!(Node::decode(&link), Err(NodeError::Cid { index: 0 }));
+    for field in [vec![0x18], vec![0x22, 10]] {
+        let message = [&[0x08, 0x02][..], &field, &over(5)].concat();
+        assert_eq!(Data::decode(&message), Err(DataError::Wire(PbError::Varint)));
+    }
+    let digest = [&over(0)[..], &[2], &[1; 32]].concat();
+    let piece = Cid::new_v1(RAW, multihash::Multihash::wrap(0x1011, &digest).unwrap());
+    assert_eq!(decode_v2(&piece), Err(PieceCidError::PaddingVarint));
 }
 
 fn put(blocks: &mut MemoryBlocks, links: Vec<Link>, data: Data) -> Cid {

@@ -10,6 +10,7 @@ mod deal;
 mod go_random;
 mod hostile;
 mod pack;
+mod seeds;
 mod segment;
 mod streams;
 mod support;

@@ -5,7 +5,9 @@ use std::io::Read;
 use proptest::prelude::*;
 use raas_piece::cid::{PieceCid, v1, v2};
 use raas_piece::commp::{Commitment, Hasher, of_reader};
-use raas_piece::inclusion::{AggregationProof, AuxData, Branch, InclusionProof, VerifierData};
+use raas_piece::inclusion::{
+    AbiError, AggregationProof, AuxData, Branch, CborError, InclusionProof, VerifierData,
+};
 use raas_piece::segment::{
     Aggregate, DealLayout, Descriptor, DescriptorError, SpanKind, minimum_deal_size, parse_index, place,
 };
@@ -98,6 +100,26 @@ fn aggregates_proofs_and_their_cbor() {
             check_proof(proof_row, &aggregate, &pieces);
         }
     }
+}
+
+/// Found while the fuzz target `proof` was written: what follows a CID within its length was read over.
+#[test]
+fn a_form_with_bytes_behind_its_cid_is_none() {
+    let size = PaddedSize::new(256).unwrap();
+    let given = VerifierData { piece: Commitment::new([1; 32]).unwrap(), size };
+    let mut cbor = given.to_cbor();
+    // Array, tag, then the length of the CID and of the zero before it in one byte.
+    assert_eq!(cbor[..5], [0x82, 0xd8, 0x2a, 0x58, 40]);
+    cbor[4] += 1;
+    cbor.insert(45, 0);
+    assert_eq!(VerifierData::from_cbor(&cbor), Err(CborError::NotCanonical));
+    assert_eq!(AuxData::from_cbor(&cbor), Err(CborError::NotCanonical));
+    let mut abi = given.to_abi();
+    // The fourth word is the length of the CID; zeros fill the last one.
+    assert_eq!(abi[127], 39);
+    abi[127] += 1;
+    assert_eq!(VerifierData::from_abi(&abi), Err(AbiError::Malformed(128)));
+    assert_eq!(AuxData::from_abi(&abi), Err(AbiError::Malformed(128)));
 }
 
 fn check_entries(row: &Value, aggregate: &Aggregate) {

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| raas_fuzz::run(raas_fuzz::car::check, data));
