@@ -55,8 +55,11 @@ fn hex(piece: &PieceInfo) -> String {
 }
 
 /// Seconds this thread was on a processor.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system adds up what a thread used when it leaves the processor, else at some later tick"
+)]
 fn cpu_seconds() -> f64 {
-    // The system adds up what a thread used when it leaves the processor, else at some later tick.
     std::thread::sleep(Duration::from_nanos(1));
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
@@ -102,7 +105,8 @@ fn hash(payload: &[u8], runs: usize) {
     };
     let (one, two) = (wall(1), wall(2));
     row("two threads", one.0 / two.0, &hex(&two.1));
-    let (seconds, packed) = best(runs, || pack_reader(payload, Nowhere(0), &PackOptions::default()).unwrap().0);
+    let (seconds, packed) =
+        best(runs, || pack_reader(payload, Nowhere(0), &PackOptions::default()).unwrap().0);
     row("one pass", gib / seconds, &packed.root.to_string());
     let pieces: Vec<&[u8]> = payload.chunks(1 << 10).take(16 << 10).collect();
     let (seconds, _) = best(runs, || of_each(Path::best(), &pieces).unwrap());
@@ -120,7 +124,8 @@ fn aggregate(runs: usize) {
     let deal = PaddedSize::new(32 << 30).unwrap();
     let (seconds, aggregate) = best(runs, || {
         let aggregate = Aggregate::new(deal, &pieces).unwrap();
-        let nodes: usize = aggregate.proofs().map(|proof| proof.subtree.path.len() + proof.index.path.len()).sum();
+        let nodes: usize =
+            aggregate.proofs().map(|proof| proof.subtree.path.len() + proof.index.path.len()).sum();
         black_box((nodes, aggregate.index_payload()));
         aggregate
     });

@@ -192,7 +192,7 @@ impl Subtrees for Zmm {
     fn strided_leaves(payload: &[u8], pair: usize) -> [Self; 16] {
         let at = |lane: usize| lane * LANE_PAYLOAD + pair / 2 * GROUP_IN;
         let mut rows = [Self::splat(0); 16];
-        if pair % 2 == 0 {
+        if pair.is_multiple_of(2) {
             for (lane, row) in rows.iter_mut().enumerate() {
                 *row = leaf_pair::<0, 31>(&payload[at(lane)..][..GROUP_IN], 0, 6);
             }

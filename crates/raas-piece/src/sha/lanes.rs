@@ -104,16 +104,16 @@ macro_rules! round {
 /// Eight rounds, adding `$kw` in round `$j` of batch `$i` and doing `$after` after each; at their end every word is
 /// back at its name.
 macro_rules! rounds8 {
-    ($s:ident, $j:ident $i:ident => $kw:expr, $after:expr) => {
+    ($s:ident, $j:ident $i:ident => $kw:expr, $after:block) => {
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *$s;
         rounds8!($j $i $kw, $after, 0: a b c d e f g h, 1: h a b c d e f g, 2: g h a b c d e f, 3: f g h a b c d e);
         rounds8!($j $i $kw, $after, 4: e f g h a b c d, 5: d e f g h a b c, 6: c d e f g h a b, 7: b c d e f g h a);
         *$s = [a, b, c, d, e, f, g, h];
     };
-    ($j:ident $i:ident $kw:expr, $after:expr, $($n:literal: $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident),*) => {$(
+    ($j:ident $i:ident $kw:expr, $after:block, $($n:literal: $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident),*) => {$(
         let $j = $n;
         round!($a $b $c $d $e $f $g $h, $i => $kw);
-        $after;
+        $after
     )*};
 }
 
@@ -138,8 +138,8 @@ pub(super) fn compress<V: Lanes, const B: usize>(state: &mut State<V, B>, w: &mu
                 }
             };
         }
-        rounds8!(state, j i => V::splat(k[j]).add(w[j][i]), words!(j));
-        rounds8!(state, j i => V::splat(k[8 + j]).add(w[8 + j][i]), words!(8 + j));
+        rounds8!(state, j i => V::splat(k[j]).add(w[j][i]), { words!(j) });
+        rounds8!(state, j i => V::splat(k[8 + j]).add(w[8 + j][i]), { words!(8 + j) });
     }
     for (word, before) in state.iter_mut().zip(before) {
         *word = each!(i => word[i].add(before[i]));
@@ -151,7 +151,7 @@ pub(super) fn compress<V: Lanes, const B: usize>(state: &mut State<V, B>, w: &mu
 fn tail<V: Lanes, const B: usize>(state: &mut State<V, B>) {
     let before = *state;
     for k in K_TAIL.as_chunks::<8>().0 {
-        rounds8!(state, j i => V::splat(k[j]), ());
+        rounds8!(state, j i => V::splat(k[j]), {});
     }
     for (word, before) in state.iter_mut().zip(before) {
         *word = each!(i => word[i].add(before[i]));
