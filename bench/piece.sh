@@ -1,86 +1,117 @@
 #!/usr/bin/env bash
-# What hashing and packing cost, beside others in the same run, in processor time, best of five.
+# What hashing and packing cost, beside other software in the same run: processor time, the least of RUNS runs of each.
 #
 #   bench/piece.sh [--json]      --json prints last one line of JSON with all rows
 #
-# Peers are installed here: go-fil-commp-hashhash (Go) and ipfs-car (npm). A row whose bar cannot be shown on this machine
-# says why. Other peers that were measured once are in no row: filecoin-proofs builds longer than all of this.
+# The other software is installed here, in pinned versions, in XDG_CACHE_HOME/raas/bench (about 3 GiB, minutes the first time):
+# go-fil-commp-hashhash and Kubo (Go), filecoin-proofs (Rust), data-segment and ipfs-car (npm). What does not install is said
+# in its row. The roots that others compute are compared with ours; ends with status 1 if one differs or a bar is missed.
+# For figures that mean something the machine must be idle.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/raas/target}"
-readonly MIB=64 RUNS=3 IPFS_CAR=3.1.0
+readonly RUNS=5 KUBO=v0.43.0 SINGULARITY=v0.5.16
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/raas"
+peers="$cache/bench"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+mkdir -p "$peers"
+
+# A whole piece of 128 MiB, and a file so long that starting node does not count for much.
+readonly PIECE_BYTES=$((127 << 20)) FILE_BYTES=$((512 << 20))
+# One file after the other: memory must not grow with them.
+readonly STREAMS="$((64 << 20)) $((1 << 30)) $((4 << 30))"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+found="$work/found"
+: >"$found"
+
+# Notes one figure: WHO WHAT VALUE ROOT.
+note() { printf '{"who":"%s","what":"%s","value":%s,"root":"%s"}\n' "$@" >>"$found"; }
+
+# Notes why there is none: WHO REASON.
+note_missing() {
+    echo "$1: $2" >&2
+    printf '{"who":"%s","missing":"%s"}\n' "$1" "$(tr -d '"\\\n\t' <<<"$2" | cut -c 1-200)" >>"$found"
+}
+
+# Runs an installation, and notes the last line of what it says if it fails: WHO COMMAND...
+install_peer() {
+    local who=$1
+    shift
+    if ! "$@" >"$work/install.log" 2>&1; then
+        note_missing "$who" "did not install: $(tail -n 1 "$work/install.log")"
+        return 1
+    fi
+}
+
+# The least processor time of RUNS runs of a command whose last line is a CID: WHO WHAT COMMAND...
+least() {
+    local who=$1 what=$2 best="" spent cid TIMEFORMAT='%U %S'
+    shift 2
+    for _ in $(seq "$RUNS"); do
+        spent=$({ time "$@" >"$work/out" 2>"$work/err"; } 2>&1 | awk '{ print $1 + $2 }')
+        best=$(printf '%s\n' ${best:-$spent} "$spent" | sort -n | head -n 1)
+        cid=$(cat "$work/out" "$work/err" | grep -oE 'ba[a-z2-7]{57}' | tail -n 1) || true
+    done
+    note "$who" "$what" "$best" "$cid"
+}
+
+# A field of the line of JSON on stdin.
+field() { node -p "JSON.parse(require('fs').readFileSync(0, 'utf8')).$1"; }
+
+go_module() { (cd "$1" && go build -o "$peers/$2" "$3"); }
+rust_peers() { CARGO_TARGET_DIR="$peers/rust" cargo build --release --locked --manifest-path bench/peers/rust/Cargo.toml "$@"; }
+js_peers() {
+    mkdir -p "$peers/js"
+    cp bench/peers/js/{.npmrc,*} "$peers/js/"
+    npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$peers/js"
+}
+singularity() { (cd "$work" && go mod init raas.test/none && go mod download "github.com/data-preservation-programs/singularity@$SINGULARITY"); }
 
 cargo build --release --locked --package raas-piece --example piece_bench >&2
 ours="$CARGO_TARGET_DIR/release/examples/piece_bench"
+echo "installing the peers" >&2
+install_peer go-fil-commp-hashhash go_module bench/peers/commp commp . && has_go=1
+install_peer kubo go_module bench/peers/kubo ipfs github.com/ipfs/kubo/cmd/ipfs && has_kubo=1
+install_peer limits rust_peers --package limits && has_limits=1
+install_peer filecoin-proofs rust_peers --package proofs && has_proofs=1
+install_peer npm js_peers && has_npm=1
+install_peer singularity singularity && note_missing singularity "the module is there now, but no measurement of it is written"
 
-if command -v go >/dev/null; then
-    (cd bench/peers/commp && go build -o "$work/commp-go" . >&2) || echo "the Go peer did not build" >&2
+"$ours" payload "$PIECE_BYTES" "$work/piece"
+"$ours" payload "$FILE_BYTES" "$work/file"
+
+# The bound is measured before and after what is compared with it, since the clock of the processor changes.
+limit() { [ -z "${has_limits:-}" ] || note limits bound "$("$peers/rust/release/limits" "$RUNS" | grep . || echo 0)" ""; }
+echo "hashing" >&2
+limit
+"$ours" hash "$work/piece" "$RUNS" >>"$found"
+limit
+commp() { "$@" "$work/piece" "$RUNS" >"$work/out" && note "$(basename "$1")" commp "$(field seconds <"$work/out")" "$(field root <"$work/out")"; }
+[ -z "${has_go:-}" ] || commp "$peers/commp"
+[ -z "${has_proofs:-}" ] || commp "$peers/rust/release/proofs"
+
+echo "packing" >&2
+least raas pack "$ours" pack "$work/file"
+if [ -n "${has_npm:-}" ]; then
+    least ipfs-car pack "$peers/js/node_modules/.bin/ipfs-car" pack --no-wrap "$work/file" --output /dev/null
 fi
-if command -v npm >/dev/null; then
-    npm install --silent --no-audit --no-fund --prefix "$work/npm" "ipfs-car@$IPFS_CAR" >&2 || echo "ipfs-car did not install" >&2
+if [ -n "${has_kubo:-}" ]; then
+    export IPFS_PATH="$work/ipfs"
+    "$peers/ipfs" init --profile=unixfs-v1-2025 >/dev/null
+    least kubo pack "$peers/ipfs" add --only-hash --quieter "$work/file"
 fi
 
-"$ours" >"$work/ours"
-[ -x "$work/commp-go" ] && "$work/commp-go" "$MIB" | awk '{ print $2 }' >"$work/go"
-if [ -x "$work/npm/node_modules/.bin/ipfs-car" ]; then
-    # Eight times the bytes, so that starting node does not count for much.
-    head -c $((MIB * 8))M /dev/urandom >"$work/file"
-    TIMEFORMAT='%U %S'
-    for _ in $(seq "$RUNS"); do
-        { time "$work/npm/node_modules/.bin/ipfs-car" pack "$work/file" --output "$work/file.car" >/dev/null 2>&1; } 2>&1 |
-            awk '{ print $1 + $2 }'
-    done | sort -n | head -n 1 >"$work/ipfs-car"
+echo "aggregates" >&2
+"$ours" aggregate "$RUNS" >>"$found"
+if [ -n "${has_npm:-}" ]; then
+    echo "one aggregate in JavaScript, which takes minutes" >&2
+    node "$peers/js/aggregate.mjs" 262144 >"$work/out"
+    note data-segment aggregate "$(field seconds <"$work/out")" "$(field root <"$work/out")"
 fi
+echo "memory" >&2
+for bytes in $STREAMS; do "$ours" memory "$bytes" >>"$found"; done
 
-node - "$work" "$MIB" "${1:-}" <<'JS'
-const fs = require("fs");
-const [work, mib, json] = [process.argv[2], Number(process.argv[3]), process.argv[4] === "--json"];
-const lines = fs.readFileSync(`${work}/ours`, "utf8").trim().split("\n").map((line) => JSON.parse(line));
-const value = (what, path) => lines.find((l) => l.what === what && (!path || l.path === path))?.value;
-const peer = (file) => {
-  try { return Number(fs.readFileSync(`${work}/${file}`, "utf8").trim()) || undefined; } catch { return undefined; }
-};
-const gib = mib / 1024;
-const go = peer("go") && gib / peer("go");
-const ipfsCar = peer("ipfs-car") && (8 * gib) / peer("ipfs-car");
-const calibration = value("calibration: sha2, one stream");
-const rows = [{ what: "calibration: sha2, one stream", unit: "GiB/s", ours: calibration, peers: {}, ratio: null, bar: null, holds: null, skipped: "a measure of the machine" }];
-// `at` is what is compared with the bar; without it the row is not shown.
-const add = (what, unit, ours, peers, at, bar, least, skipped) => {
-  const shown = at !== undefined && !Number.isNaN(at);
-  const holds = shown ? (least ? at >= bar : at <= bar) : null;
-  rows.push({ what, unit, ours: ours ?? null, peers, ratio: shown ? at : null, bar: `${least ? ">=" : "<="} ${bar}`, holds, skipped: shown ? undefined : skipped });
-};
-const commp = "commp of 64 MiB in memory";
-const best = lines.find((l) => l.what === "one pass: UnixFS, CAR and CommP").path;
-const over = (ours, theirs) => (ours && theirs ? ours / theirs : undefined);
-const noAvx = value(commp, "avx512") ? "the peer is missing" : "this machine has no AVX-512";
-add("CommP, AVX-512, times Go", "GiB/s", value(commp, "avx512"), { "go-fil-commp-hashhash": go }, over(value(commp, "avx512"), go), 8, true, noAvx);
-const noSha = value(commp, "sha-ni") ? "the peer is missing" : "this machine has no SHA extensions";
-add("CommP, SHA-NI, times Go", "GiB/s", value(commp, "sha-ni"), { "go-fil-commp-hashhash": go }, over(value(commp, "sha-ni"), go), 3, true, noSha);
-const threads = value("two threads over one, by the wall clock");
-add("two threads over one", "times", threads, {}, threads, 1.8, true, "");
-const pass = value("one pass: UnixFS, CAR and CommP");
-const passBar = over(pass, calibration);
-if (best === "avx512") add("one pass, times calibration", "GiB/s", pass, {}, passBar, 0.62, true, "");
-else add("one pass, times calibration", "GiB/s", pass, {}, undefined, 0.62, true, `the bar is of AVX-512; here ${passBar.toFixed(2)} with ${best}`);
-add("one pass, times ipfs-car (which makes no CommP)", "GiB/s", pass, { "ipfs-car": ipfsCar }, over(pass, ipfsCar), 7, true, "the peer is missing");
-const small = value("commp of pieces of 1 KiB", best);
-add("CommP of 1 KiB pieces", "million/s", small, {}, small, 0.5, true, "");
-const aggregate = value("aggregate of 262144 pieces with index and all proofs");
-add("aggregate of 262,144 pieces", "s", aggregate, {}, aggregate, 0.3, false, "");
-const verify = value("verify one proof");
-add("verify one proof", "us", verify, {}, verify, 20, false, "");
-const text = (v) => (typeof v === "number" ? v.toPrecision(3) : "-");
-for (const r of rows) {
-  const peers = Object.entries(r.peers).map(([name, v]) => `${name} ${text(v)}`).join(", ") || "-";
-  const holds = r.holds === null ? `not shown: ${r.skipped}` : r.holds ? "holds" : "DOES NOT HOLD";
-  console.log(`${r.what.padEnd(50)} ${text(r.ours).padStart(8)} ${r.unit.padEnd(10)} ${peers.padEnd(30)} ${text(r.ratio).padStart(7)} ${(r.bar ?? "-").padEnd(8)} ${holds}`);
-}
-if (json) console.log(JSON.stringify({ bench: "piece", rows }));
-JS
+node bench/piece.mjs "$found" "$PIECE_BYTES" "$FILE_BYTES" "$RUNS" "${1:-}"

@@ -1,94 +1,181 @@
-//! What the hashing of this crate costs, in processor time: one line of JSON per row, best of several runs.
+//! What the work of this crate costs, in processor time, the least of several runs; one line of JSON per figure.
 //! `bench/piece.sh` puts it beside others.
 //!
-//!     piece_bench [PATH]      all rows, with the path forced (avx512, sha-ni, avx2, library, portable)
+//!     piece_bench payload BYTES FILE   writes a file that the others are measured with
+//!     piece_bench hash FILE RUNS       the machine, CommP by each path, two threads, one pass, small pieces
+//!     piece_bench pack FILE            packs a file and throws the CAR away; for a clock outside
+//!     piece_bench aggregate RUNS       262,144 pieces with index and all proofs, the memory of it, and one proof
+//!     piece_bench memory BYTES         what packing a stream of this length needs over what was there before
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints, and fails by panicking")]
 
+use std::fs::{self, File};
 use std::hint::black_box;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::num::NonZero;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use raas_piece::commp::{Hasher, PieceInfo, of_each, of_slice};
-use raas_piece::pack::{PackOptions, pack_reader};
+use raas_piece::pack::{PackOptions, pack_path, pack_reader};
 use raas_piece::segment::Aggregate;
 use raas_piece::sha::Path;
 use raas_piece::{Commitment, PaddedSize};
 use sha2::{Digest, Sha256};
 
 const GIB: f64 = (1u64 << 30) as f64;
-const RUNS: usize = 5;
-
-/// Nanoseconds this thread was on a processor.
-fn cpu_ns() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    text.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-/// The least seconds of processor time of several runs.
-fn best<T>(mut run: impl FnMut() -> T) -> f64 {
-    let once = |_| {
-        let before = cpu_ns();
-        black_box(run());
-        (cpu_ns() - before) / 1e9
-    };
-    (0..RUNS).map(once).fold(f64::MAX, f64::min)
-}
-
-fn row(what: &str, path: &str, unit: &str, value: f64) {
-    println!(r#"{{"what":"{what}","path":"{path}","unit":"{unit}","value":{value:.4}}}"#);
-}
+const MIB: f64 = (1u64 << 20) as f64;
+/// What a 32 GiB deal has entries for.
+const PIECES: u64 = 262_144;
 
 fn main() {
-    let only = std::env::args().nth(1);
-    let payload: Vec<u8> =
-        (0..64u64 << 17).flat_map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
-    let gib = payload.len() as f64 / GIB;
-    row("calibration: sha2, one stream", "-", "GiB/s", gib / best(|| Sha256::digest(&payload)));
-    for path in Path::ALL {
-        let wanted = only.as_deref().is_none_or(|only| only == path.name());
-        if wanted && path.is_available() {
-            of_path(path, &payload);
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["payload", bytes, file] => {
+            let mut out = BufWriter::new(File::create(file).unwrap());
+            io::copy(&mut Payload::new(bytes.parse().unwrap()), &mut out).unwrap();
+            out.flush().unwrap();
         }
-    }
-    if only.as_deref().is_none_or(|only| only == Path::best().name()) {
-        threads(&payload);
-        one_pass(&payload);
-        aggregate();
+        ["hash", file, runs] => hash(&fs::read(file).unwrap(), runs.parse().unwrap()),
+        ["pack", file] => {
+            let (packed, _) = pack_path(file.as_ref(), Nowhere(0), &PackOptions::default()).unwrap();
+            println!("{}", packed.root);
+        }
+        ["aggregate", runs] => aggregate(runs.parse().unwrap()),
+        ["memory", bytes] => memory(bytes.parse().unwrap()),
+        _ => panic!("see the head of this file"),
     }
 }
 
-fn of_path(path: Path, payload: &[u8]) {
-    let (name, gib) = (path.name(), payload.len() as f64 / GIB);
-    let commp = best(|| {
-        let mut hasher = Hasher::on(path);
-        hasher.update(payload);
-        hasher.finish().unwrap()
+fn row(what: &str, value: f64, root: &str) {
+    println!(r#"{{"what":"{what}","value":{value:.6},"root":"{root}"}}"#);
+}
+
+fn hex(piece: &PieceInfo) -> String {
+    piece.commitment().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Seconds this thread was on a processor.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system adds up what a thread used when it leaves the processor, else at some later tick"
+)]
+fn cpu_seconds() -> f64 {
+    std::thread::sleep(Duration::from_nanos(1));
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
+/// The least of several runs by a clock, and what the last one gave.
+fn best_by<T>(clock: impl Fn() -> f64, runs: usize, mut run: impl FnMut() -> T) -> (f64, T) {
+    let mut best: Option<(f64, T)> = None;
+    for _ in 0..runs {
+        let before = clock();
+        let given = black_box(run());
+        let spent = clock() - before;
+        best = Some((best.map_or(spent, |(least, _)| spent.min(least)), given));
+    }
+    best.unwrap()
+}
+
+fn best<T>(runs: usize, run: impl FnMut() -> T) -> (f64, T) {
+    best_by(cpu_seconds, runs, run)
+}
+
+fn hash(payload: &[u8], runs: usize) {
+    let gib = payload.len() as f64 / GIB;
+    let block = &payload[..64 << 20];
+    let calibration = best(runs, || {
+        let mut hasher = Sha256::new();
+        (0..16).for_each(|_| hasher.update(block));
+        hasher.finalize()
     });
-    row("commp of 64 MiB in memory", name, "GiB/s", gib / commp);
-    let leaves: Vec<&[u8]> = payload.chunks(1 << 20).collect();
-    row("sha256 of 64 leaves of 1 MiB", name, "GiB/s", gib / best(|| path.digests(&leaves)));
-    let pieces: Vec<&[u8]> = payload.chunks(1 << 10).take(16 << 10).collect();
-    let each = best(|| of_each(path, &pieces).unwrap()) / pieces.len() as f64;
-    row("commp of pieces of 1 KiB", name, "million/s", 1e-6 / each);
-    let pairs = payload.as_chunks::<64>().0;
-    let each = best(|| path.hash_pairs(pairs)) / pairs.len() as f64;
-    row("one tree node", name, "ns", each * 1e9);
-}
-
-/// Wall time, since the work is in other threads; a busy machine shows in it.
-fn threads(payload: &[u8]) {
+    row("calibration", 1.0 / calibration.0, "");
+    for path in [Path::Avx512, Path::ShaNi].into_iter().filter(Path::is_available) {
+        let (seconds, piece) = best(runs, || {
+            let mut hasher = Hasher::on(path);
+            hasher.update(payload);
+            hasher.finish().unwrap()
+        });
+        row(&format!("commp {}", path.name()), gib / seconds, &hex(&piece));
+    }
+    let start = Instant::now();
     let wall = |threads: usize| {
         let threads = NonZero::new(threads).unwrap();
-        let once = |_| {
-            let start = Instant::now();
-            black_box::<PieceInfo>(of_slice(Path::best(), payload, threads).unwrap());
-            start.elapsed().as_secs_f64()
-        };
-        (0..RUNS).map(once).fold(f64::MAX, f64::min)
+        best_by(|| start.elapsed().as_secs_f64(), runs, || of_slice(Path::best(), payload, threads).unwrap())
     };
-    row("two threads over one, by the wall clock", Path::best().name(), "times", wall(1) / wall(2));
+    let (one, two) = (wall(1), wall(2));
+    row("two threads", one.0 / two.0, &hex(&two.1));
+    let (seconds, packed) =
+        best(runs, || pack_reader(payload, Nowhere(0), &PackOptions::default()).unwrap().0);
+    row("one pass", gib / seconds, &packed.root.to_string());
+    let pieces: Vec<&[u8]> = payload.chunks(1 << 10).take(16 << 10).collect();
+    let (seconds, _) = best(runs, || of_each(Path::best(), &pieces).unwrap());
+    row("small pieces", pieces.len() as f64 / seconds / 1e6, "");
+}
+
+fn aggregate(runs: usize) {
+    let pieces: Vec<_> = (0..PIECES)
+        .map(|i| {
+            let mut root: [u8; 32] = Sha256::digest(i.to_string()).into();
+            root[31] &= 0x3f;
+            (Commitment::new(root).unwrap(), PaddedSize::new(64 << 10).unwrap())
+        })
+        .collect();
+    let deal = PaddedSize::new(32 << 30).unwrap();
+    let (seconds, aggregate) = best(runs, || {
+        let aggregate = Aggregate::new(deal, &pieces).unwrap();
+        let nodes: usize =
+            aggregate.proofs().map(|proof| proof.subtree.path.len() + proof.index.path.len()).sum();
+        black_box((nodes, aggregate.index_payload()));
+        aggregate
+    });
+    row("aggregate", seconds, &hex(&aggregate.piece()));
+    row("aggregate memory", status("VmHWM"), "");
+    let proof = aggregate.proof(77_777).unwrap();
+    let (commitment, size) = pieces[77_777];
+    let verified = || (0..10_000).filter(|_| black_box(&proof).verify(commitment, size).is_ok()).count();
+    let (seconds, good) = best(runs, verified);
+    assert_eq!(good, 10_000);
+    row("verify", seconds / 10_000.0 * 1e6, "");
+}
+
+fn memory(bytes: u64) {
+    let before = status("VmRSS");
+    let (packed, _) = pack_reader(Payload::new(bytes), Nowhere(0), &PackOptions::default()).unwrap();
+    row("memory", status("VmHWM") - before, &packed.root.to_string());
+}
+
+/// A figure of this process in MiB.
+fn status(name: &str) -> f64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / MIB
+}
+
+/// Bytes of which no two blocks are the same.
+struct Payload {
+    at: u64,
+    end: u64,
+}
+
+impl Payload {
+    const fn new(bytes: u64) -> Self {
+        Self { at: 0, end: bytes }
+    }
+}
+
+impl Read for Payload {
+    /// Whole words, but at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let before = self.at;
+        for word in buffer.chunks_mut(8).take_while(|word| word.len() == 8 || self.end - before < 8) {
+            let bytes = (self.at / 8).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
+            let count = word.len().min(usize::try_from(self.end - self.at).unwrap_or(8));
+            word[..count].copy_from_slice(&bytes[..count]);
+            self.at += count as u64;
+        }
+        Ok(usize::try_from(self.at - before).unwrap())
+    }
 }
 
 /// Keeps nothing, so that only the work before it is measured.
@@ -112,33 +199,4 @@ impl Seek for Nowhere {
         }
         Ok(self.0)
     }
-}
-
-fn one_pass(payload: &[u8]) {
-    let seconds = best(|| pack_reader(payload, Nowhere(0), &PackOptions::default()).unwrap());
-    let gib = payload.len() as f64 / GIB;
-    row("one pass: UnixFS, CAR and CommP", Path::best().name(), "GiB/s", gib / seconds);
-}
-
-fn aggregate() {
-    let pieces: Vec<_> = (0..262_144u64)
-        .map(|i| {
-            let mut root: [u8; 32] = Sha256::digest(i.to_string()).into();
-            root[31] &= 0x3f;
-            (Commitment::new(root).unwrap(), PaddedSize::new(64 << 10).unwrap())
-        })
-        .collect();
-    let deal = PaddedSize::new(32 << 30).unwrap();
-    let seconds = best(|| {
-        let aggregate = Aggregate::new(deal, &pieces).unwrap();
-        let index = aggregate.index_payload();
-        aggregate.proofs().map(|proof| proof.subtree.path.len()).sum::<usize>() + index.len()
-    });
-    row("aggregate of 262144 pieces with index and all proofs", Path::best().name(), "s", seconds);
-    let aggregate = Aggregate::new(deal, &pieces).unwrap();
-    let proof = aggregate.proof(77_777).unwrap();
-    let (commitment, size) = pieces[77_777];
-    let each =
-        best(|| (0..10_000).filter(|_| black_box(proof.verify(commitment, size)).is_ok()).count()) / 10_000.0;
-    row("verify one proof", "-", "us", each * 1e6);
 }

@@ -7,13 +7,16 @@
 
 use super::small;
 use crate::commp::{Commitment, PieceInfo};
-use crate::sha::{Kernel, Path, UNIT_HEIGHT, UNIT_LEVEL, UNIT_PAYLOAD, Unit};
+use crate::sha::{Kernel, Path, SPAN_LEVEL, SPAN_PAYLOAD, UNIT_HEIGHT, UNIT_LEVEL, UNIT_PAYLOAD, Unit};
 use crate::size::{PaddedSize, SizeError};
 use crate::tree::zero;
 
 /// How many bytes at the start of a stream [`Hasher::rewrite_head`] can change.
 pub const HEAD_BYTES: usize = UNIT_PAYLOAD;
 const FIRST_LEVEL: usize = UNIT_LEVEL as usize;
+/// Spans handed to the kernel at once: what it likes best, or a multiple of it.
+const SPANS: usize = 3;
+const SPAN_UNITS: usize = SPAN_PAYLOAD / UNIT_PAYLOAD;
 
 /// A head that cannot be rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,9 +79,19 @@ impl Hasher {
     pub fn update(&mut self, bytes: &[u8]) {
         let rest = self.fill_partial(bytes);
         let (units, rest) = rest.as_chunks::<UNIT_PAYLOAD>();
-        for unit in units {
-            self.unit(unit);
+        // Spans lie at multiples of their length, and the first unit of all is set aside.
+        let before =
+            (self.payload_bytes - (units.as_flattened().len() + rest.len()) as u64) / UNIT_PAYLOAD as u64;
+        let to_span = (before.next_multiple_of(SPAN_UNITS as u64).max(SPAN_UNITS as u64) - before) as usize;
+        let (first, units) = units.split_at(to_span.min(units.len()));
+        first.iter().for_each(|unit| self.unit(unit));
+        let (spans, last) = units.as_flattened().as_chunks::<SPAN_PAYLOAD>();
+        for spans in spans.chunks(SPANS) {
+            let mut tops = [Unit::EMPTY; SPANS];
+            self.kernel.spans(spans, &mut tops);
+            tops.into_iter().take(spans.len()).for_each(|top| self.carry(SPAN_LEVEL.into(), top));
         }
+        last.as_chunks().0.iter().for_each(|unit| self.unit(unit));
         self.partial.extend_from_slice(rest);
     }
 
@@ -183,7 +196,16 @@ impl Subtree {
         let kernel = path.kernel();
         let mut waiting = Waiting { kernel, levels: Vec::new() };
         let mut top = (FIRST_LEVEL, kernel.filled(&zero(UNIT_LEVEL)));
-        for unit in payload.as_chunks::<UNIT_PAYLOAD>().0 {
+        let (spans, last) = payload.as_chunks::<SPAN_PAYLOAD>();
+        for spans in spans.chunks(SPANS) {
+            let mut units = [Unit::EMPTY; SPANS];
+            kernel.spans(spans, &mut units);
+            for unit in units.into_iter().take(spans.len()) {
+                top = waiting.merge(SPAN_LEVEL.into(), unit);
+                waiting.put(top.0, top.1);
+            }
+        }
+        for unit in last.as_chunks().0 {
             top = waiting.merge(FIRST_LEVEL, kernel.unit_of(unit));
             waiting.put(top.0, top.1);
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use ::cid::Cid;
 
-use super::packer::{PackError, PackOptions, Packed, Packer, seal};
+use super::packer::{PackError, PackOptions, Packed, seal};
 use crate::car::{Limits, SplitWriter, Writer, Written, copy_verified};
-use crate::unixfs::{Entry, import_path};
+use crate::unixfs::{Entry, import_path, read_file};
 
 /// Packs a file or directory from disk into an empty file.
 ///
@@ -45,27 +45,15 @@ pub fn pack_split<W: Write + Seek>(
 /// # Errors
 /// [`PackError`]; the output then holds an unusable part.
 pub fn pack_reader<W: Write + Seek>(
-    mut reader: impl Read,
+    reader: impl Read,
     out: W,
     options: &PackOptions,
 ) -> Result<(Packed, W), PackError> {
-    let mut packer = Packer::new(out, options)?;
-    packer.begin_file("")?;
-    let mut buffer = vec![0; options.profile.chunk_bytes];
-    let mut bytes = 0;
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => {
-                packer.write(&buffer[..n])?;
-                bytes += n as u64;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(PackError::Read { bytes, source }),
-        }
-    }
-    packer.end_file()?;
-    packer.finish()
+    let mut car =
+        Writer::new(out, options.profile.version, options.max_car_bytes)?.on_threads(options.threads);
+    let read_error = |bytes, source| PackError::Read { bytes, source };
+    let entry = read_file(reader, &options.profile, &mut car, read_error)?;
+    seal(car, &entry)
 }
 
 /// Packs a CAR as it is (of a CARv2 the CARv1 inside), after checking every block and that the DAG under its root is complete.

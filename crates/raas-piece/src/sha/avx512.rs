@@ -2,16 +2,16 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi32_si128, _mm_setr_epi8, _mm256_loadu_si256, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_permutex2var_epi32, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setr_epi64,
-    _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_sllv_epi64, _mm512_srl_epi32, _mm512_srlv_epi64,
-    _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_ternarylogic_epi64, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm_setr_epi8, _mm256_loadu_si256,
+    _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_permutex2var_epi32, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_setr_epi32,
+    _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_sllv_epi64, _mm512_srl_epi32,
+    _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_ternarylogic_epi64,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::lanes::{self, Lanes};
-use super::unit::{UNIT_NODES, UNIT_PAYLOAD, Unit};
+use super::lanes::{self, Lanes, Message, State, Subtrees};
+use super::unit::{LANE_PAYLOAD, SPAN_PAYLOAD, UNIT_NODES, UNIT_PAYLOAD, Unit};
 use crate::fr32::GROUP_IN;
 use crate::tree::Node;
 
@@ -33,6 +33,43 @@ const BATCHES: usize = 2;
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn unit_of(payload: &[u8; UNIT_PAYLOAD], out: &mut Unit) {
     lanes::unit_of::<Zmm, BATCHES>(payload, out);
+}
+
+/// Batches side by side where there are enough messages: three are never without work, and their states still fit
+/// the 32 registers.
+const MANY: usize = 3;
+
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn spans(spans: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
+    let (many, out_many) = (spans.chunks_exact(MANY), out.chunks_exact_mut(MANY));
+    let few = many.remainder().iter();
+    let done = spans.len() - few.len();
+    for (spans, units) in many.zip(out_many) {
+        let lanes = spans.as_flattened().as_chunks::<{ MANY * Zmm::LANES * LANE_PAYLOAD }>().0;
+        for (part, payload) in lanes.iter().enumerate() {
+            let mut roots: State<Zmm, MANY> = [[Zmm::splat(0); MANY]; 8];
+            lanes::subtrees(payload, &mut roots);
+            for batch in 0..MANY {
+                let node = (part * MANY + batch) * Zmm::LANES;
+                lanes::store_words(
+                    roots.map(|word| [word[batch]]),
+                    node % UNIT_NODES,
+                    &mut units[node / UNIT_NODES],
+                );
+            }
+        }
+    }
+    for (payload, unit) in few.zip(&mut out[done..]) {
+        let mut roots: State<Zmm, BATCHES> = [[Zmm::splat(0); BATCHES]; 8];
+        lanes::subtrees(payload, &mut roots);
+        lanes::store_words(roots, 0, unit);
+    }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn parents_of<const B: usize>(message: &mut Message<Zmm, B>, out: &mut State<Zmm, B>) {
+    *out = lanes::parents_of(message);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -147,6 +184,42 @@ impl Lanes for Zmm {
     fn pin(self) -> Self {
         // SAFETY: as for every `Zmm`.
         unsafe { pin(self) }
+    }
+}
+
+impl Subtrees for Zmm {
+    #[inline(always)]
+    fn strided_leaves(payload: &[u8], pair: usize) -> [Self; 16] {
+        let at = |lane: usize| lane * LANE_PAYLOAD + pair / 2 * GROUP_IN;
+        let mut rows = [Self::splat(0); 16];
+        if pair.is_multiple_of(2) {
+            for (lane, row) in rows.iter_mut().enumerate() {
+                *row = leaf_pair::<0, 31>(&payload[at(lane)..][..GROUP_IN], 0, 6);
+            }
+            return transpose_swapped(rows);
+        }
+        for (lane, row) in rows.iter_mut().enumerate().take(15) {
+            *row = leaf_pair::<63, 95>(&payload[at(lane)..][..GROUP_IN + 1], 4, 2);
+        }
+        // The last leaf is read from one byte past its own first one, so it needs one byte more than there may be.
+        let mut wide = [0; GROUP_IN + 1];
+        let group = payload.get(at(15)..=at(15) + GROUP_IN).unwrap_or_else(|| {
+            wide[..GROUP_IN].copy_from_slice(&payload[at(15)..][..GROUP_IN]);
+            &wide
+        });
+        rows[15] = leaf_pair::<63, 95>(group, 4, 2);
+        transpose_swapped(rows)
+    }
+
+    #[inline(always)]
+    fn prefetch(bytes: &[u8], after: usize) {
+        let at = bytes.as_ptr().wrapping_add(bytes.len() + after);
+        op!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+    }
+
+    #[inline(always)]
+    fn parents_by_call<const B: usize>(message: &mut Message<Self, B>, out: &mut State<Self, B>) {
+        op!(parents_of(message, out));
     }
 }
 

@@ -4,7 +4,7 @@
 //! are the messages of the next after one permutation. Everything is `inline(always)`: it becomes code of the
 //! instruction set of whoever calls it.
 
-use super::unit::{UNIT_NODES, UNIT_PAYLOAD, Unit};
+use super::unit::{LANE_PAIRS, LANE_PAYLOAD, UNIT_NODES, UNIT_PAYLOAD, Unit};
 use super::words::{IV, K, K_TAIL, LAST_WORD_MASK};
 use crate::fr32::GROUP_IN;
 use crate::tree::Node;
@@ -38,8 +38,20 @@ pub(super) trait Lanes: Copy {
     }
 }
 
-type State<V, const B: usize> = [[V; B]; 8];
-type Message<V, const B: usize> = [[V; B]; 16];
+/// Vectors that hash whole subtrees in their lanes.
+pub(super) trait Subtrees: Lanes {
+    /// The message words of one pair of leaves per lane: lane i has pair number `pair` of the i-th
+    /// [`LANE_PAYLOAD`] bytes.
+    fn strided_leaves(payload: &[u8], pair: usize) -> [Self; 16];
+    /// Asks for the cache line so many bytes after the end of these; there need not be any.
+    fn prefetch(bytes: &[u8], after: usize);
+    /// The parents of pairs of nodes, as [`parents_of`], but one function for all who call it: two copies side by
+    /// side would leave the cache of decoded instructions. The message is used up.
+    fn parents_by_call<const B: usize>(message: &mut Message<Self, B>, out: &mut State<Self, B>);
+}
+
+pub(super) type State<V, const B: usize> = [[V; B]; 8];
+pub(super) type Message<V, const B: usize> = [[V; B]; 16];
 
 /// An array of one value per batch. A loop and not `array::from_fn`, since a closure has no target features.
 macro_rules! each {
@@ -77,9 +89,8 @@ fn small_sigma1<V: Lanes>(x: V) -> V {
 
 /// One round on eight named words; the caller turns the names.
 macro_rules! round {
-    ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $j:ident = $n:literal, $i:ident => $kw:expr) => {
+    ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $i:ident => $kw:expr) => {
         for $i in 0..B {
-            let $j = $n;
             let sum = $h[$i].add($kw).pin().add($e[$i].choose($f[$i], $g[$i])).pin();
             let t1 = sum.add($e[$i].rotr::<6>().xor3($e[$i].rotr::<11>(), $e[$i].rotr::<25>())).pin();
             let t2 = $a[$i].rotr::<2>().xor3($a[$i].rotr::<13>(), $a[$i].rotr::<22>());
@@ -90,55 +101,49 @@ macro_rules! round {
     };
 }
 
-/// Eight rounds, adding `$kw` in round `$j` of batch `$i`; after them every word is back at its name.
+/// Eight rounds, adding `$kw` in round `$j` of batch `$i` and doing `$after` after each; at their end every word is
+/// back at its name.
 macro_rules! rounds8 {
-    ($s:ident, $j:ident $i:ident => $kw:expr) => {
+    ($s:ident, $j:ident $i:ident => $kw:expr, $after:block) => {
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *$s;
-        round!(a b c d e f g h, $j = 0, $i => $kw);
-        round!(h a b c d e f g, $j = 1, $i => $kw);
-        round!(g h a b c d e f, $j = 2, $i => $kw);
-        round!(f g h a b c d e, $j = 3, $i => $kw);
-        round!(e f g h a b c d, $j = 4, $i => $kw);
-        round!(d e f g h a b c, $j = 5, $i => $kw);
-        round!(c d e f g h a b, $j = 6, $i => $kw);
-        round!(b c d e f g h a, $j = 7, $i => $kw);
+        rounds8!($j $i $kw, $after, 0: a b c d e f g h, 1: h a b c d e f g, 2: g h a b c d e f, 3: f g h a b c d e);
+        rounds8!($j $i $kw, $after, 4: e f g h a b c d, 5: d e f g h a b c, 6: c d e f g h a b, 7: b c d e f g h a);
         *$s = [a, b, c, d, e, f, g, h];
     };
+    ($j:ident $i:ident $kw:expr, $after:block, $($n:literal: $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident),*) => {$(
+        let $j = $n;
+        round!($a $b $c $d $e $f $g $h, $i => $kw);
+        $after
+    )*};
 }
 
 /// Takes one block of each message into the state.
 ///
-/// The loops stay rolled, sixteen rounds a turn: unrolled code is larger than the instruction caches and runs
-/// at half the speed.
+/// The loop stays rolled, sixteen rounds a turn, the last turn with the others: larger code leaves the instruction
+/// caches and runs at half the speed. A word of the schedule is made after each round, since rotations, which only
+/// half of the vector units can do, then never come in a row.
 #[inline(always)]
-fn compress<V: Lanes, const B: usize>(state: &mut State<V, B>, w: &mut Message<V, B>) {
+pub(super) fn compress<V: Lanes, const B: usize>(state: &mut State<V, B>, w: &mut Message<V, B>) {
     let before = *state;
-    rounds8!(state, j i => V::splat(K[j]).add(w[j][i]));
-    rounds8!(state, j i => V::splat(K[8 + j]).add(w[8 + j][i]));
-    for k in K[16..].as_chunks::<16>().0 {
-        schedule8::<V, B, 0>(w);
-        rounds8!(state, j i => V::splat(k[j]).add(w[j][i]));
-        schedule8::<V, B, 8>(w);
-        rounds8!(state, j i => V::splat(k[8 + j]).add(w[8 + j][i]));
+    for (turn, k) in K.as_chunks::<16>().0.iter().enumerate() {
+        let more = turn < 3;
+        macro_rules! words {
+            ($word:expr) => {
+                if more {
+                    let at = |add: usize| ($word + add) % 16;
+                    w[$word] = each!(i => {
+                        let sum = w[$word][i].add(w[at(9)][i]);
+                        sum.add(small_sigma0(w[at(1)][i])).add(small_sigma1(w[at(14)][i]))
+                    });
+                }
+            };
+        }
+        rounds8!(state, j i => V::splat(k[j]).add(w[j][i]), { words!(j) });
+        rounds8!(state, j i => V::splat(k[8 + j]).add(w[8 + j][i]), { words!(8 + j) });
     }
     for (word, before) in state.iter_mut().zip(before) {
         *word = each!(i => word[i].add(before[i]));
     }
-}
-
-/// The next eight words of the schedule, in place, from word `FROM` on.
-#[inline(always)]
-fn schedule8<V: Lanes, const B: usize, const FROM: usize>(w: &mut Message<V, B>) {
-    macro_rules! word {
-        ($($j:literal)*) => {$(
-            let at = |add: usize| (FROM + $j + add) % 16;
-            w[FROM + $j] = each!(i => {
-                let sum = w[at(0)][i].add(w[at(9)][i]);
-                sum.add(small_sigma0(w[at(1)][i])).add(small_sigma1(w[at(14)][i]))
-            });
-        )*};
-    }
-    word!(0 1 2 3 4 5 6 7);
 }
 
 /// The constant second block of 64-byte messages.
@@ -146,7 +151,7 @@ fn schedule8<V: Lanes, const B: usize, const FROM: usize>(w: &mut Message<V, B>)
 fn tail<V: Lanes, const B: usize>(state: &mut State<V, B>) {
     let before = *state;
     for k in K_TAIL.as_chunks::<8>().0 {
-        rounds8!(state, j i => V::splat(k[j]));
+        rounds8!(state, j i => V::splat(k[j]), {});
     }
     for (word, before) in state.iter_mut().zip(before) {
         *word = each!(i => word[i].add(before[i]));
@@ -155,9 +160,9 @@ fn tail<V: Lanes, const B: usize>(state: &mut State<V, B>) {
 
 /// The parents of pairs of nodes, cut to 254 bits.
 #[inline(always)]
-fn parents_of<V: Lanes, const B: usize>(mut w: Message<V, B>) -> State<V, B> {
+pub(super) fn parents_of<V: Lanes, const B: usize>(w: &mut Message<V, B>) -> State<V, B> {
     let mut state: State<V, B> = IV.map(|word| [V::splat(word); B]);
-    compress(&mut state, &mut w);
+    compress(&mut state, w);
     tail(&mut state);
     let mask = V::splat(LAST_WORD_MASK);
     state[7] = each!(i => state[7][i].and(mask));
@@ -165,7 +170,7 @@ fn parents_of<V: Lanes, const B: usize>(mut w: Message<V, B>) -> State<V, B> {
 }
 
 #[inline(always)]
-fn store_words<V: Lanes, const B: usize>(state: State<V, B>, first: usize, out: &mut Unit) {
+pub(super) fn store_words<V: Lanes, const B: usize>(state: State<V, B>, first: usize, out: &mut Unit) {
     for (word, batches) in state.into_iter().enumerate() {
         for (batch, vector) in batches.into_iter().enumerate() {
             vector.store(&mut out.0[UNIT_NODES * word + first + batch * V::LANES..]);
@@ -182,7 +187,37 @@ pub(super) fn unit_of<V: Lanes, const B: usize>(payload: &[u8; UNIT_PAYLOAD], ou
         for (i, batch) in batches.iter_mut().enumerate() {
             *batch = V::leaves(&payload[(first + i * V::LANES) / 2 * GROUP_IN..]);
         }
-        store_words(parents_of(each_word!(word i => batches[i][word])), first, out);
+        store_words(parents_of(&mut each_word!(word i => batches[i][word])), first, out);
+    }
+}
+
+/// The roots over [`LANE_PAYLOAD`] bytes each, one per lane: neighbours in a tree are in the same lane all the way
+/// up, so that nothing is moved between lanes. A node is written where its parent's message is built.
+#[inline(always)]
+pub(super) fn subtrees<V: Subtrees, const B: usize>(payload: &[u8], roots: &mut State<V, B>) {
+    let mut waiting: [Message<V, B>; LANE_PAIRS.ilog2() as usize] =
+        [[[V::splat(0); B]; 16]; LANE_PAIRS.ilog2() as usize];
+    for pair in 0..LANE_PAIRS {
+        // Lanes are read in strides, which no processor foresees: the next call's bytes are asked for here.
+        let ahead = payload.len() / LANE_PAIRS;
+        (pair * ahead..(pair + 1) * ahead).step_by(64).for_each(|after| V::prefetch(payload, after));
+        let mut w: Message<V, B> = [[V::splat(0); B]; 16];
+        for i in 0..B {
+            let words = V::strided_leaves(&payload[i * V::LANES * LANE_PAYLOAD..], pair);
+            for (all, word) in w.iter_mut().zip(words) {
+                all[i] = word;
+            }
+        }
+        V::parents_by_call(&mut w, &mut waiting[0].as_chunks_mut().0[pair % 2]);
+        let complete = pair.trailing_ones() as usize;
+        for level in 1..=complete {
+            let (below, above) = waiting.split_at_mut(level);
+            let out = match above.first_mut() {
+                Some(message) => &mut message.as_chunks_mut().0[(pair >> level) % 2],
+                None => &mut *roots,
+            };
+            V::parents_by_call(&mut below[level - 1], out);
+        }
     }
 }
 
@@ -208,7 +243,7 @@ pub(super) fn parents<V: Lanes, const B: usize>(left: &Unit, right: &Unit, out: 
                 w[8 + word][i] = odd;
             }
         }
-        store_words(parents_of(w), first, out);
+        store_words(parents_of(&mut w), first, out);
     }
 }
 
@@ -220,7 +255,7 @@ pub(super) fn pairs<V: Lanes, const B: usize>(pairs: &[[u8; 64]], out: &mut [Nod
     for (batch, w) in w.iter_mut().enumerate() {
         *w = V::messages(|i| pairs.get(batch * V::LANES + i).unwrap_or(first));
     }
-    let state = parents_of::<V, B>(each_word!(word i => w[i][word]));
+    let state = parents_of::<V, B>(&mut each_word!(word i => w[i][word]));
     let mut words = Unit::EMPTY;
     store_words(state, 0, &mut words);
     for (i, node) in out.iter_mut().take(pairs.len()).enumerate() {

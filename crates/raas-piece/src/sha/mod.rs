@@ -24,4 +24,4 @@ mod shani;
 pub(crate) use library::parent_of;
 pub(crate) use path::Kernel;
 pub use path::Path;
-pub(crate) use unit::{UNIT_HEIGHT, UNIT_LEVEL, UNIT_PAYLOAD, Unit};
+pub(crate) use unit::{SPAN_LEVEL, SPAN_PAYLOAD, UNIT_HEIGHT, UNIT_LEVEL, UNIT_PAYLOAD, Unit};

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::unit::{Order, UNIT_NODES, UNIT_PAYLOAD, Unit};
+use super::unit::{LANE_PAIRS, Order, SPAN_PAYLOAD, UNIT_NODES, UNIT_PAYLOAD, Unit};
 use super::{library, portable};
 use crate::tree::Node;
 
@@ -97,12 +97,16 @@ impl Path {
 /// Takes so many blocks of the first so many messages into their states.
 type Blocks = fn(&mut Unit, usize, usize, &[&[[u8; 64]]; UNIT_NODES]);
 
+/// Makes the units over spans of payload.
+type Spans = fn(&Kernel, &[[u8; SPAN_PAYLOAD]], &mut [Unit]);
+
 /// The functions of a path. Units go only to the functions of the path that made them.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(super) order: Order,
     unit_of: fn(&[u8; UNIT_PAYLOAD], &mut Unit),
     parents: fn(&Unit, &Unit, &mut Unit),
+    spans: Spans,
     pairs: fn(&[[u8; 64]], &mut [Node]),
     pub(super) blocks: Blocks,
 }
@@ -113,6 +117,12 @@ impl Kernel {
         let mut unit = Unit::EMPTY;
         (self.unit_of)(payload, &mut unit);
         unit
+    }
+
+    /// The 32 nodes of level 5 over each 32,512 payload bytes: as many as both slices have.
+    pub(crate) fn spans(&self, payload: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
+        let count = payload.len().min(out.len());
+        (self.spans)(self, &payload[..count], &mut out[..count]);
     }
 
     /// The 32 parents of 64 neighbouring nodes.
@@ -155,10 +165,29 @@ impl Kernel {
     }
 }
 
+/// Spans for paths that have no way of their own: unit by unit.
+fn spans_by_units(kernel: &Kernel, spans: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
+    const LEVELS: usize = LANE_PAIRS.ilog2() as usize;
+    for (span, top) in spans.iter().zip(out) {
+        let mut waiting = [Unit::EMPTY; LEVELS];
+        let mut unit = Unit::EMPTY;
+        for (number, payload) in span.as_chunks().0.iter().enumerate() {
+            (kernel.unit_of)(payload, &mut unit);
+            let complete = number.trailing_ones() as usize;
+            for left in &waiting[..complete] {
+                let right = unit;
+                (kernel.parents)(left, &right, &mut unit);
+            }
+            *waiting.get_mut(complete).unwrap_or(&mut *top) = unit;
+        }
+    }
+}
+
 static LIBRARY: Kernel = Kernel {
     order: Order::Nodes,
     unit_of: library::unit_of,
     parents: library::parents,
+    spans: spans_by_units,
     pairs: library::pairs,
     blocks: library::blocks,
 };
@@ -167,6 +196,7 @@ static PORTABLE: Kernel = Kernel {
     order: Order::Words,
     unit_of: portable::unit_of,
     parents: portable::parents,
+    spans: spans_by_units,
     pairs: portable::pairs,
     blocks: portable::blocks,
 };
@@ -174,7 +204,7 @@ static PORTABLE: Kernel = Kernel {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "calls into code for instructions that were looked for")]
 mod x86 {
-    use super::{Kernel, Order, Path};
+    use super::{Kernel, Order, Path, spans_by_units};
     use crate::sha::{avx2, avx512, shani};
 
     /// The functions of a path; `Path::kernel` gives them only where [`Path::is_available`].
@@ -195,11 +225,12 @@ mod x86 {
     }
 
     macro_rules! kernel {
-        ($module:ident, $order:expr) => {
+        ($module:ident, $order:expr, $spans:expr) => {
             Kernel {
                 order: $order,
                 unit_of: |payload, out| found!($module::unit_of(payload, out)),
                 parents: |left, right, out| found!($module::parents(left, right, out)),
+                spans: $spans,
                 pairs: |pairs, out| found!($module::pairs(pairs, out)),
                 blocks: |states, used, count, messages| {
                     found!($module::blocks(states, used, count, messages))
@@ -208,7 +239,8 @@ mod x86 {
         };
     }
 
-    static AVX512: Kernel = kernel!(avx512, Order::Words);
-    static SHANI: Kernel = kernel!(shani, Order::Nodes);
-    static AVX2: Kernel = kernel!(avx2, Order::Words);
+    static AVX512: Kernel =
+        kernel!(avx512, Order::Words, |_, payload, out| unsafe { avx512::spans(payload, out) });
+    static SHANI: Kernel = kernel!(shani, Order::Nodes, spans_by_units);
+    static AVX2: Kernel = kernel!(avx2, Order::Words, spans_by_units);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dir::DirBuilder;
 use super::entry::{Entry, ImportError, symlink};
-use super::file::{FileBuilder, leaf_entries};
+use super::file::{FileBuilder, leaf_entries, read_file};
 use super::profile::Profile;
 use super::tree::MAX_DIRS_DEEP;
 use crate::block::{BlockSink, SinkError};
@@ -90,29 +90,8 @@ fn import_file(
     profile: &Profile,
     sink: &mut (impl BlockSink + ?Sized),
 ) -> Result<Entry, DiskError> {
-    let mut file = File::open(path).map_err(|source| read_error(path, source))?;
-    let mut builder = FileBuilder::new(*profile);
-    let mut buffer = vec![0; FileBuilder::batch_bytes(profile)];
-    loop {
-        match fill(&mut file, &mut buffer).map_err(|source| read_error(path, source))? {
-            [] => return Ok(builder.finish(sink)?),
-            bytes => builder.write(bytes, sink)?,
-        }
-    }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill<'b>(file: &mut File, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
-    let mut len = 0;
-    while len < buffer.len() {
-        match file.read(&mut buffer[len..]) {
-            Ok(0) => break,
-            Ok(n) => len += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(&buffer[..len])
+    let file = File::open(path).map_err(|source| read_error(path, source))?;
+    read_file(file, profile, sink, |_, source| read_error(path, source))
 }
 
 /// Files of at most one chunk that wait to be hashed together, in the order of their directory.

@@ -1,5 +1,7 @@
 //! A file as a balanced tree, built while its bytes arrive.
 
+use std::io::{self, Read};
+
 use super::dag_pb::Node;
 use super::data::{Data, Kind};
 use super::entry::{Entry, put_node};
@@ -70,9 +72,20 @@ impl FileBuilder {
     ///
     /// # Errors
     /// [`SinkError`] when a block cannot be kept.
-    pub fn finish(mut self, sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
-        let held = std::mem::take(&mut self.held);
-        self.leaves(&held, sink)?;
+    pub fn finish(self, sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
+        self.finish_with(&[], sink)
+    }
+
+    /// Takes the last bytes, without a copy if no others are held, and ends the file.
+    fn finish_with(mut self, last: &[u8], sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
+        if self.held.is_empty() && last.len() <= Self::batch_bytes(&self.profile) {
+            self.content_bytes += last.len() as u64;
+            self.leaves(last, sink)?;
+        } else {
+            self.write(last, sink)?;
+            let held = std::mem::take(&mut self.held);
+            self.leaves(&held, sink)?;
+        }
         if self.levels.is_empty() {
             // A file of nothing is one leaf of nothing.
             self.put_leaves(&[&[]], sink)?;
@@ -142,6 +155,41 @@ impl FileBuilder {
         let below: u64 = entries.iter().map(|entry| entry.dag_bytes).sum();
         Ok(Entry { cid, dag_bytes: own + below, content_bytes })
     }
+}
+
+/// A file of everything a reader gives, read as many bytes at a time as are hashed together, into one buffer.
+pub(crate) fn read_file<E: From<SinkError>>(
+    mut reader: impl Read,
+    profile: &Profile,
+    sink: &mut (impl BlockSink + ?Sized),
+    read_error: impl FnOnce(u64, io::Error) -> E,
+) -> Result<Entry, E> {
+    let mut file = FileBuilder::new(*profile);
+    let mut buffer = vec![0; FileBuilder::batch_bytes(profile)];
+    loop {
+        let bytes = match fill(&mut reader, &mut buffer) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(read_error(file.content_bytes(), error)),
+        };
+        if bytes.len() < FileBuilder::batch_bytes(profile) {
+            return Ok(file.finish_with(bytes, sink)?);
+        }
+        file.write(bytes, sink)?;
+    }
+}
+
+/// Reads until the buffer is full or there is no more.
+fn fill<'b>(reader: &mut impl Read, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match reader.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&buffer[..len])
 }
 
 /// Stores chunks as leaves, hashed together. A file of one chunk is its leaf.

@@ -27,6 +27,7 @@ pub use disk::{DiskError, DiskOptions, import_path};
 pub use entry::{Entry, ImportError, symlink};
 pub use extract::{ExtractError, ExtractLimits, Extracted, extract, stays_inside};
 pub use file::FileBuilder;
+pub(crate) use file::read_file;
 pub use list::{DirEntry, list};
 pub use name::{NameError, check_name};
 pub use node::{ReadError, UnixNode, entity_links};
