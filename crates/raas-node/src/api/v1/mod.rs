@@ -1,7 +1,9 @@
-//! The node's own API, first part: jobs, plan, why, the node itself, its wallet.
+//! The node's own API, first part: jobs, plan, why, the node itself, its wallet, its own copies.
 
 pub mod explain;
 pub mod jobs;
 pub mod node;
 pub mod pay;
+pub mod pins;
+pub mod store;
 pub mod wallet;
