@@ -187,6 +187,7 @@ impl PieceStore {
             let Some(name) = from.file_name() else { continue };
             existing(fs::rename(&from, folder.join(name)))?;
         }
+        self.note_aside(commitment, why);
         self.sync_names()
     }
 }

@@ -44,6 +44,8 @@ struct Shelf {
     filters: BTreeMap<Commitment, Arc<Filter>>,
     /// The last pieces that were opened, with the file that each was; the newest last.
     open: Vec<(FileId, LocalPiece)>,
+    /// Pieces that were put aside, with why, until somebody notes it.
+    aside: BTreeMap<Commitment, String>,
 }
 
 /// One file, whatever its name: device, number, length.
@@ -189,6 +191,18 @@ impl PieceStore {
         let mut shelf = self.shelf();
         shelf.open.retain(|(_, open)| open.commitment != commitment);
         shelf.filters.remove(&commitment);
+    }
+
+    /// Tells once which pieces were put aside and are not back, with why.
+    #[must_use]
+    pub fn take_aside(&self) -> BTreeMap<Commitment, String> {
+        let mut aside = std::mem::take(&mut self.shelf().aside);
+        aside.retain(|piece, _| !self.has(*piece));
+        aside
+    }
+
+    pub(super) fn note_aside(&self, commitment: Commitment, why: &str) {
+        self.shelf().aside.insert(commitment, why.to_owned());
     }
 
     /// Whether the piece was whole when it was last looked at.

@@ -7,7 +7,7 @@ mod restore;
 mod scrub;
 
 pub use collect::{Collected, collect};
-pub use order::put_in_order;
+pub use order::{note_aside, put_in_order};
 pub use restore::{Restored, bring, restore};
 pub use scrub::{Verified, verify};
 

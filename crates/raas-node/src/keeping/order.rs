@@ -25,3 +25,11 @@ pub async fn put_in_order(store: &Store, pieces: &PieceStore) -> Result<Vec<Dama
     }
     Ok(damages)
 }
+
+/// Notes what was found damaged where it was opened, and put aside.
+pub async fn note_aside(store: &Store, pieces: &PieceStore) -> Result<(), Error> {
+    for (piece, why) in pieces.take_aside() {
+        store.lose_local(piece, &why).await?;
+    }
+    Ok(())
+}

@@ -27,15 +27,24 @@ pub async fn keep<W: World>(
     section: StoreSection,
     stop: CancellationToken,
 ) -> Result<(), engine::Error> {
-    let worked = async {
-        let mut keeper = Keeper { app: &app, section, looks: 0, patience: 1, next_try: 0 };
+    let mut keeper = Keeper { app: &app, section: &section, looks: 0, patience: 1, next_try: 0 };
+    let tended = async {
         loop {
             tokio::time::sleep(PAUSE).await;
             keeper.look().await;
         }
     };
+    // Hashing everything takes days; nothing waits for it.
+    let scrubbed = async {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let scrubbed = scrub(&app, &section).await;
+            tell("hashing bytes again", scrubbed);
+        }
+    };
     tokio::select! {
-        () = worked => {}
+        () = tended => {}
+        () = scrubbed => {}
         () = stop.cancelled() => {}
     }
     Ok(())
@@ -43,7 +52,7 @@ pub async fn keep<W: World>(
 
 struct Keeper<'a, W: World> {
     app: &'a App<W>,
-    section: StoreSection,
+    section: &'a StoreSection,
     looks: u32,
     patience: u32,
     next_try: u32,
@@ -55,13 +64,12 @@ impl<W: World> Keeper<'_, W> {
         self.looks = self.looks.wrapping_add(1);
         let restored = self.restore().await;
         tell("getting lost bytes back", restored);
-        let scrubbed = self.scrub().await;
-        tell("hashing bytes again", scrubbed);
         let collected = self.collect().await;
         tell("collecting", collected);
     }
 
     async fn restore(&mut self) -> Result<(), keeping::Error> {
+        keeping::note_aside(self.app.engine.store(), &self.app.pieces).await?;
         if self.looks < self.next_try {
             return Ok(());
         }
@@ -75,25 +83,6 @@ impl<W: World> Keeper<'_, W> {
         Ok(())
     }
 
-    /// The piece that was hashed longest ago, and so on, until all are young enough.
-    async fn scrub(&self) -> Result<(), keeping::Error> {
-        let pace = u64::from(self.section.scrub_mib_per_second) << 20;
-        if pace == 0 {
-            return Ok(());
-        }
-        let age = i64::from(self.section.scrub_every_days).saturating_mul(DAY_SECONDS);
-        let (store, pieces) = (self.app.engine.store(), &self.app.pieces);
-        loop {
-            let now = self.app.engine.world().clock().now().await.unix_seconds;
-            let Some(next) = store.next_to_scrub(now.saturating_sub(age)).await? else { return Ok(()) };
-            match keeping::verify(store, pieces, next.piece.commitment, now, Some(pace)).await? {
-                Verified::Sound => {}
-                // What is lost is to be had elsewhere first.
-                Verified::Damaged { .. } | Verified::Absent => return Ok(()),
-            }
-        }
-    }
-
     async fn collect(&self) -> Result<(), keeping::Error> {
         if self.section.gc_after_hours == 0 || !self.looks.is_multiple_of(COLLECTS_EVERY) {
             return Ok(());
@@ -102,6 +91,25 @@ impl<W: World> Keeper<'_, W> {
         let grace = i64::from(self.section.gc_after_hours).saturating_mul(HOUR_SECONDS);
         keeping::collect(self.app.engine.store(), &self.app.pieces, now, grace, false).await?;
         Ok(())
+    }
+}
+
+/// The piece that was hashed longest ago, and so on, until all are young enough.
+async fn scrub<W: World>(app: &App<W>, section: &StoreSection) -> Result<(), keeping::Error> {
+    let pace = u64::from(section.scrub_mib_per_second) << 20;
+    if pace == 0 {
+        return Ok(());
+    }
+    let age = i64::from(section.scrub_every_days).saturating_mul(DAY_SECONDS);
+    let (store, pieces) = (app.engine.store(), &app.pieces);
+    loop {
+        let now = app.engine.world().clock().now().await.unix_seconds;
+        let Some(next) = store.next_to_scrub(now.saturating_sub(age)).await? else { return Ok(()) };
+        match keeping::verify(store, pieces, next.piece.commitment, now, Some(pace)).await? {
+            Verified::Sound => {}
+            // What is lost is to be had elsewhere first.
+            Verified::Damaged { .. } | Verified::Absent => return Ok(()),
+        }
     }
 }
 

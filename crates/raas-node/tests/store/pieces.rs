@@ -130,6 +130,8 @@ fn what_is_torn_while_the_node_runs_is_not_served() {
     OpenOptions::new().write(true).open(file(folder.path(), torn, "car")).unwrap().set_len(5_000).unwrap();
     fs::remove_file(file(folder.path(), unindexed, "index")).unwrap();
     assert!(store.get(torn).unwrap().is_none() && !store.has(torn));
+    assert_eq!(store.take_aside().into_keys().collect::<Vec<_>>(), [torn]);
+    assert!(store.take_aside().is_empty(), "it is told once");
     assert!(store.get(unindexed).unwrap().is_some() && store.has(unindexed));
 }
 
