@@ -51,17 +51,36 @@ pub(super) fn examine(store: &PieceStore, commitment: Commitment) -> io::Result<
     let index = match IndexFile::open(index, bytes) {
         Ok(index) => index,
         Err(IndexFileError::Bad(why)) => return Ok(Examined::Unindexed(why.to_string())),
+        Err(IndexFileError::Io(error)) if is_damage(&error) => {
+            return Ok(Examined::Unindexed(format!("its index cannot be read: {error}")));
+        }
         Err(IndexFileError::Io(error)) => return Err(error),
     };
     let car_bytes = file.metadata()?.len();
-    if let Some(seal) = index.seal()
-        && Seal::of(&file)? != *seal
-    {
-        let why = format!("the CAR has {car_bytes} bytes, not the {} that were written", seal.car_bytes);
-        let other_end = format!("the end of the CAR is not what was written, at {car_bytes} bytes");
-        return Ok(Examined::Torn(if car_bytes == seal.car_bytes { other_end } else { why }));
+    if let Some(seal) = index.seal() {
+        let found = match Seal::of(&file) {
+            Ok(found) => found,
+            Err(error) if is_damage(&error) => {
+                return Ok(Examined::Torn(format!("the end of the CAR cannot be read: {error}")));
+            }
+            Err(error) => return Err(error),
+        };
+        if found.car_bytes != seal.car_bytes {
+            let (found, written) = (found.car_bytes, seal.car_bytes);
+            let why = format!("the CAR has {found} bytes, not the {written} that were written");
+            return Ok(Examined::Torn(why));
+        }
+        if found.tail != seal.tail {
+            return Ok(Examined::Torn("the end of the CAR is not what was written".to_owned()));
+        }
     }
     Ok(Examined::Whole(LocalPiece { commitment, file: Arc::new(file), car_bytes, index: Arc::new(index) }))
+}
+
+/// Whether it is the bytes of one file that cannot be had, and not the disk as a whole.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 fn existing<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
@@ -156,7 +175,7 @@ impl PieceStore {
         let mut hashing = Hashing { file, hasher: Hasher::new() };
         let index = match Index::scan(&mut hashing, Limits::default()) {
             Ok(index) => index,
-            Err(CarError::Read { source, .. }) => return Err(source),
+            Err(CarError::Read { source, .. }) if !is_damage(&source) => return Err(source),
             Err(_) => return Ok(None),
         };
         // What stands behind the last block belongs to the piece, too.

@@ -1,5 +1,6 @@
 //! Hashing a piece again, a part at a time, so that the reader decides the pace.
 
+use super::examine::is_damage;
 use super::{LocalPiece, PieceStore, core_commitment};
 use raas_core::cid::Commitment;
 use raas_piece::car::IndexFileError;
@@ -92,10 +93,4 @@ impl PieceStore {
         self.quarantine(piece.commitment, &why)?;
         Ok(Scrubbed::Damaged(why))
     }
-}
-
-/// Whether it is the bytes that cannot be had, and not the disk as a whole.
-fn is_damage(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::UnexpectedEof
-        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
