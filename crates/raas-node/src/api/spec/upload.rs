@@ -33,6 +33,8 @@ const KNOWN: &[&str] = &["cid", "deal", "format"];
 const FIELD_MAX_BYTES: usize = 4096;
 /// How long the rest of a refused upload is listened to.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long the end of a multipart body may take behind its file.
+const TAIL_MAX: Duration = Duration::from_secs(60);
 /// Chunks between the network and the disk: the memory of one upload.
 const CHUNKS_BUFFERED: usize = 16;
 
@@ -161,16 +163,21 @@ async fn in_time<W: World>(
     parts: &mut Multipart,
     taken: Taken,
 ) -> Result<Result<Taken, Refused>, ApiError> {
-    let late = match parts.next_field().await {
-        Ok(None) => return Ok(Ok(taken)),
-        Ok(Some(late)) => late.name().unwrap_or_default().to_owned(),
-        Err(error) => return Ok(Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text())))),
+    let cut_off = |why: String| (Some(Refusal::Truncated), ApiError::Bad(why));
+    // Whoever brings the same bytes waits for this one.
+    let refused = match tokio::time::timeout(TAIL_MAX, parts.next_field()).await {
+        Ok(Ok(None)) => return Ok(Ok(taken)),
+        Ok(Ok(Some(late))) => {
+            let why = "stands after the part named file; put every field before it";
+            (None, ApiError::field(late.name().unwrap_or_default(), why))
+        }
+        Ok(Err(error)) => cut_off(error.body_text()),
+        Err(_) => cut_off("the multipart body does not end: send it again".to_owned()),
     };
     if app.engine.store().piece(taken.piece.commitment).await?.is_none() {
         app.pieces.remove_claimed(&taken.claim)?;
     }
-    let why = "stands after the part named file; put every field before it";
-    Ok(Err((None, ApiError::field(late, why))))
+    Ok(Err(refused))
 }
 
 /// The text of a form field, which has no reason to be long.
