@@ -7,6 +7,8 @@ import { DAY, payload } from './lib.mjs';
 export const title = 'on a full disk uploads and jobs are refused, leave nothing, and all goes on once there is room';
 
 const MIB = 1 << 20;
+/** Nothing stays free of so small a disk: it is to be full to the last byte. */
+const ALL_OF_IT = { RAAS__STORE__RESERVE_MIB: '0' };
 
 /** A small file system at `place` that only the node sees, and that ends with it; nothing where this user may not. */
 function small(place, size) {
@@ -27,7 +29,7 @@ async function forBytes(world) {
         console.log('SKIPPED no-room: a full disk needs a small file system, and this user may not mount one');
         return;
     }
-    await world.startNode({}, { inside });
+    await world.startNode(ALL_OF_IT, { inside });
     const full = await world.upload(payload(12 * MIB));
     assert.equal(full.status, 503, JSON.stringify(full.body));
     assert.match(full.body.error, /disk/);
@@ -48,7 +50,7 @@ async function forTheStore(world) {
     await mkdir(directory, { recursive: true });
     const inside = small(directory, '24m');
     if (!inside) return;
-    await world.startNode({}, { inside });
+    await world.startNode(ALL_OF_IT, { inside });
     const cid = await world.store(payload(), { replicas: 3 });
     await world.activated(3);
     const before = (await world.entries('proposed')).length;

@@ -3,7 +3,7 @@
 //! `RAAS_FAILPOINT=deliver.propose:after` kills the process (SIGKILL) the first time that point is passed on the named
 //! side, `deliver.propose:after:3` the third time. Without the variable a point costs one load. [`ALL`] lists every
 //! name; a test reads the sources and fails when a name is used that is not listed, or listed and not used, and when an
-//! effect is awaited outside of [`around`].
+//! effect is awaited outside of [`around`]. What blocks its thread stands in [`within`].
 //!
 //! [`with_deaths`] does the same within one process, for simulations: whatever runs in it can stop for ever at a point.
 
@@ -40,6 +40,8 @@ pub const ALL: &[&str] = &[
     "fetch.record",
     "register.store",
     "upload.note",
+    "index.write",
+    "blocks.keep",
     "upload.record",
     "serve.fetch",
     "serve.record",
@@ -69,6 +71,14 @@ pub async fn around<T>(name: &'static str, effect: impl Future<Output = T>) -> T
     let outcome = effect.await;
     hit(name, true);
     may_die().await;
+    outcome
+}
+
+/// As [`around`], for an effect on a blocking thread.
+pub fn within<T>(name: &'static str, effect: impl FnOnce() -> T) -> T {
+    hit(name, false);
+    let outcome = effect();
+    hit(name, true);
     outcome
 }
 
@@ -137,8 +147,9 @@ mod tests {
         let mut text = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
         let compact: String = text.split_whitespace().collect();
+        let named = |call| compact.split(call).skip(1).filter_map(|rest| rest.split('"').next());
         let used: BTreeSet<&str> =
-            compact.split("failpoint::around(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            named("failpoint::around(\"").chain(named("failpoint::within(\"")).collect();
         assert_eq!(used, ALL.iter().copied().collect::<BTreeSet<_>>());
     }
 

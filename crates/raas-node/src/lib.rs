@@ -13,6 +13,7 @@ pub mod data;
 pub mod engine;
 pub mod execute;
 pub mod failpoint;
+pub mod keeping;
 pub mod node;
 pub mod settings;
 pub mod store;

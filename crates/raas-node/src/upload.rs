@@ -1,6 +1,6 @@
 //! From a stream of chunks to a kept piece, on a blocking thread and in flat memory.
 
-use crate::blocks::{PieceStore, Staged, core_size};
+use crate::blocks::{Claim, NoRoom, PieceStore, Staged, core_size};
 use crate::causes::chain;
 use crate::store::{NewPiece, is_storage_full};
 use axum::body::Bytes;
@@ -51,6 +51,8 @@ pub enum PackFailure {
     },
     /// No room on disk.
     DiskFull,
+    /// What is left on the disk is to stay free.
+    NoRoom(NoRoom),
     /// Over the cap.
     TooLarge,
     /// The CAR is wrong or incomplete.
@@ -103,8 +105,19 @@ impl Read for Input {
     }
 }
 
-/// Packs, checks the CID the caller named, and keeps the piece. Gives it with the number of bytes received.
-pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<(NewPiece, u64), PackFailure> {
+/// A kept piece that is not recorded yet.
+#[derive(Debug)]
+pub struct Taken {
+    /// As it is to be recorded.
+    pub piece: NewPiece,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Held until it is recorded and something keeps it.
+    pub claim: Claim,
+}
+
+/// Packs, checks the CID the caller named, and keeps the piece.
+pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<Taken, PackFailure> {
     let expected = input.expected.clone();
     let outcome = match (input.kind, expected) {
         (Kind::Car, expected) => car(pieces, &mut input, expected.as_ref()),
@@ -121,12 +134,13 @@ pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<(NewPiece, u64), Pa
     if input.taken == 0 {
         return Err(PackFailure::Empty);
     }
-    let commitment = pieces.keep(staged, &packed).map_err(local)?;
+    let claim = pieces.keep(staged, &packed).map_err(local)?;
+    let commitment = claim.piece();
     let root = DataCid::normalise(&packed.root).map_err(|error| PackFailure::Local(error.into()))?;
     let Some(size) = core_size(packed.piece.padded()) else { return Err(PackFailure::TooLarge) };
     let piece =
         NewPiece { root, commitment, size, car_bytes: packed.car_bytes, payload_bytes: packed.payload_bytes };
-    Ok((piece, input.taken))
+    Ok(Taken { piece, bytes: input.taken, claim })
 }
 
 type Outcome = Result<(Packed, Staged), PackFailure>;
@@ -159,6 +173,9 @@ fn file_with_cid(pieces: &PieceStore, input: &mut Input, expected: &DataCid) -> 
 }
 
 fn failure(error: PackError) -> PackFailure {
+    if let Some(refusal) = NoRoom::among(&error) {
+        return PackFailure::NoRoom(*refusal);
+    }
     if is_disk_full(&error) {
         return PackFailure::DiskFull;
     }
@@ -172,6 +189,9 @@ fn failure(error: PackError) -> PackFailure {
 }
 
 fn local(error: io::Error) -> PackFailure {
+    if let Some(refusal) = NoRoom::among(&error) {
+        return PackFailure::NoRoom(*refusal);
+    }
     if is_disk_full(&error) { PackFailure::DiskFull } else { PackFailure::Local(error.into()) }
 }
 
@@ -192,7 +212,7 @@ mod tests {
     use super::*;
     use tokio::sync::mpsc;
 
-    fn packed(pieces: &PieceStore, chunks: Vec<Chunk>) -> Result<(NewPiece, u64), PackFailure> {
+    fn packed(pieces: &PieceStore, chunks: Vec<Chunk>) -> Result<Taken, PackFailure> {
         let (sender, receiver) = mpsc::channel(chunks.len().max(1));
         for chunk in chunks {
             sender.try_send(chunk).expect("room for all");
@@ -210,8 +230,7 @@ mod tests {
         assert!(matches!(packed(&pieces, vec![half()]), Err(PackFailure::Truncated(_))));
         assert!(matches!(packed(&pieces, Vec::new()), Err(PackFailure::Truncated(_))));
         assert_eq!(pieces.kept().expect("readable"), []);
-        let (_, taken) = packed(&pieces, vec![half(), Ok(None)]).expect("a file");
-        assert_eq!(taken, 14);
+        assert_eq!(packed(&pieces, vec![half(), Ok(None)]).expect("a file").bytes, 14);
         assert!(matches!(packed(&pieces, vec![Ok(None)]), Err(PackFailure::Empty)));
     }
 }

@@ -54,6 +54,8 @@ async fn wrong_usage_is_code_2_and_says_what_would_be_right() {
         (&["why", "nonsense"], &["cid"]),
         (&["plan", "nonsense"], &["cid"]),
         (&["get", "nonsense"], &["cid"]),
+        (&["pin", "rm", "nonsense"], &["cid"]),
+        (&["store", "verify", "nonsense"], &["cid"]),
         (&["upload", "missing"], &["missing"]),
         (&["upload", "--car", "."], &["--car"]),
         (&["--node", "ftp://x", "job", "list"], &["--node"]),
@@ -96,6 +98,8 @@ async fn a_node_that_is_not_there_is_code_3() {
         &["why", CID],
         &["plan", CID],
         &["get", CID],
+        &["pin", "add", CID],
+        &["store", "ls"],
         &["upload", "file"],
     ];
     for args in cases {

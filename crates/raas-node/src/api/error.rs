@@ -28,6 +28,8 @@ pub enum ApiError {
     Conflict(String),
     /// It is larger than allowed.
     TooLarge(String),
+    /// What it needs on the disk is to stay free.
+    NoRoom(String),
     /// The disk is full, or a source is not there now.
     Unavailable(String),
     /// A defect or a failing disk of ours.
@@ -68,6 +70,7 @@ impl IntoResponse for ApiError {
             Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, why, None),
             Self::Conflict(why) => (StatusCode::CONFLICT, why, None),
             Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
+            Self::NoRoom(why) => (StatusCode::INSUFFICIENT_STORAGE, why, None),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "request failed");

@@ -15,7 +15,7 @@ use crate::world::World;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use raas_core::endpoint::{Alarm, alarms};
 use raas_core::ports::Chain;
 use std::sync::Arc;
@@ -74,6 +74,12 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/wallet/datacap", get(v1::wallet::datacap::<W>))
         .route("/v1/wallet/transactions", get(v1::wallet::transactions::<W>).post(v1::pay::pay::<W>))
         .route("/v1/wallet/release", post(v1::pay::release::<W>))
+        .route("/v1/pins", get(v1::pins::list::<W>).post(v1::pins::add::<W>))
+        .route("/v1/pins/{cid}", delete(v1::pins::remove::<W>))
+        .route("/v1/store", get(v1::store::show::<W>))
+        .route("/v1/store/pieces", get(v1::store::pieces::<W>))
+        .route("/v1/store/gc", post(v1::store::collect::<W>))
+        .route("/v1/store/verify/{cid}", post(v1::store::verify::<W>))
         .route("/v1/incidents", get(v1::node::incidents::<W>))
         .route("/v1/steps/retry", post(v1::node::retry::<W>))
         .route("/v1/chain/rewind", get(v1::chain::show::<W>).post(v1::chain::rewind::<W>))

@@ -1,7 +1,7 @@
 //! The `Bytes` port over the folder of pieces: what comes from outside is verified while it is staged, and has a
 //! name only after that.
 
-use super::{PieceStore, Staged, core_commitment, core_size};
+use super::{NoRoom, PieceStore, Staged, core_commitment, core_size};
 use raas_clients::source::{Download, FetchError, Fetcher};
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ports::{Bytes, Effect, Fetched, Imported, Packed as PackedFacts, PieceSource};
@@ -76,8 +76,11 @@ impl LocalBytes {
         copied.await.map_err(|error| Failure::Unavailable(error.to_string()))?
     }
 
-    fn keep(&self, staged: Staged, packed: &Packed) -> io::Result<Commitment> {
-        self.pieces.keep(staged, packed)
+    /// Syncing takes a while, so it is done on a thread that may wait.
+    async fn keep(&self, staged: Staged, packed: &Packed) -> io::Result<Commitment> {
+        let (pieces, packed) = (self.pieces.clone(), packed.clone());
+        let kept = tokio::task::spawn_blocking(move || pieces.keep(staged, &packed)).await;
+        Ok(kept.map_err(io::Error::other)??.piece())
     }
 }
 
@@ -87,6 +90,9 @@ fn unavailable(error: &FetchError) -> Failure {
 
 /// A source that sends other bytes is told apart from one that sends too few, and from our own disk.
 fn failure(error: PackError) -> Failure {
+    if let Some(refusal) = NoRoom::among(&error) {
+        return Failure::Unavailable(refusal.to_string());
+    }
     let PackError::Car(copy) = &error else { return Failure::Unavailable(error.to_string()) };
     let words = match copy {
         CopyError::Source(cause) => cause.to_string(),
@@ -105,7 +111,7 @@ impl Bytes for LocalBytes {
 
     async fn fetch(&self, source: &PieceSource) -> Fetched {
         match self.staged_piece(source).await {
-            Ok((packed, staged)) => match self.keep(staged, &packed) {
+            Ok((packed, staged)) => match self.keep(staged, &packed).await {
                 Ok(_) => Fetched::Verified,
                 Err(error) => Fetched::Unavailable(format!("the disk: {error}")),
             },
@@ -138,7 +144,7 @@ impl Bytes for LocalBytes {
                     let Some(size) = core_size(packed.piece.padded()) else {
                         return Imported::Unavailable("larger than a 64 GiB piece".to_owned());
                     };
-                    return match self.keep(staged, &packed) {
+                    return match self.keep(staged, &packed).await {
                         Ok(commitment) => Imported::Packed(PackedFacts {
                             commitment,
                             size,
@@ -156,7 +162,10 @@ impl Bytes for LocalBytes {
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {
-        match self.pieces.remove(piece) {
+        let Some(claim) = self.pieces.claim(piece) else {
+            return Effect::Failed("somebody brings the same bytes right now".to_owned());
+        };
+        match self.pieces.remove_claimed(&claim) {
             Ok(()) => Effect::Done(()),
             Err(error) => Effect::Failed(error.to_string()),
         }

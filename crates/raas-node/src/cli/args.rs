@@ -61,6 +61,12 @@ pub enum Command {
     /// Keys in files, and the running node's money.
     #[command(subcommand)]
     Wallet(Wallet),
+    /// What the node keeps on its disk whatever the policies of jobs say.
+    #[command(subcommand)]
+    Pin(Pin),
+    /// The node's own copies: what is here and why, what nothing keeps, and whether every byte is right.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
     #[command(subcommand)]
     Piece(super::piece::Piece),
@@ -263,4 +269,39 @@ pub struct Register {
     /// Register it on the contract as well.
     #[arg(long)]
     pub on_chain: bool,
+}
+
+/// `raas pin …`.
+#[derive(Debug, Subcommand)]
+pub enum Pin {
+    /// Keep a CID on the node's disk; its bytes are fetched where they are not there.
+    Add {
+        /// The CID of a payload or piece, in any form.
+        cid: String,
+    },
+    /// Keep it no longer; what nothing else keeps is deleted after a while.
+    Rm {
+        /// The CID as it was pinned, in any form.
+        cid: String,
+    },
+    /// List what is pinned.
+    Ls,
+}
+
+/// `raas store …`.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// List pieces with what keeps each.
+    Ls,
+    /// Delete the bytes of all pieces that nothing keeps now.
+    Gc {
+        /// Only say what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Hash local pieces again, one after the other; a damaged one is put aside and fetched back.
+    Verify {
+        /// Only this one, by the CID of its payload or piece; all when none is named.
+        cid: Option<String>,
+    },
 }

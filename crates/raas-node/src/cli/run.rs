@@ -43,6 +43,8 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
             Some(outcome) => outcome,
             None => wallet::wallet(&node()?, &command, json).await,
         },
+        Command::Pin(command) => super::pin::pin(&node()?, &command, json).await,
+        Command::Store(command) => super::store::store(&node()?, &command, json).await,
         Command::Piece(command) => piece::piece(command, json).await,
         Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,

@@ -98,9 +98,11 @@ pub fn refused(error: StartError) -> Failure {
             Failure::failed(format!("{text} with {flag}"))
         }
         StartError::DataDir { .. } => Failure::failed(format!("{text}; --data-dir names another")),
-        StartError::Identity(_) | StartError::Store(_) | StartError::Bootstrap(_) | StartError::Client(_) => {
-            Failure::failed(text)
-        }
+        StartError::Identity(_)
+        | StartError::Store(_)
+        | StartError::Keeping(_)
+        | StartError::Bootstrap(_)
+        | StartError::Client(_) => Failure::failed(text),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub budget: BudgetSection,
     /// Where payloads are looked for.
     pub sources: SourcesSection,
+    /// The node's own copies.
+    pub store: StoreSection,
 }
 
 impl Default for Config {
@@ -52,6 +54,7 @@ impl Default for Config {
             deals: DealsSection::default(),
             budget: BudgetSection::default(),
             sources: SourcesSection::default(),
+            store: StoreSection::default(),
         }
     }
 }
@@ -330,4 +333,25 @@ pub struct SourcesSection {
     pub gateways: Vec<String>,
     /// Largest payload fetched, in GiB.
     pub fetch_max_gib: Option<u64>,
+}
+
+/// The node's own copies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
+pub struct StoreSection {
+    /// Stays free on the disk of the pieces, in MiB: less refuses uploads and fetches later, and the store may then
+    /// find no room for what was signed. 0 keeps nothing free.
+    pub reserve_mib: u64,
+    /// Hours after which bytes are deleted that nothing keeps any more. 0: only by `raas store gc`.
+    pub gc_after_hours: u32,
+    /// Pace at which local bytes are hashed again, in MiB a second. Too fast takes the disk from readers. 0: never.
+    pub scrub_mib_per_second: u32,
+    /// Days until a piece is hashed again.
+    pub scrub_every_days: u32,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { reserve_mib: 1_024, gc_after_hours: 168, scrub_mib_per_second: 8, scrub_every_days: 30 }
+    }
 }

@@ -50,6 +50,13 @@ impl Config {
             check_url("listen.public_url", url, &["http", "https"])?;
             check_public(url)?;
         }
+        if self.store.scrub_every_days == 0 {
+            let why = "must be at least 1; store.scrub_mib_per_second = 0 switches the scrub off";
+            return Err(ConfigError::invalid("store.scrub_every_days", why));
+        }
+        if self.store.reserve_mib > u64::MAX >> 20 {
+            return Err(ConfigError::invalid("store.reserve_mib", "is more than any disk has"));
+        }
         self.contract_abi()?;
         self.own_contract()?;
         self.deployments()?;

@@ -171,6 +171,13 @@ pub async fn evict<W: World>(
     piece: Commitment,
     attempts: u32,
 ) -> Result<StepOutcome, Error> {
+    let held = engine.store.holding(holding).await?;
+    let lets_go =
+        held.is_none_or(|held| held.policy.keep_local.evict_at(held.policy.replicas.target).is_some());
+    if !lets_go {
+        // The policy changed, or a pin came.
+        return Ok(StepOutcome::Done);
+    }
     let needed_elsewhere = engine.store.holdings_of_piece(piece).await?.iter().any(|other| {
         other.id != holding && other.open && other.pieces.iter().any(|slots| keeps(other, slots, piece))
     });

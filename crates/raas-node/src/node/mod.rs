@@ -7,6 +7,7 @@ pub mod doctor;
 mod driver;
 mod endpoints;
 mod establish;
+mod keeper;
 pub mod key;
 pub mod leftovers;
 mod real;

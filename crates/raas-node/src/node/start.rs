@@ -4,6 +4,7 @@ use super::bootstrap::{self, BootstrapError};
 use super::driver;
 use super::endpoints::{self, EndpointError};
 use super::establish::{Established, establish};
+use super::keeper;
 use super::key::{self, KeyFileError};
 use super::leftovers;
 use super::real::{NodeClock, RealWorld};
@@ -14,6 +15,7 @@ use crate::blocks::{LocalBytes, PieceStore};
 use crate::config::{Config, ConfigError, EndpointSetting, Network};
 use crate::data;
 use crate::engine::{self, Engine, NextWake};
+use crate::keeping;
 use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store};
 use alloy_primitives::Address as EthAddress;
@@ -112,6 +114,9 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("the store")]
     Store(#[from] store::Error),
+    /// The node's own copies cannot be looked at.
+    #[error("the pieces")]
+    Keeping(#[from] keeping::Error),
     /// The devnet cannot be used.
     #[error("the devnet")]
     Bootstrap(#[from] BootstrapError),
@@ -196,7 +201,10 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     tasks.spawn(serve(admin, doors.admin.clone(), stop.clone()));
     tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
     let Established { identity, devnet } = establish(&pool, &network, &store, &doors).await?;
-    let pieces = PieceStore::open(config.data_dir.join("pieces")).map_err(data_dir)?;
+    let reserve_bytes = config.store.reserve_mib << 20;
+    let pieces =
+        PieceStore::open_with_reserve(config.data_dir.join("pieces"), reserve_bytes).map_err(data_dir)?;
+    keeping::put_in_order(&store, &pieces).await?;
     leftovers::clean(&store, &pieces).await?.map_err(data_dir)?;
     leftovers::note_strays(&store, pieces.kept().map_err(data_dir)?).await?;
     let mut settings = config.settings(public_url)?;
@@ -234,6 +242,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     if !options.stepped {
         let poll = if devnet { DEVNET_POLL } else { Duration::from_millis(config.chain.poll_ms.max(100)) };
         tasks.spawn(driver::drive(Arc::clone(&app), poll, pool.heads(), stop.clone()));
+        tasks.spawn(keeper::keep(Arc::clone(&app), config.store.clone(), stop.clone()));
         let (listened, stopped) = (pool.clone(), stop.clone());
         tasks.spawn(async move {
             tokio::select! {

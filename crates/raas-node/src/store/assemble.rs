@@ -5,7 +5,7 @@ use raas_core::cid::{Commitment, DataCid};
 use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Told, Unserved};
 use raas_core::ids::{DealId, HoldingId, OwnerId, ProviderId, RequestAt, RequestId, SectorNumber};
 use raas_core::order::Order;
-use raas_core::policy::{Duties, Policy};
+use raas_core::policy::{Duties, KeepLocal, Policy};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,8 @@ struct Draft {
     unserved_jobs: Vec<Policy>,
     requests: BTreeMap<RequestAt, Asked>,
     pieces: Vec<Piece>,
+    /// A pin is a wish for the local copy like `keep_local = always`.
+    pinned: bool,
     placed: BTreeMap<Commitment, BTreeMap<u32, Vec<Order>>>,
     spares: BTreeMap<Commitment, Vec<Order>>,
 }
@@ -162,13 +164,15 @@ async fn read_pieces(
     let query = scoped!(
         scope,
         "hp.holding",
-        "SELECT hp.holding, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at
+        "SELECT hp.holding, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at,
+         EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment) AS pinned
          FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece WHERE ",
         "ORDER BY hp.holding, hp.piece"
     );
     for row in rows(connection, query).await? {
         let Some(draft) = draft(drafts, &row)? else { continue };
         let size = uint("piece size", row.try_get("size")?)?;
+        draft.pinned |= row.try_get::<bool, _>("pinned")?;
         draft.pieces.push(Piece {
             commitment: parse("commitment", row.try_get("commitment")?)?,
             size: size
@@ -303,7 +307,10 @@ impl Draft {
             (true, true) => self.unserved_jobs,
             (true, false) => self.stopped_jobs,
         };
-        let policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
+        let mut policy = policies.into_iter().reduce(|a, b| a.strictest(&b))?;
+        if self.pinned {
+            policy.keep_local = KeepLocal::Always;
+        }
         let (mut placed, mut spares) = (self.placed, self.spares);
         let in_aggregate =
             self.requests.values().any(|asked| asked.completes == Some(Completes::InAggregate));

@@ -23,6 +23,7 @@ macro_rules! piece_sql {
         )
     };
 }
+pub(super) use piece_sql;
 
 impl Store {
     /// Records a piece whose bytes are complete and synced on the disk, and gives it to every holding of its
@@ -87,7 +88,9 @@ impl Store {
     /// Notes that a piece's CAR came to the disk or is gone from it.
     pub async fn set_local(&self, commitment: Commitment, local: bool) -> Result<(), Error> {
         let mut tx = self.write().await?;
-        let changed = sqlx::query("UPDATE piece SET local = $2 WHERE commitment = $1 AND local <> $2")
+        let changed = sqlx::query(
+            "UPDATE piece SET local = $2, lost = NULL, scrubbed_unix = NULL WHERE commitment = $1 AND local <> $2",
+        )
             .bind(commitment.to_string())
             .bind(local)
             .execute(&mut *tx)
@@ -123,7 +126,9 @@ pub(super) async fn insert(
 ) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO piece (commitment, root, size, car_bytes, payload_bytes, local)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (commitment) DO UPDATE SET local = MAX(local, excluded.local)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (commitment) DO UPDATE SET local = MAX(local, excluded.local),
+             lost = CASE excluded.local WHEN 1 THEN NULL ELSE lost END,
+             scrubbed_unix = CASE local WHEN 1 THEN scrubbed_unix ELSE NULL END",
     )
     .bind(piece.commitment.to_string())
     .bind(piece.root.to_string())
@@ -179,7 +184,7 @@ async fn link(connection: &mut SqliteConnection, holding: HoldingId, piece: Comm
     Ok(())
 }
 
-async fn of_piece(
+pub(super) async fn of_piece(
     connection: &mut SqliteConnection,
     commitment: Commitment,
 ) -> Result<Vec<HoldingId>, Error> {
@@ -191,7 +196,7 @@ async fn of_piece(
     ids.into_iter().map(|id| uint("holding", id).map(HoldingId)).collect()
 }
 
-fn decode(row: &SqliteRow) -> Result<StoredPiece, Error> {
+pub(super) fn decode(row: &SqliteRow) -> Result<StoredPiece, Error> {
     Ok(StoredPiece {
         piece: NewPiece {
             root: parse("CID", row.try_get("root")?)?,

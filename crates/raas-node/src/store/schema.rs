@@ -26,7 +26,8 @@ pub(super) fn migrator() -> Migrator {
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
         migration(26, "leads", include_str!("migrations/0026_leads.sql")),
         migration(27, "sectors", include_str!("migrations/0027_sectors.sql")),
-        migration(45, "history", include_str!("migrations/0045_history.sql")),
+        migration(28, "history", include_str!("migrations/0028_history.sql")),
+        migration(29, "keeping", include_str!("migrations/0029_keeping.sql")),
     ])
 }
 

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeSet;
 
 use super::error::Error;
+use super::keeping;
 use super::open::Store;
 use super::schema::{UPLOAD_STATE, int, parse, uint};
 use super::types::Upload;
@@ -19,7 +20,7 @@ macro_rules! upload_sql {
 }
 
 impl Store {
-    /// Stores an upload, or what became of it.
+    /// Stores an upload, or what became of it. One that ends without a job leaves a pin: its bytes are to be kept.
     pub async fn put_upload(&self, upload: &Upload) -> Result<(), Error> {
         let mut tx = self.write().await?;
         sqlx::query(
@@ -33,6 +34,11 @@ impl Store {
         .bind(upload.job.map(|job| int("job", job.0)).transpose()?)
         .execute(&mut *tx)
         .await?;
+        if let (Some(root), None) = (&upload.root, upload.job)
+            && matches!(State::deserialize(&upload.state), Ok(State::Registered { .. }))
+        {
+            keeping::insert_pin(&mut tx, &upload.owner, root).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -55,8 +61,9 @@ impl Store {
         for upload in &unended {
             if let Some(root) = upload.root.as_ref().filter(|root| !ended_roots.contains(root)) {
                 sqlx::query(
-                    "DELETE FROM piece WHERE root = $1 AND NOT EXISTS (
-                     SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)",
+                    "DELETE FROM piece WHERE root = $1
+                     AND NOT EXISTS (SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)
+                     AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.cid IN (piece.root, piece.commitment))",
                 )
                 .bind(root.to_string())
                 .execute(&mut *tx)

@@ -63,6 +63,11 @@ impl Ask {
         Self { method: Method::POST, body, ..Self::get(path) }
     }
 
+    /// DELETE at the admin listener.
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
     /// POST of JSON under an idempotency key.
     pub fn keyed(path: impl Into<String>, key: &str, body: &Value) -> Self {
         Self { key: Some(key.to_owned()), ..Self::post(path, body.to_string().into_bytes()) }
@@ -261,6 +266,12 @@ impl Life {
         }
         self.shot = true;
         self.node.as_mut().expect("a node").start_kill().expect("a kill");
+    }
+
+    /// Kills the node now, and leaves it dead.
+    pub async fn kill(&mut self) {
+        self.kill_after(0).await;
+        self.bury().await;
     }
 
     /// Waits for the end of a dying node and notes its cause.

@@ -9,6 +9,7 @@ mod deployments;
 mod endpoints;
 mod follows;
 mod holds;
+mod keeps;
 mod pays;
 mod prunes;
 mod reads;

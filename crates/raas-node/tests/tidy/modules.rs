@@ -18,11 +18,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("engine", &["execute", "settings", "store", "tasks", "watch", "world"]),
     ("execute", &["engine", "failpoint", "settings", "store", "world"]),
     ("tasks", &["engine", "execute", "failpoint", "settings", "store", "watch", "world"]),
-    ("api", &["blocks", "engine", "failpoint", "settings", "store", "upload", "world"]),
+    ("keeping", &["blocks", "engine", "execute", "failpoint", "store", "world"]),
+    ("api", &["blocks", "engine", "failpoint", "keeping", "settings", "store", "upload", "world"]),
     // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
     ("data", &["api", "blocks", "engine", "execute", "failpoint", "store", "world"]),
     ("config", &["settings"]),
-    ("node", &["api", "blocks", "config", "data", "engine", "failpoint", "settings", "store", "world"]),
+    (
+        "node",
+        &["api", "blocks", "config", "data", "engine", "failpoint", "keeping", "settings", "store", "world"],
+    ),
     ("cli", &[]),
     ("main", &["cli"]),
     ("lib", &[]),

@@ -72,6 +72,8 @@ const BANS: &[Ban] = &[
             ("crates/raas-clients/src/rpc/endpoint.rs", "a caller waits for its turn at a busy endpoint"),
             ("crates/raas-clients/src/rpc/socket.rs", "the pause before a lost connection is made again"),
             ("crates/raas-node/src/node/driver.rs", "the poll behind the wake-ups"),
+            ("crates/raas-node/src/node/keeper.rs", "the pause between two looks"),
+            ("crates/raas-node/src/keeping/scrub.rs", "the pace at which bytes are hashed again"),
             ("crates/raas-node/src/node/establish.rs", "the pause before endpoints are asked again at start"),
             ("crates/raas-node/src/node/bootstrap.rs", "a receipt is polled before the loop runs"),
             ("crates/raas-node/src/cli/contract/session.rs", "a receipt is polled where no node runs"),

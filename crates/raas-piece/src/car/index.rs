@@ -1,7 +1,8 @@
 //! Where each block of a CAR file lies.
 //!
 //! The stored form is versioned: eight bytes of magic with the version, the entry count, then entries of
-//! 48 bytes sorted by digest, all integers little-endian. It can be rebuilt from the CAR at any time.
+//! 48 bytes sorted by digest, all integers little-endian. It can be rebuilt from the CAR at any time. What version 2 adds
+//! is in `index_file`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
@@ -12,8 +13,8 @@ use super::error::CarError;
 use super::reader::{Limits, Reader};
 use crate::block::{BlockError, digest_of, identity_bytes};
 
-const MAGIC: &[u8; 8] = b"RAASIDX1";
-const ENTRY_BYTES: usize = 48;
+pub(super) const MAGIC: &[u8; 8] = b"RAASIDX1";
+pub(super) const ENTRY_BYTES: usize = 48;
 
 /// The place of a block's bytes in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,9 @@ pub enum IndexError {
     /// Entries are not strictly ascending.
     #[error("block index is not sorted; rebuild it from the CAR file")]
     Order,
+    /// The end is not what was written last, or does not fit the rest.
+    #[error("block index is not as it was written; rebuild it from the CAR file")]
+    Seal,
 }
 
 /// The finished index: sorted, looked up by hash.
@@ -90,7 +94,12 @@ impl Index {
         self.entries.is_empty()
     }
 
-    /// The stored form, 48 bytes per block.
+    /// The digests of its blocks, ascending.
+    pub(super) fn digests(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.entries.iter().map(|(digest, _)| digest)
+    }
+
+    /// The stored form of version 1, 48 bytes per block; [`super::sealed`] makes that of version 2 of it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 + self.entries.len() * ENTRY_BYTES);
@@ -127,7 +136,7 @@ impl Index {
     }
 }
 
-fn entry(record: &[u8; ENTRY_BYTES]) -> ([u8; 32], Location) {
+pub(super) fn entry(record: &[u8; ENTRY_BYTES]) -> ([u8; 32], Location) {
     let take = |from: usize| -> [u8; 8] { std::array::from_fn(|i| record[from + i]) };
     let small = |from: usize| u32::from_le_bytes(std::array::from_fn(|i| record[from + i]));
     let digest = std::array::from_fn(|i| record[i]);

@@ -240,7 +240,7 @@ mod x86 {
     }
 
     static AVX512: Kernel =
-        kernel!(avx512, Order::Words, |_, payload, out| unsafe { avx512::spans(payload, out) });
+        kernel!(avx512, Order::Words, |_, payload, out| found!(avx512::spans(payload, out)));
     static SHANI: Kernel = kernel!(shani, Order::Nodes, spans_by_units);
     static AVX2: Kernel = kernel!(avx2, Order::Words, spans_by_units);
 }

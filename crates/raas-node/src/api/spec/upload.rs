@@ -11,7 +11,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Parameters;
 use crate::failpoint;
 use crate::store::{JobSource, NewPiece, Registered, Upload};
-use crate::upload::{Input, Kind, PackFailure, pack};
+use crate::upload::{Input, Kind, PackFailure, Taken, pack};
 use crate::world::World;
 use axum::Json;
 use axum::body::Bytes;
@@ -33,6 +33,8 @@ const KNOWN: &[&str] = &["cid", "deal", "format"];
 const FIELD_MAX_BYTES: usize = 4096;
 /// How long the rest of a refused upload is listened to.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long the end of a multipart body may take behind its file.
+const TAIL_MAX: Duration = Duration::from_secs(60);
 /// Chunks between the network and the disk: the memory of one upload.
 const CHUNKS_BUFFERED: usize = 16;
 
@@ -159,19 +161,23 @@ async fn form<W: World>(
 async fn in_time<W: World>(
     app: &App<W>,
     parts: &mut Multipart,
-    taken: (NewPiece, u64),
-) -> Result<Result<(NewPiece, u64), Refused>, ApiError> {
-    let late = match parts.next_field().await {
-        Ok(None) => return Ok(Ok(taken)),
-        Ok(Some(late)) => late.name().unwrap_or_default().to_owned(),
-        Err(error) => return Ok(Err((Some(Refusal::Truncated), ApiError::Bad(error.body_text())))),
+    taken: Taken,
+) -> Result<Result<Taken, Refused>, ApiError> {
+    let cut_off = |why: String| (Some(Refusal::Truncated), ApiError::Bad(why));
+    // Whoever brings the same bytes waits for this one.
+    let refused = match tokio::time::timeout(TAIL_MAX, parts.next_field()).await {
+        Ok(Ok(None)) => return Ok(Ok(taken)),
+        Ok(Ok(Some(late))) => {
+            let why = "stands after the part named file; put every field before it";
+            (None, ApiError::field(late.name().unwrap_or_default(), why))
+        }
+        Ok(Err(error)) => cut_off(error.body_text()),
+        Err(_) => cut_off("the multipart body does not end: send it again".to_owned()),
     };
-    let commitment = taken.0.commitment;
-    if app.engine.store().piece(commitment).await?.is_none() {
-        app.pieces.remove(commitment)?;
+    if app.engine.store().piece(taken.piece.commitment).await?.is_none() {
+        app.pieces.remove_claimed(&taken.claim)?;
     }
-    let why = "stands after the part named file; put every field before it";
-    Ok(Err((None, ApiError::field(late, why))))
+    Ok(Err(refused))
 }
 
 /// The text of a form field, which has no reason to be long.
@@ -211,9 +217,10 @@ async fn finish<W: World>(
     app: &App<W>,
     wishes: Wishes,
     mut record: Upload,
-    received: Result<(NewPiece, u64), Refused>,
+    received: Result<Taken, Refused>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let (piece, bytes) = match received {
+    // Nobody collects the piece before what keeps it is stored.
+    let Taken { piece, bytes, claim: _claim } = match received {
         Ok(taken) => taken,
         Err((refusal, answer)) => {
             if let Some(reason) = refusal {
@@ -279,7 +286,7 @@ async fn receive<W: World>(
     app: &Arc<App<W>>,
     wishes: &Wishes,
     chunks: impl futures_util::Stream<Item = Result<Bytes, String>>,
-) -> Result<(NewPiece, u64), Refused> {
+) -> Result<Taken, Refused> {
     let (sender, receiver) = mpsc::channel(CHUNKS_BUFFERED);
     let input = Input::new(receiver, wishes.kind, wishes.cid.clone(), app.upload_max_bytes);
     let pieces = app.pieces.clone();
@@ -316,6 +323,7 @@ fn answer(failure: PackFailure, max_bytes: u64) -> Refused {
         PackFailure::DiskFull => {
             (Some(Refusal::DiskFull), ApiError::Unavailable(Refusal::DiskFull.to_string()))
         }
+        PackFailure::NoRoom(refusal) => (Some(Refusal::DiskFull), ApiError::NoRoom(refusal.to_string())),
         PackFailure::TooLarge => {
             let text = format!("larger than the {max_bytes} bytes this node takes in one upload");
             (None, ApiError::TooLarge(text))

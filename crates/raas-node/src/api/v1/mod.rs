@@ -1,8 +1,10 @@
-//! The node's own API, first part: jobs, plan, why, the node itself, its chain, its wallet.
+//! The node's own API, first part: jobs, plan, why, the node itself, its chain, its wallet, its own copies.
 
 pub mod chain;
 pub mod explain;
 pub mod jobs;
 pub mod node;
 pub mod pay;
+pub mod pins;
+pub mod store;
 pub mod wallet;

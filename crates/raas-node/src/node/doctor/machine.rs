@@ -45,9 +45,14 @@ pub(super) fn disk(config: &Config, findings: &mut Findings) {
     match rustix::fs::statvfs(existing) {
         Ok(room) => {
             let free = room.f_bavail.saturating_mul(room.f_frsize);
+            let reserve = config.store.reserve_mib << 20;
             let found = format!("{} GiB free", free >> 30);
             let fix = "make room, or name a data_dir on a larger disk";
             if free < DISK_EMPTY {
+                findings.problem(AREA, &name, found, fix);
+            } else if free < reserve {
+                let found = format!("{found}, less than store.reserve_mib = {}", config.store.reserve_mib);
+                let fix = "make room, name a data_dir on a larger disk, or lower store.reserve_mib: nothing is taken in";
                 findings.problem(AREA, &name, found, fix);
             } else if free < DISK_LOW {
                 findings.warning(AREA, &name, found, fix);
@@ -63,6 +68,14 @@ pub(super) fn disk(config: &Config, findings: &mut Findings) {
                 "see that the disk is there",
             );
         }
+    }
+    let aside = std::fs::read_dir(folder.join("pieces/quarantine")).into_iter().flatten().flatten();
+    let damaged = aside.filter(|entry| entry.path().extension().is_some_and(|of| of == "car")).count();
+    if damaged > 0 {
+        let quarantine = folder.join("pieces/quarantine");
+        let found = format!("{damaged} damaged CARs were put aside");
+        let fix = "look after the disk; GET /v1/store tells what is not back yet; then delete the folder";
+        findings.warning(AREA, &quarantine.display().to_string(), found, fix);
     }
     let store = folder.join("raas.sqlite");
     if let Ok(meta) = std::fs::metadata(&store)
