@@ -99,7 +99,7 @@ async fn a_pin_is_planned_as_a_wish_for_the_local_copy() {
     let (_, holding) =
         parts(store.register_job(&raas_node::store::NewJob { policy: wish, ..job(1) }).await.unwrap());
     let keep = async || store.holding(holding).await.unwrap().unwrap().policy.keep_local;
-    let newest = async || store.dirty(0, i64::MAX).await.unwrap().to;
+    let newest = async || store.touched(0).await.unwrap().last().map(|(seq, _)| *seq);
     let before = newest().await;
     assert_eq!(keep().await, KeepLocal::Never);
     store.pin(&OwnerId::local(), &cid(1)).await.unwrap();
