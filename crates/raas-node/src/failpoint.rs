@@ -40,6 +40,7 @@ pub const ALL: &[&str] = &[
     "fetch.record",
     "register.store",
     "upload.note",
+    "gc.delete",
     "index.write",
     "blocks.keep",
     "upload.record",
