@@ -100,9 +100,11 @@ enum Width {
 /// The widest query that is not refused for its width: what the endpoint names, else by halving.
 async fn log_blocks(pool: &Pool, at: usize, head: i64) -> i64 {
     let (mut given, mut refused) = (0, WIDTH_MAX + 1);
-    let mut next = WIDTH_MAX;
+    let (mut next, mut is_named) = (WIDTH_MAX, false);
     while next > given && next < refused {
         let named = match ask_logs(pool, at, head, next).await {
+            // As it says itself.
+            Width::Given if is_named => return next,
             Width::Given => {
                 given = next;
                 None
@@ -113,7 +115,9 @@ async fn log_blocks(pool: &Pool, at: usize, head: i64) -> i64 {
             }
             Width::Nothing => return given,
         };
-        next = named.filter(|named| (given + 1..refused).contains(named)).unwrap_or(given.midpoint(refused));
+        let named = named.filter(|named| (given + 1..refused).contains(named));
+        is_named = named.is_some();
+        next = named.unwrap_or(given.midpoint(refused));
     }
     given
 }

@@ -156,7 +156,7 @@ async fn where_a_sector_is_is_learned_once_and_again_when_it_is_not_there_any_mo
     assert_eq!(look().await, (SectorSeen::Live, vec![VALIDATE, GENERATE]), "it is elsewhere");
     assert_eq!(look().await, (SectorSeen::Live, vec![VALIDATE]));
     control(&net.pool, "devnet_fault", json!([PROVIDER.number(), [sector.0]])).await;
-    net.advance(40).await;
+    net.advance(2_920).await;
     let (seen, methods) = look().await;
     assert!(matches!(seen, SectorSeen::Faulty { .. }), "{seen:?}");
     assert_eq!(methods, [VALIDATE, GENERATE], "another status is not taken from what is kept");

@@ -85,7 +85,7 @@ fn proposal(seen: &SeenProposal) -> Value {
         "pieceCid": deal.piece.to_string(),
         "pieceSize": deal.size,
         "verifiedDeal": deal.verified,
-        "client": deal.client.to_string(),
+        "client": format!("f0{}", deal.client),
         "provider": deal.provider.to_string(),
         "label": deal.label,
         "startEpoch": deal.start,
