@@ -60,6 +60,7 @@ pub use incidents::{Incident, Trouble, TroubleKind};
 pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
+pub use rounds::Applied;
 pub use told::{CopyIn, ToldPiece};
 pub use types::{
     Adopted, Attempt, Committed, Job, JobSource, JobState, NewJob, NewPiece, Refusal, Registered,

@@ -1,6 +1,7 @@
 //! The node's own API, first part: jobs, plan, why, the node itself, its wallet.
 
 pub mod explain;
+pub mod incidents;
 pub mod jobs;
 pub mod node;
 pub mod pay;
