@@ -6,9 +6,11 @@
 mod harness;
 
 mod deployments;
+mod doctor;
 mod endpoints;
 mod follows;
 mod holds;
+mod incidents;
 mod pays;
 mod prunes;
 mod reads;
