@@ -1,6 +1,6 @@
 //! Many at once: jobs that fall due on one head, a process that starts before all of them, a provider that fails whole.
 //!
-//! Some thousands here; a hundred thousand with `RAAS_LONG=1` in a release build.
+//! `RAAS_CROWD=N` sets how many, 4,000 by default.
 
 use crate::run::{end_transfers, made, providers, settings, store_id};
 use crate::setting::{RENEW_BEFORE, Setting};
@@ -31,8 +31,7 @@ const CAPACITY: u32 = 8;
 const TERM: i64 = 180 * 2_880;
 
 fn jobs() -> u64 {
-    let is_long = std::env::var_os("RAAS_LONG").is_some() && !cfg!(debug_assertions);
-    if is_long { 100_000 } else { 4_000 }
+    crate::number("RAAS_CROWD").unwrap_or(4_000)
 }
 
 /// A node that watches one copy of each job.
