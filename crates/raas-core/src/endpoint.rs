@@ -63,6 +63,18 @@ pub struct EndpointSeen {
     pub calls_per_second: Option<u64>,
 }
 
+/// State that finality may need, in epochs: so far back it lies where F3 stands still.
+pub const FINALITY_STATE: i64 = 900;
+
+impl EndpointSeen {
+    /// Whether it was found to keep less state than finality may need.
+    #[must_use]
+    pub fn lacks_state(&self) -> bool {
+        self.state_epochs.is_some_and(|epochs| epochs < FINALITY_STATE)
+            && self.head.is_some_and(|head| head.0 > FINALITY_STATE)
+    }
+}
+
 /// What an admin should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "alarm")]
@@ -95,6 +107,11 @@ pub enum Alarm {
         /// Where it should be.
         expected: Epoch,
     },
+    /// An endpoint keeps less state than finality can lie back: what it is asked for then is unknown.
+    StateShort {
+        /// Which.
+        endpoint: String,
+    },
     /// Finality lags.
     FinalityLags {
         /// At which endpoint.
@@ -120,6 +137,12 @@ impl fmt::Display for Alarm {
             Self::HeadOff { endpoint, head, expected } => {
                 write!(f, "endpoint {endpoint} is at {head}, not at {expected}, and has no voice")
             }
+            Self::StateShort { endpoint } => {
+                write!(
+                    f,
+                    "endpoint {endpoint} tells no state {FINALITY_STATE} epochs back: what is asked there is unknown"
+                )
+            }
             Self::FinalityLags { endpoint, epochs } => {
                 write!(f, "at endpoint {endpoint} finality lags the head by {epochs} epochs")
             }
@@ -136,6 +159,7 @@ impl Alarm {
             Self::Failing { endpoint, .. }
             | Self::OtherNetwork { endpoint, .. }
             | Self::HeadOff { endpoint, .. }
+            | Self::StateShort { endpoint }
             | Self::FinalityLags { endpoint, .. } => Some(endpoint),
         }
     }
@@ -164,6 +188,9 @@ pub fn alarms(endpoints: &[EndpointSeen], wanted: u32) -> Vec<Alarm> {
                 alarms.push(Alarm::OtherNetwork { endpoint, found: found.clone() });
                 continue;
             }
+        }
+        if seen.lacks_state() {
+            alarms.push(Alarm::StateShort { endpoint: endpoint.clone() });
         }
         if let (Some(head), Some(finalized)) = (seen.head, seen.finalized) {
             let epochs = head.0.saturating_sub(finalized.0);
@@ -210,6 +237,12 @@ mod tests {
         assert_eq!(failing, [Alarm::Failing { endpoint: "a".to_owned(), why: why() }]);
         let off = Standing::Off { head: Epoch(10), expected: Epoch(1_000) };
         assert!(matches!(alarms(&[seen(off, 1)], 2).as_slice(), [Alarm::HeadOff { .. }]));
+        let mut short = seen(Standing::Good, 990);
+        short.state_epochs = Some(0);
+        assert_eq!(alarms(&[short.clone()], 2), [Alarm::StateShort { endpoint: "a".to_owned() }]);
+        // A young chain has no more.
+        short.head = Some(Epoch(900));
+        assert_eq!(alarms(&[short], 2), []);
         let other = Standing::OtherNetwork { found: "314159".to_owned() };
         assert!(matches!(alarms(&[seen(other, 1)], 2).as_slice(), [Alarm::OtherNetwork { .. }]));
     }

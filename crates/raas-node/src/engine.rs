@@ -5,7 +5,7 @@
 //! no task takes an input besides the store and the ports.
 
 use crate::execute;
-use crate::settings::Settings;
+use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
 use crate::tasks::follow::Stuck;
@@ -300,6 +300,11 @@ impl<W: World> Engine<W> {
         let status = self.status();
         let Some(round) = &status.round else { return Ok(None) };
         Ok(tasks::money::make(self, round).await?.or(status.outlook))
+    }
+
+    /// The last block up to which a contract's events were read; `None` when none was.
+    pub async fn followed_to(&self, at: &ContractAt) -> Result<Option<Epoch>, Error> {
+        tasks::follow::followed_to(self, at).await
     }
 
     /// Every task once: observe, follow, plan, execute. A pass that fails is a hold until one does not; one whose caller

@@ -97,6 +97,8 @@ async fn a_node_that_is_not_there_is_code_3() {
         &["job", "register", CID],
         &["why", CID],
         &["plan", CID],
+        &["incidents", "list"],
+        &["incidents", "show", "1"],
         &["get", CID],
         &["pin", "add", CID],
         &["store", "ls"],
@@ -178,24 +180,50 @@ async fn a_devnet_alone_says_where_it_listens_and_ends_by_signal() {
     assert!(child.wait().await.expect("its end").success());
 }
 
+/// The doctor of a node that is not there, whose ports are its own.
+async fn doctor(folder: &Path, before: &[&str], network: &str) -> Output {
+    let mut command = raas(folder);
+    for port in ["ADMIN", "DATA"] {
+        command.env(format!("RAAS__LISTEN__{port}"), "127.0.0.1:0");
+    }
+    command.args(before).args(["doctor", "--network", network]).output().await.expect("it runs")
+}
+
 #[tokio::test]
 async fn the_doctor_ends_with_0_1_or_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = run(folder.path(), &["doctor"]).await;
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("--network"), "{}", said(&output));
+    let few = "network = 'devnet'\n[chain]\nendpoints = ['http://127.0.0.1:1/rpc/v1']\nagree = 2";
+    std::fs::write(folder.path().join("few.toml"), few).expect("a file");
+    let output = run(folder.path(), &["doctor", "--config", "few.toml"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("chain.agree") && said(&output).contains("1..=1"), "{}", said(&output));
 
     // Nobody listens there: a trouble, with what mends it.
     let (listener, port) = taken();
     drop(listener);
     let away = format!("http://127.0.0.1:{port}/rpc/v1");
-    let output = run(folder.path(), &["--json", "doctor", "--network", &away]).await;
+    let output = doctor(folder.path(), &["--json"], &away).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let told: Value = serde_json::from_str(&printed(&output)).expect("JSON");
+    assert_eq!(told["network"], away.as_str());
     let findings = told["findings"].as_array().expect("findings");
+    for found in findings {
+        let fields: Vec<&str> = found.as_object().expect("a finding").keys().map(String::as_str).collect();
+        assert_eq!(fields, ["area", "code", "fix", "found", "level", "subject"], "{found}");
+        assert!(["ok", "warning", "problem"].contains(&found["level"].as_str().expect("a level")), "{found}");
+    }
+    let warnings = findings.iter().filter(|found| found["level"] == "warning").count();
+    assert_eq!(told["warnings"], serde_json::json!(warnings), "{told}");
     let troubles: Vec<&Value> = findings.iter().filter(|found| found["level"] == "problem").collect();
     assert_eq!(told["problems"], serde_json::json!(troubles.len()), "{told}");
-    assert!(troubles.iter().any(|found| found["area"] == "endpoint"), "{told}");
+    let silent = troubles.iter().find(|found| found["code"] == "endpoint_silent").expect("told");
+    assert_eq!(
+        (&silent["area"], &silent["subject"]),
+        (&serde_json::json!("endpoint"), &serde_json::json!(format!("127.0.0.1:{port}")))
+    );
     assert!(troubles.iter().all(|found| found["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{told}");
 
     let mut child = raas(folder.path())
@@ -204,9 +232,9 @@ async fn the_doctor_ends_with_0_1_or_2() {
         .spawn()
         .expect("it runs");
     let rpc = first_line(&mut child).await["rpc"].as_str().expect("a URL").to_owned();
-    let output = run(folder.path(), &["doctor", "--network", &rpc]).await;
+    let output = doctor(folder.path(), &[], &rpc).await;
     assert_eq!(output.status.code(), Some(0), "{}{}", printed(&output), said(&output));
-    for area in ["endpoint", "chain", "clock", "wallet", "disk"] {
+    for area in ["endpoint", "chain", "clock", "wallet", "disk", "data listener", "node"] {
         assert!(printed(&output).contains(area), "{area}: {}", printed(&output));
     }
     child.kill().await.expect("it ends");

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 
 pub use super::args_wallet::{PayOptions, Wallet};
 
+/// Where a node listens whose configuration says nothing.
+pub const DEFAULT_NODE: &str = "http://127.0.0.1:1337";
+
 /// Keeps data alive in Filecoin storage deals: replication, renewal and repair.
 #[derive(Debug, Parser)]
 #[command(name = "raas", version, after_help = EXAMPLES, propagate_version = true)]
 pub struct Args {
     /// The node's API.
-    #[arg(long, global = true, env = "RAAS_NODE", default_value = "http://127.0.0.1:1337")]
+    #[arg(long, global = true, env = "RAAS_NODE", default_value = DEFAULT_NODE)]
     pub node: String,
     /// The node's data listener, when it is not where the node says.
     #[arg(long, global = true, env = "RAAS_DATA")]
@@ -81,6 +84,9 @@ pub enum Command {
         /// The CID, in any form.
         cid: String,
     },
+    /// Providers' troubles: one incident for each, however many replicas it concerns.
+    #[command(subcommand)]
+    Incidents(Incidents),
     /// Look at endpoints, chain, contract, wallet, providers, clock and disk; say of each trouble what mends it.
     Doctor(Doctor),
     /// Why things are as they are for a CID: evidence, orders, attempts, waits.
@@ -119,10 +125,23 @@ pub struct Up {
     pub stepped: bool,
 }
 
+/// `raas incidents …`.
+#[derive(Debug, Subcommand)]
+pub enum Incidents {
+    /// List them, open ones first.
+    List,
+    /// Show one with the CIDs that it concerns now.
+    Show {
+        /// Its number.
+        id: i64,
+    },
+}
+
 /// `raas doctor`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Exit codes: 0 nothing is wrong (warnings are allowed), 1 something is, 2 the configuration cannot be read."
+    after_help = "Looks at the running node, too: at --node, else where the configuration lets it listen.\n\n\
+                  Exit codes: 0 nothing is wrong (warnings are allowed), 1 something is, 2 the configuration cannot be read."
 )]
 pub struct Doctor {
     /// devnet, calibration, mainnet, or the URL of an RPC endpoint.

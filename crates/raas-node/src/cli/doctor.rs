@@ -8,11 +8,11 @@ use super::failure::Failure;
 use super::output;
 use crate::causes::chain;
 use crate::config::{ConfigError, Overrides, load};
-use crate::node::doctor::{DoctorError, Finding, Level, examine};
+use crate::node::doctor::{DoctorError, Examine, Finding, Level, examine};
 use serde_json::json;
 
-/// Looks and tells.
-pub async fn doctor(doctor: &Doctor, json: bool) -> Result<(), Failure> {
+/// Looks and tells. `node` is the API of the running node, where another than the configured one is meant.
+pub async fn doctor(doctor: &Doctor, node: Option<String>, json: bool) -> Result<(), Failure> {
     let overrides = Overrides {
         network: doctor.network.clone(),
         data_dir: doctor.data_dir.clone(),
@@ -21,7 +21,7 @@ pub async fn doctor(doctor: &Doctor, json: bool) -> Result<(), Failure> {
     };
     let usage = |error: &(dyn std::error::Error + 'static)| Failure::Usage(chain(error));
     let config = load(doctor.config.as_deref(), &overrides).map_err(|error| usage(&error))?;
-    let findings = match examine(&config, doctor.devnet_port).await {
+    let findings = match examine(&config, &Examine { devnet_port: doctor.devnet_port, node }).await {
         Ok(findings) => findings,
         Err(DoctorError::Config(ConfigError::NoNetwork)) => {
             let text = "no network was named; raas doctor --network calibration, or --config raas.toml";

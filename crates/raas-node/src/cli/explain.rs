@@ -97,6 +97,9 @@ fn title(holding: &Value) {
 }
 
 fn decided(holding: &Value) {
+    for part in list(&holding["incidents"]) {
+        output::data(&format!("  part of {}", words::incident(&part["incident"])));
+    }
     for action in list(&holding["actions"]) {
         output::data(&format!("  now: {}", words::action(action)));
     }

@@ -14,6 +14,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod get;
+mod incidents;
 mod job;
 mod output;
 mod piece;

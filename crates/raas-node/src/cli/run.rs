@@ -1,9 +1,11 @@
 //! Parses, runs, and maps the outcome to an exit code.
 
-use super::args::{Args, Command};
+use super::args::{Args, Command, DEFAULT_NODE};
 use super::client::Client;
 use super::failure::Failure;
-use super::{chain, contract, doctor, explain, get, job, output, piece, up, upload, wallet, wallet_keys};
+use super::{
+    chain, contract, doctor, explain, get, incidents, job, output, piece, up, upload, wallet, wallet_keys,
+};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -49,7 +51,11 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,
         Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
-        Command::Doctor(wanted) => doctor::doctor(&wanted, json).await,
+        Command::Doctor(wanted) => {
+            let named = (args.node != DEFAULT_NODE).then_some(args.node);
+            doctor::doctor(&wanted, named, json).await
+        }
+        Command::Incidents(wanted) => incidents::incidents(&node()?, &wanted, json).await,
         Command::Why { cid } => explain::why(&node()?, &cid, json).await,
     }
 }

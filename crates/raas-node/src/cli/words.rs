@@ -169,6 +169,29 @@ fn cause(cause: &Value) -> String {
     }
 }
 
+/// `incident 3: provider f01000, 100000 replicas faulty since epoch 5000`.
+pub fn incident(incident: &Value) -> String {
+    let kind = match incident["kind"].as_str() {
+        Some("unseen") => "out of sight",
+        Some(kind) => kind,
+        None => "in trouble",
+    };
+    let provider =
+        incident["provider"].as_u64().map_or_else(|| plain(&incident["provider"]), |id| format!("f0{id}"));
+    let (id, opened) = (plain(&incident["id"]), plain(&incident["opened_at"]));
+    match &incident["closed_at"] {
+        Value::Null => format!(
+            "incident {id}: provider {provider}, {} replicas {kind} since epoch {opened}",
+            plain(&incident["replicas"])
+        ),
+        closed => format!(
+            "incident {id}: provider {provider}, {} replicas {kind} from epoch {opened} to {}",
+            plain(&incident["worst"]),
+            plain(closed)
+        ),
+    }
+}
+
 /// Why the node only observes.
 pub fn hold(hold: &Value) -> String {
     read::<Hold>(hold, |hold| hold.to_string())

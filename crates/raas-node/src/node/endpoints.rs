@@ -33,6 +33,22 @@ pub fn settings(config: &Config, network: &Network) -> Vec<EndpointSetting> {
 
 /// A pool of `settings`.
 pub fn pool(config: &Config, settings: &[EndpointSetting]) -> Result<Pool, EndpointError> {
+    let (configs, limits) = configs(config, settings)?;
+    Ok(Pool::new(&configs, limits, config.chain.agree as usize)?)
+}
+
+/// A pool of `settings`, of which no more must agree than there are.
+pub fn pool_of_few(config: &Config, settings: &[EndpointSetting]) -> Result<Pool, EndpointError> {
+    let (configs, limits) = configs(config, settings)?;
+    let wanted = (config.chain.agree as usize).clamp(1, configs.len().max(1));
+    Ok(Pool::new(&configs, limits, wanted)?)
+}
+
+/// One for each voice.
+fn configs(
+    config: &Config,
+    settings: &[EndpointSetting],
+) -> Result<(Vec<EndpointConfig>, Limits), EndpointError> {
     let limits = Limits { deadline: Duration::from_millis(config.chain.deadline_ms), ..Limits::default() };
     let tables: Vec<EndpointSection> = settings.iter().map(EndpointSetting::table).collect();
     let mut configs: Vec<EndpointConfig> = Vec::new();
@@ -52,7 +68,7 @@ pub fn pool(config: &Config, settings: &[EndpointSetting]) -> Result<Pool, Endpo
             None => configs.push(socket),
         }
     }
-    Ok(Pool::new(&configs, limits, config.chain.agree as usize)?)
+    Ok((configs, limits))
 }
 
 fn endpoint(table: &EndpointSection, limits: Limits) -> Result<EndpointConfig, EndpointError> {

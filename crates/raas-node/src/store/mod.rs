@@ -69,6 +69,7 @@ pub use lanes::{GasDay, Halt};
 pub use mark::Restored;
 pub use open::Store;
 pub use rewind::{ContractRewind, ContractRewound, Moved, OrderRewound, Rewind, Rewound};
+pub use rounds::Applied;
 pub use seen_proposals::SeenProposal;
 pub use told::{CopyIn, ToldPiece};
 pub use types::{

@@ -11,10 +11,20 @@ use sqlx::SqliteConnection;
 
 use super::error::Error;
 use super::events::{Happened, log};
+use super::incidents::{self, Incident};
 use super::open::Store;
 use super::schema::{BREAKER, Format, ROUND, VIEW, int, parse};
 use super::types::{Adopted, RoundReport};
-use super::{incidents, orders, replicas, seen_proposals, sightings, told, trail};
+use super::{orders, replicas, seen_proposals, sightings, told, trail};
+
+/// What storing a round did besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Orders that were left as they are.
+    pub skipped: Vec<OrderId>,
+    /// Incidents that it opened or closed.
+    pub incidents: Vec<Incident>,
+}
 
 const LAST_ROUND: &str = "round";
 const BREAKER_KEY: &str = "breaker";
@@ -27,7 +37,7 @@ impl Store {
     /// Stores a round. Orders whose version is stale by now (or that are closed, or whose deal stands for
     /// another order) are skipped and returned; the next round looks at them again. All else is one
     /// transaction.
-    pub async fn apply_round(&self, report: &RoundReport) -> Result<Vec<OrderId>, Error> {
+    pub async fn apply_round(&self, report: &RoundReport) -> Result<Applied, Error> {
         let mut tx = self.write().await?;
         let before: Option<(Round, Option<Hold>)> = get(&mut tx, LAST_ROUND, &ROUND).await?;
         let last = (&report.round, &report.hold);
@@ -59,7 +69,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        incidents::note(&mut tx, &report.troubles, report.round.height).await?;
+        let incidents = incidents::note(&mut tx, &report.troubles, report.round.height).await?;
         for adopted in &report.adopted {
             adopt(&mut tx, adopted).await?;
         }
@@ -73,7 +83,7 @@ impl Store {
             told::set_state(&mut tx, *contract, *deal, *state).await?;
         }
         tx.commit().await?;
-        Ok(skipped)
+        Ok(Applied { skipped, incidents })
     }
 
     /// The last round, and why nothing could be started in it.

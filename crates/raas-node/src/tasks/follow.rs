@@ -264,6 +264,12 @@ fn note_unexplained(window: &ContractWindow) {
     }
 }
 
+/// The last block of the contract that was read; `None` when none was.
+pub async fn followed_to<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<Option<Epoch>, Error> {
+    let read = cursor_of(engine, at).await?.next_block.0 - 1;
+    Ok((read >= at.from_block.0).then_some(Epoch(read)))
+}
+
 pub(super) async fn cursor_of<W: World>(engine: &Engine<W>, at: &ContractAt) -> Result<State, Error> {
     match engine.store.cursor(at.address).await? {
         Some(stored) => serde_json::from_value(stored)

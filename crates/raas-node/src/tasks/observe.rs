@@ -5,7 +5,7 @@
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
-use crate::store::{RoundReport, SeenProposal, Trouble, TroubleKind};
+use crate::store::{Incident, RoundReport, SeenProposal, Trouble, TroubleKind};
 use crate::tasks::changes::Changes;
 use crate::tasks::look::{self, Trust};
 use crate::tasks::{adopt, published};
@@ -241,10 +241,15 @@ async fn store<W: World>(
         deals_read_to: market.deals_read_to,
         proposals: market.proposals,
     };
-    let skipped = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    let applied = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    tell(&applied.incidents);
     engine.note_views(views);
-    let holdings: BTreeSet<_> =
-        skipped.iter().filter_map(|order| changes.stored(*order)).map(|stored| stored.holding).collect();
+    let holdings: BTreeSet<_> = applied
+        .skipped
+        .iter()
+        .filter_map(|order| changes.stored(*order))
+        .map(|stored| stored.holding)
+        .collect();
     if !holdings.is_empty() {
         let holdings: Vec<_> = holdings.into_iter().collect();
         for row in engine.store.watched_of(&holdings).await? {
@@ -252,6 +257,17 @@ async fn store<W: World>(
         }
     }
     Ok(())
+}
+
+/// One line for a provider's trouble and one for its end, however many replicas it concerns.
+fn tell(incidents: &[Incident]) {
+    for incident in incidents {
+        let Incident { id, provider, kind, replicas, worst, .. } = incident;
+        match incident.closed_at {
+            None => tracing::warn!(id, %provider, replicas, "incident: copies are {}", kind.words()),
+            Some(_) => tracing::warn!(id, %provider, worst, "incident is over: copies were {}", kind.words()),
+        }
+    }
 }
 
 /// Providers' troubles as far as they changed.

@@ -2,7 +2,7 @@
 
 use crate::harness::{Foreign, Scene, Setting, causes, small, start_with};
 use raas_node::config::EndpointSetting;
-use raas_node::node::doctor::{Finding, Level, examine};
+use raas_node::node::doctor::{Area, Examine, Finding, Level, examine};
 use serde_json::{Value, json};
 
 const DAY: i64 = 2_880;
@@ -88,8 +88,8 @@ async fn fault_36_an_endpoint_that_hangs_delays_nothing_but_its_first_calls() {
 }
 
 /// The doctor's finding of this area with these words.
-async fn found(scene: &Scene, area: &str, words: &str) -> Finding {
-    let findings = examine(&scene.config, 0).await.expect("findings");
+async fn found(scene: &Scene, area: Area, words: &str) -> Finding {
+    let findings = examine(&scene.config, &Examine::default()).await.expect("findings");
     let found = findings.iter().find(|finding| finding.area == area && finding.found.contains(words));
     found.unwrap_or_else(|| panic!("no {area} with {words:?} in {findings:#?}")).clone()
 }
@@ -112,7 +112,7 @@ async fn fault_41_a_chain_that_stands_still_is_named_by_status_and_doctor_and_pa
     assert_eq!(node["hold"]["hold"], "chain_stalled", "{node}");
     let ready = scene.get("/readyz").await;
     assert_eq!((ready.status, &ready.body["hold"]["hold"]), (503, &json!("chain_stalled")));
-    let finding = found(&scene, "chain", "stands still").await;
+    let finding = found(&scene, Area::Chain, "stands still").await;
     assert!(
         finding.level == Level::Problem && finding.fix.contains("the node goes on by itself"),
         "{finding:?}"
@@ -143,7 +143,7 @@ async fn fault_42_an_upgrade_is_named_by_status_and_doctor_and_passes() {
     scene.quiesce().await;
     let ready = scene.get("/readyz").await;
     assert_eq!((ready.status, &ready.body["hold"]["hold"]), (503, &json!("upgrade")), "{}", ready.body);
-    let finding = found(&scene, "chain", "the network upgrades at").await;
+    let finding = found(&scene, Area::Chain, "the network upgrades at").await;
     assert!(finding.level == Level::Problem && finding.fix.contains("wait an epoch"), "{finding:?}");
     scene.rpc("devnet_setEndpoint", json!(["one", {}])).await;
     scene.advance(1).await;
@@ -166,9 +166,9 @@ async fn what_an_endpoint_keeps_and_gives_is_shown_by_status_and_doctor() {
     assert!(seen["state_epochs"].as_i64().is_some_and(|epochs| (1_040..=1_100).contains(&epochs)), "{node}");
     assert_eq!(seen["log_blocks"], json!(300), "{node}");
     assert!(seen["not_offered"].to_string().contains("Filecoin.StateMinerFaults"), "{node}");
-    let depth = found(&scene, "endpoint", "tells state at least").await.found;
+    let depth = found(&scene, Area::Endpoint, "tells state at least").await.found;
     let depth: i64 = depth.split_whitespace().find_map(|word| word.parse().ok()).expect("a number");
     assert!((1_040..=1_100).contains(&depth), "{depth}");
-    assert_eq!(found(&scene, "endpoint", "gives logs of 300 blocks at once").await.level, Level::Ok);
+    assert_eq!(found(&scene, Area::Endpoint, "gives logs of 300 blocks at once").await.level, Level::Ok);
     scene.end().await;
 }

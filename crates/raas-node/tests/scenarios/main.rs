@@ -6,9 +6,11 @@
 mod harness;
 
 mod deployments;
+mod doctor;
 mod endpoints;
 mod follows;
 mod holds;
+mod incidents;
 mod keeps;
 mod pays;
 mod prunes;

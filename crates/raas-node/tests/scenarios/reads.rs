@@ -2,7 +2,7 @@
 
 use crate::harness::{Foreign, Proxy, Scene, Setting, causes, short_memory, small, start_with};
 use raas_node::config::EndpointSetting;
-use raas_node::node::doctor::{Finding, Level, examine};
+use raas_node::node::doctor::{Code, Examine, examine};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::net::TcpListener;
@@ -308,6 +308,13 @@ async fn fault_11_a_gap_of_a_contract_without_views_is_said_until_an_admin_decid
     let node = scene.get("/v1/node").await.expect(200);
     assert_eq!(node["contract_state"]["state"], "gap", "{node}");
     assert!(node["contract_waits"].as_str().is_some_and(|why| why.contains("skip_to_block")), "{node}");
+    // The doctor says so, too: of the contract by its own look, and of the node that is stuck there.
+    let wanted = Examine { node: Some(scene.admin()), ..Examine::default() };
+    let findings = examine(&scene.config, &wanted).await.expect("findings");
+    for code in [Code::HistoryGone, Code::EventsStuck] {
+        let found = findings.iter().find(|found| found.code == code);
+        assert!(found.is_some_and(|found| found.fix.contains("skip_to_block")), "{code:?}: {findings:#?}");
+    }
     scene.stop_node().await;
     scene.config.contract.skip_to_block = Some(scene.now().await - 60);
     scene.start_node().await;
@@ -316,95 +323,4 @@ async fn fault_11_a_gap_of_a_contract_without_views_is_said_until_an_admin_decid
     scene.until_proven(&cid, &piece, 1).await;
     scene.until_idle().await;
     scene.end().await;
-}
-
-fn finding<'a>(findings: &'a [Finding], area: &str, words: &str) -> &'a Finding {
-    let found = findings.iter().find(|finding| finding.area == area && finding.found.contains(words));
-    found.unwrap_or_else(|| panic!("no {area} with {words:?} in {findings:#?}"))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_doctor_names_every_trouble_with_its_fix() {
-    let (mut scene, proxy) = behind_proxy().await;
-    scene.start_node().await;
-    let well = examine(&scene.config, 0).await.expect("findings");
-    let troubles: Vec<&Finding> = well.iter().filter(|finding| finding.level == Level::Problem).collect();
-    assert!(troubles.is_empty(), "{troubles:#?}");
-    for area in ["disk", "endpoint", "chain", "clock", "contract", "wallet", "providers"] {
-        assert!(well.iter().any(|finding| finding.area == area), "{area}: {well:#?}");
-    }
-
-    // An endpoint that is away, one of another network, one that is poor.
-    let other = Setting::new().seed(2).devnet_only().await;
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let away = format!("http://{}/rpc/v1", nobody.local_addr().expect("bound"));
-    drop(nobody);
-    let mut sick = scene.config.clone();
-    sick.chain.endpoints = [proxy.url(), other.devnet.rpc_url(), away].map(EndpointSetting::Url).to_vec();
-    sick.chain.agree = 2;
-    proxy.decide(|call| {
-        let poor =
-            ["Filecoin.StateMinerSectorCount", "eth_getLogs"].iter().any(|method| call["method"] == *method);
-        poor.then(|| json!({"error": {"code": -32601, "message": "method not found"}}))
-    });
-    sick.contract.address = Some("0x1111111111111111111111111111111111111111".to_owned());
-    sick.deals.providers = vec!["f01000".to_owned(), "f099999".to_owned()];
-    sick.wallet.key_file = Some(scene.scratch().join("no-such.key"));
-    sick.data_dir = "/proc/raas".into();
-    let findings = examine(&sick, 0).await.expect("findings");
-    for (area, words) in [
-        ("endpoint", "did not answer"),
-        ("endpoint", "serves raas-devnet"),
-        ("endpoint", "does not offer Filecoin.StateMinerSectorCount"),
-        ("endpoint", "gives no logs"),
-        ("chain", "agree on a finalized tipset"),
-        ("contract", "its code could not be read"),
-        ("providers", "could not be read"),
-        ("providers", "1 operators for 3 copies"),
-        ("disk", "cannot be written"),
-    ] {
-        let found = finding(&findings, area, words);
-        assert!(found.level == Level::Problem || words == "serves raas-devnet", "{found:?}");
-        assert!(found.level == Level::Ok || !found.fix.is_empty(), "{found:?}");
-    }
-    let foreign = findings.iter().filter(|found| found.area == "endpoint" && found.found.contains("serves"));
-    assert_eq!(foreign.filter(|found| found.level == Level::Problem).count(), 1, "the other network's");
-
-    proxy.decide(|_| None);
-
-    // A contract that does not let the node complete, and one that is of another generation than the configuration says.
-    let admin = Foreign::arrive(&scene, 13).await;
-    let (closed, block) = admin.deploy(&scene).await;
-    let mut barred = scene.config.clone();
-    barred.contract.address = Some(closed.to_string());
-    barred.contract.from_block = Some(block);
-    let barred = examine(&barred, 0).await.expect("findings");
-    let found = finding(&barred, "contract", "does not let");
-    assert!(found.level == Level::Problem && found.fix.contains("raas contract grant"), "{found:?}");
-    let mut mistaken = scene.config.clone();
-    let reference = admin.reference(&scene).await;
-    mistaken.contract.address = Some(reference.to_string());
-    mistaken.contract.from_block = Some(block);
-    let mistaken = examine(&mistaken, 0).await.expect("findings");
-    let found = finding(&mistaken, "contract", "is of the generation reference, and is followed as raas");
-    assert_eq!((found.level, found.fix.as_str()), (Level::Problem, "set its abi to \"reference\""));
-
-    let mut absent = scene.config.clone();
-    absent.contract.address = sick.contract.address.clone();
-    let absent = examine(&absent, 0).await.expect("findings");
-    assert_eq!(finding(&absent, "contract", "there is no contract").level, Level::Problem);
-
-    // Money that is gone, and a head that stands still.
-    proxy.decide(|call| (call["method"] == "Filecoin.WalletBalance").then(|| json!({ "result": "5" })));
-    let poor = examine(&scene.config, 0).await.expect("findings");
-    assert_eq!(finding(&poor, "wallet", "has 5 attoFIL").level, Level::Problem);
-    assert!(finding(&poor, "wallet", "has 5 attoFIL").fix.contains("send FIL to"));
-    proxy.decide(|_| None);
-    scene.set_rpc("stale").await;
-    scene.advance(100).await;
-    let stale = examine(&scene.config, 0).await.expect("findings");
-    assert_eq!(finding(&stale, "chain", "is older than the clock").level, Level::Problem);
-    scene.set_rpc("normal").await;
-    scene.end().await;
-    other.end().await;
 }

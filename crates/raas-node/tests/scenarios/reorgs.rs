@@ -1,7 +1,7 @@
 //! Tipsets that are left for others: what was not final never counted, what was final and is gone holds everything.
 
 use crate::harness::{Foreign, Scene, Setting, small};
-use raas_node::node::doctor::{Level, examine};
+use raas_node::node::doctor::{Code, Examine, examine};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -151,9 +151,10 @@ async fn fault_11_an_admin_has_rewritten_history_read_again_and_nothing_is_done_
     let node = scene.get("/v1/node").await.expect(200);
     assert_eq!(node["hold"]["hold"], "rewritten", "{node}");
     assert!(node["alarms"].to_string().contains("raas chain rewind"), "{node}");
-    let findings = examine(&scene.config, 0).await.expect("findings");
-    let hold = findings.iter().find(|found| found.area == "node").expect("the running node");
-    assert!(hold.level == Level::Problem && hold.fix.contains("raas chain rewind"), "{hold:?}");
+    let wanted = Examine { node: Some(scene.admin()), ..Examine::default() };
+    let findings = examine(&scene.config, &wanted).await.expect("findings");
+    let hold = findings.iter().find(|found| found.code == Code::NodeHolds).expect("the running node holds");
+    assert!(hold.fix.contains("raas chain rewind"), "{hold:?}");
 
     // What is shown changes nothing.
     let before = (scene.get("/v1/jobs").await.body, scene.why(&kept).await["holdings"].clone());

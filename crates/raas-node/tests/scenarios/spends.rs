@@ -3,6 +3,7 @@
 
 use crate::harness::{Foreign, Setting, small};
 use raas_core::units::AttoFil;
+use raas_node::node::doctor::{Code, Examine, examine};
 use raas_node::store::Store;
 use serde_json::{Value, json};
 
@@ -97,6 +98,13 @@ async fn fault_21_the_key_used_elsewhere_halts_the_account_with_an_alarm_everywh
         escrow,
         "nothing is sent"
     );
+    let wanted = Examine { node: Some(scene.admin()), ..Examine::default() };
+    let findings = examine(&scene.config, &wanted).await.expect("findings");
+    let halted = findings.iter().find(|found| found.code == Code::AccountHalted).expect("told");
+    assert!(
+        halted.found.contains("native") && halted.fix.contains("raas wallet release native"),
+        "{halted:?}"
+    );
     assert_eq!(scene.post("/v1/wallet/release?account=native", &json!({})).await.status, 401);
     let released = scene.pay("/v1/wallet/release?account=native", "", &json!({})).await.expect(200);
     assert_eq!(released["released"], json!(["native"]));
@@ -152,6 +160,12 @@ async fn fault_22_a_store_put_back_from_a_backup_looks_only_until_nothing_of_it_
         (&json!("restored"), &json!("store_restored"))
     );
     assert_eq!(scene.get("/readyz").await.status, 503);
+    let wanted = Examine { node: Some(scene.admin()), ..Examine::default() };
+    let findings = examine(&scene.config, &wanted).await.expect("findings");
+    for code in [Code::NodeHolds, Code::StoreRestored] {
+        let found = findings.iter().find(|found| found.code == code).expect("told");
+        assert!(found.fix.contains("raas wallet release restored"), "{found:?}");
+    }
     let until = node["hold"]["until"].as_i64().expect("an epoch");
     // Held over a restart, too.
     scene.stop_node().await;

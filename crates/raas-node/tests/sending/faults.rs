@@ -2,10 +2,11 @@
 
 use crate::scene::{Scene, adds};
 use crate::script::{LAG, Quirk};
-use raas_core::ports::{Broadcast, Lane, TxIntent};
-use raas_core::units::AttoFil;
+use raas_core::ports::{Broadcast, Lane, Now, TxIntent};
+use raas_core::units::{AttoFil, Epoch};
 use raas_node::engine::Error;
 use raas_node::execute::send::send;
+use raas_node::execute::work;
 use raas_node::settings::SpendingLimits;
 use raas_node::store;
 
@@ -39,6 +40,38 @@ async fn fault_20_a_stale_leaders_send_is_refused_and_its_successor_sends_the_sa
     new.pass(LAG + 6).await;
     assert_eq!(new.tx(id).await.signed, signed, "the very bytes");
     assert_eq!(new.mined(), [(0, adds(1))]);
+}
+
+/// Who leads is decided by fences, never by time: an hour forwards or back gives nobody the lead and sends nothing twice.
+#[tokio::test]
+async fn fault_20_a_clock_that_jumps_an_hour_changes_no_leader_and_sends_nothing_twice() {
+    for hours in [-1, 1] {
+        let old = Scene::new().await;
+        old.script.chain().quirks.push_back(Quirk::LoseRequest);
+        let id = old.plan(1).await;
+        old.work().await;
+        let signed = old.tx(id).await.signed;
+        let new = old.successor().await;
+        old.script.chain().advance();
+        let jumped = |scene: &Scene| {
+            let now = scene.now();
+            let epoch = Epoch(now.epoch.0 + hours * 120);
+            Now { epoch, unix_seconds: now.unix_seconds + hours * 3_600 }
+        };
+        let outcome = send(&old.engine, &old.round(), jumped(&old), id, 0).await;
+        assert!(matches!(outcome, Err(Error::Store(store::Error::Fenced { .. }))), "{outcome:?}");
+        assert!(old.plan_refused().await);
+        assert_eq!(old.script.chain().received, Vec::<String>::new(), "nothing left");
+        // The clock of the one that leads jumps for a while, in the middle of its work.
+        for _ in 0..3 {
+            work(&new.engine, &new.round(), jumped(&new)).await.expect("the store works");
+            new.script.chain().advance();
+        }
+        new.pass(LAG + 200).await;
+        assert_eq!(new.state(id).await, "final", "{hours} hours");
+        assert_eq!(new.tx(id).await.signed, signed, "the very bytes, and no replacement of them");
+        assert_eq!(new.mined(), [(0, adds(1))]);
+    }
 }
 
 #[tokio::test]

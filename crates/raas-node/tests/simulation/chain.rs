@@ -29,6 +29,7 @@ impl SimChain {
     }
 
     fn deal(&self, round: &Round, id: DealId) -> DealSeen {
+        self.shared.ask(1);
         match self.shared.rpc() {
             Rpc::Down => return DealSeen::NotSeen(NotSeen::RpcFailed),
             Rpc::Forget17 => return DealSeen::NeverAllocated,
@@ -82,6 +83,7 @@ fn seen(phase: SectorPhase, early: Option<i64>) -> SectorSeen {
 
 impl SimChain {
     fn sector(&self, round: &Round, provider: ProviderId, sector: SectorNumber) -> SectorSeen {
+        self.shared.ask(1);
         if self.shared.rpc() == Rpc::Down {
             return SectorSeen::NotSeen(NotSeen::RpcFailed);
         }
@@ -129,6 +131,7 @@ impl Chain for SimChain {
     }
 
     async fn lives(&self, round: &Round, provider: ProviderId, watched: &[SectorNumber]) -> LivesSeen {
+        self.shared.ask(1);
         if self.shared.rpc() == Rpc::Down {
             return LivesSeen::NotSeen(NotSeen::RpcFailed);
         }
@@ -148,6 +151,7 @@ impl Chain for SimChain {
         watched: &[SectorNumber],
         known: &[SectorNumber],
     ) -> ProviderSeen {
+        self.shared.ask(1);
         if self.shared.rpc() == Rpc::Down || self.shared.rpc() == Rpc::Blind(provider) {
             return ProviderSeen::NotSeen(NotSeen::RpcFailed);
         }
@@ -161,7 +165,7 @@ impl Chain for SimChain {
             .filter_map(|number| {
                 let (sector, phase) = miner.sector(*number, Self::at(round))?;
                 let since = phase.faulty_since()?;
-                if known.contains(number) {
+                if known.binary_search(number).is_ok() {
                     return Some((*number, SectorSeen::Faulty { since: None }));
                 }
                 let early = raas_devnet::world::Miner::early_expiration(sector, since);
@@ -181,6 +185,7 @@ impl Chain for SimChain {
     }
 
     async fn terms(&self, round: &Round, sectors: &[(ProviderId, SectorNumber)]) -> Vec<TermSeen> {
+        self.shared.ask(sectors.len());
         if self.shared.rpc() == Rpc::Down {
             return vec![TermSeen::NotSeen(NotSeen::RpcFailed); sectors.len()];
         }

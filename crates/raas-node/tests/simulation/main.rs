@@ -8,6 +8,7 @@
 mod chain;
 mod contract;
 mod crossing;
+mod crowd;
 mod day;
 mod deals;
 mod ending;

@@ -117,7 +117,7 @@ pub async fn history(seed: u64) -> Result<String, String> {
 }
 
 /// The providers of every run.
-fn providers() -> Vec<ProviderId> {
+pub fn providers() -> Vec<ProviderId> {
     Config::default().providers.iter().map(|provider| provider.id).collect()
 }
 
@@ -129,7 +129,7 @@ pub fn store_id(seed: u64) -> [u8; 16] {
 }
 
 /// A world with the contract and with money, at the node's disposal.
-fn made(setting: &Setting, config: &Config) -> (World, ContractAt) {
+pub fn made(setting: &Setting, config: &Config) -> (World, ContractAt) {
     let mut world = World::new(config);
     let at = contract::deploy(&mut world, setting.seed, eth_key(setting.seed).address());
     (world, at)
@@ -371,26 +371,31 @@ impl<W: Ports> Run<W> {
         if let Ground::Served(served) = &self.ground {
             return served.transfers().await;
         }
-        let mut world = self.shared.world();
-        let now = raas_core::units::Epoch(world.chain().clock());
-        let pulls: Vec<_> = world.book.pulls(now).collect();
-        let any = !pulls.is_empty();
-        for (at, pull) in pulls {
-            let here = self.shared.local().contains(&Commitment(pull.commitment.0));
-            let end = if here {
-                TransferEnd::Received {
-                    commitment: hex::encode(pull.commitment.0),
-                    padded_size: pull.padded_size,
-                    payload_size: pull.size,
-                }
-            } else {
-                TransferEnd::Failed { reason: "404".to_owned() }
-            };
-            let command = ProviderCommand::TransferEnded { at, uuid: pull.uuid, end };
-            world.apply(Command::Provider(command)).expect("a transfer ends");
-        }
-        Ok(any)
+        Ok(end_transfers(&self.shared))
     }
+}
+
+/// Ends every transfer of the world in memory that is due. True when there was one.
+pub fn end_transfers(shared: &Shared) -> bool {
+    let mut world = shared.world();
+    let now = raas_core::units::Epoch(world.chain().clock());
+    let pulls: Vec<_> = world.book.pulls(now).collect();
+    let any = !pulls.is_empty();
+    for (at, pull) in pulls {
+        let here = shared.local().contains(&Commitment(pull.commitment.0));
+        let end = if here {
+            TransferEnd::Received {
+                commitment: hex::encode(pull.commitment.0),
+                padded_size: pull.padded_size,
+                payload_size: pull.size,
+            }
+        } else {
+            TransferEnd::Failed { reason: "404".to_owned() }
+        };
+        let command = ProviderCommand::TransferEnded { at, uuid: pull.uuid, end };
+        world.apply(Command::Provider(command)).expect("a transfer ends");
+    }
+    any
 }
 
 pub fn settings(setting: &Setting, contract: &ContractAt) -> Settings {

@@ -9,6 +9,7 @@ use raas_devnet::host::Host;
 use raas_devnet::world::World;
 use raas_node::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -55,6 +56,8 @@ pub struct Shared {
     crossed: Mutex<Vec<(i64, Crossing)>>,
     /// The node's store, to see that an intent was durable before its effect.
     store: Mutex<Option<Store>>,
+    /// What was asked of the chain: deals, sectors and providers, each by itself.
+    asked: AtomicU64,
     /// Payloads that a gateway has, by their CIDs.
     pub gateway: Mutex<BTreeMap<String, Packed>>,
 }
@@ -79,6 +82,7 @@ impl Shared {
             crashed: Notify::new(),
             crossed: Mutex::default(),
             store: Mutex::default(),
+            asked: AtomicU64::new(0),
             gateway: Mutex::default(),
         })
     }
@@ -147,6 +151,16 @@ impl Shared {
             Rpc::Stale(head) => Some(head),
             _ => Some(self.world().chain().head()),
         }
+    }
+
+    /// Counts something that is asked of the chain.
+    pub fn ask(&self, count: usize) {
+        self.asked.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// What was asked since the last time.
+    pub fn take_asked(&self) -> u64 {
+        self.asked.swap(0, Ordering::Relaxed)
     }
 
     /// The store of the process that runs now.

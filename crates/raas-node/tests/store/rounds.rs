@@ -38,13 +38,13 @@ async fn a_round_is_stored_whole_and_stale_orders_are_named() {
     report.hold = Some(Hold::NoEndpoint);
     report.orders = vec![(first, 1, published(5)), (second, 1, published(6))];
     report.breaker.providers.insert(ProviderId::new(1_000), Trip { since: Epoch(200), released_at: None });
-    assert_eq!(store.apply_round(&report).await.unwrap(), [second]);
+    assert_eq!(store.apply_round(&report).await.unwrap().skipped, [second]);
     assert_eq!(get(&store, first).await.order.state, published(5));
     assert_eq!(get(&store, second).await.order.state.name(), "accepted");
     assert_eq!(store.last_round().await.unwrap(), Some((round(200), Some(Hold::NoEndpoint))));
     assert_eq!(store.breaker().await.unwrap(), report.breaker);
     assert_eq!(store.events_read_to().await.unwrap(), Some(Epoch(200)));
-    assert_eq!(store.apply_round(&report).await.unwrap(), [first, second], "run twice");
+    assert_eq!(store.apply_round(&report).await.unwrap().skipped, [first, second], "run twice");
 
     store.set_breaker(&Breaker::default()).await.unwrap();
     assert_eq!(store.breaker().await.unwrap(), Breaker::default());
@@ -69,7 +69,7 @@ async fn a_found_deal_becomes_a_spare_once() {
     report.sightings =
         vec![(cid(1), DealId(70), SightingState::Adopted), (cid(1), DealId(71), SightingState::Unverified)];
     for _ in 0..2 {
-        assert!(store.apply_round(&report).await.unwrap().is_empty());
+        assert!(store.apply_round(&report).await.unwrap().skipped.is_empty());
         assert_eq!(spares(&store, holding).await.len(), 1);
     }
     assert!(store.sightings(SightingState::New).await.unwrap().is_empty());
@@ -152,7 +152,7 @@ async fn a_late_publication_takes_no_place_that_has_a_newer_order() {
     let version = get(&store, rejected).await.version;
     let mut late = report(200);
     late.orders = vec![(rejected, version, published(5))];
-    assert!(store.apply_round(&late).await.unwrap().is_empty());
+    assert!(store.apply_round(&late).await.unwrap().skipped.is_empty());
     assert_eq!(spares(&store, holding).await, [rejected]);
     assert_eq!(get(&store, newer).await.slots, [slot(holding, 0)]);
     assert!(get(&store, rejected).await.slots.is_empty());

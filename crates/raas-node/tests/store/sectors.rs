@@ -144,7 +144,7 @@ async fn a_sector_that_is_extended_moves_the_end_in_every_column() {
         from: Health::Proven,
         to: copy(12_000).state,
     }];
-    assert_eq!(store.apply_round(&later).await.unwrap(), []);
+    assert_eq!(store.apply_round(&later).await.unwrap().skipped, []);
     assert_eq!(get(&store, order).await.order.state, copy(12_000).state);
     let [row] = store.watched_of(&[holding]).await.unwrap().try_into().unwrap();
     assert_eq!((row.end, row.deal, row.sector), (Epoch(12_000), None, Some(SECTOR)));

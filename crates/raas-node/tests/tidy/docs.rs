@@ -1,6 +1,7 @@
 //! What pages must have: links that lead somewhere, decisions with their reasons.
 
-use crate::tree::{files, nothing, root, text};
+use crate::tree::{files, nothing, root, rust, text};
+use std::collections::BTreeSet;
 
 /// What every decision record tells, in this order.
 const ADR_PARTS: &[&str] = &["## Context", "## Decision", "## Rejected", "## Consequences"];
@@ -106,4 +107,52 @@ fn the_house_has_its_pages() {
         .map(|file| format!("{file} is missing"))
         .collect();
     nothing(&missing);
+}
+
+/// Numbers of the faults that must have a test: those of chain, endpoints and money.
+fn numbers_that_count() -> impl Iterator<Item = u32> {
+    (1..=11).chain(20..=23).chain([25]).chain(27..=43).chain([59])
+}
+
+/// Every test that is named for a fault: number, file below `crates/`, name.
+fn fault_tests() -> BTreeSet<(u32, String, String)> {
+    let mut found = BTreeSet::new();
+    for file in rust() {
+        for line in text(&file).lines() {
+            let Some((_, name)) = line.split_once("fn fault_") else { continue };
+            let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let number = name.split('_').next().and_then(|digits| digits.parse().ok());
+            if let Some(number) = number {
+                let within = file.trim_start_matches("crates/").to_owned();
+                found.insert((number, within, format!("fault_{name}")));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_fault_has_a_test_and_the_page_of_faults_names_it() {
+    let tests = fault_tests();
+    let mut named = BTreeSet::new();
+    for line in text("docs/FAULTS.md").lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Some(number) = cells.get(1).and_then(|cell| cell.parse::<u32>().ok()) else { continue };
+        for test in cells.get(4).into_iter().flat_map(|cell| cell.split("<br>")) {
+            let mut quoted = test.split('`').skip(1).step_by(2).map(str::to_owned);
+            if let (Some(file), Some(name)) = (quoted.next(), quoted.next()) {
+                named.insert((number, file, name));
+            }
+        }
+    }
+    let mut wrong: Vec<String> = tests
+        .difference(&named)
+        .map(|(_, file, name)| format!("docs/FAULTS.md lacks {file}: {name}"))
+        .collect();
+    let gone = named.difference(&tests);
+    wrong.extend(gone.map(|(number, file, name)| format!("docs/FAULTS.md, {number}: {file} has no {name}")));
+    let shown: BTreeSet<u32> = tests.iter().map(|(number, ..)| *number).collect();
+    let missing = numbers_that_count().filter(|number| !shown.contains(number));
+    wrong.extend(missing.map(|number| format!("fault {number} has no test")));
+    nothing(&wrong);
 }

@@ -2,7 +2,7 @@
 
 use super::{before, chain_of, config, error, is, true_epoch};
 use crate::server::{Decide, Say, proxy, serve};
-use crate::support::{Net, PROVIDER, done, endpoint, pool, start_devnet};
+use crate::support::{Net, PROVIDER, control, done, endpoint, pool, start_devnet};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
@@ -12,9 +12,9 @@ use raas_clients::rpc::{Call, CallError, Unknown};
 use raas_core::endpoint::{Alarm, Standing, alarms};
 use raas_core::gate::{self, Hold};
 use raas_core::ids::DealId;
-use raas_core::observation::{DealSeen, NotSeen, SectorSeen};
-use raas_core::ports::{Broadcast, Chain as _, Lane, Look, TxIntent, Wallet as _};
-use raas_core::units::AttoFil;
+use raas_core::observation::{DealSeen, NotSeen, ProviderSeen, SectorSeen};
+use raas_core::ports::{Broadcast, Chain as _, DealChange, Lane, Look, TxIntent, Wallet as _};
+use raas_core::units::{AttoFil, Epoch};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,6 +36,24 @@ async fn fault_03_deals_that_a_pruned_or_foreign_endpoint_lacks_are_unknown() {
     let chain = chain_of(&pool(&[pruned], 1));
     assert_eq!(chain.deals(&round, &[deal]).await, [DealSeen::NotSeen(NotSeen::MissingState)]);
     assert!(matches!(chain.sectors(&round, PROVIDER, &[sector]).await[..], [SectorSeen::NotSeen(_)]));
+    assert!(matches!(chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, ProviderSeen::NotSeen(_)));
+    // The alarm comes before anything is asked of it: it was found out when its network was.
+    let short = before(&net, |call| {
+        let method = call["method"].as_str().unwrap_or_default();
+        let of_network = method.starts_with("Filecoin.StateNetwork") || method.contains("NetworkParams");
+        if method.starts_with("Filecoin.State") && !of_network {
+            error(1, "failed to load state tree: ipld: could not find bafy2bzaced")
+        } else {
+            Say::Pass
+        }
+    })
+    .await;
+    let known = pool(&[short], 1);
+    known.expect_network(&identify(&net.pool).await.expect("a network"));
+    let chain = chain_of(&known);
+    chain.pin(&Look::default()).await.expect("its heads are right");
+    let raised = alarms(&chain.endpoints(), 2);
+    assert!(raised.iter().any(|alarm| matches!(alarm, Alarm::StateShort { .. })), "{raised:?}");
 
     // Of another network: nothing is asked of it, and nothing remains.
     let stranger = start_devnet(2).await;
@@ -44,6 +62,8 @@ async fn fault_03_deals_that_a_pruned_or_foreign_endpoint_lacks_are_unknown() {
     let chain = chain_of(&foreign);
     assert!(matches!(chain.deals(&round, &[deal]).await.as_slice(), [DealSeen::NotSeen(_)]));
     assert_eq!(chain.pin(&Look::default()).await, Err(Hold::OtherNetwork));
+    let raised = alarms(&chain.endpoints(), 2);
+    assert!(raised.iter().any(|alarm| matches!(alarm, Alarm::OtherNetwork { .. })), "{raised:?}");
 }
 
 #[tokio::test]
@@ -102,6 +122,34 @@ async fn fault_06_the_words_deal_not_found_alone_are_no_loss() {
     // The actor's own exit code at the same tipset says that the deal is there.
     let seen = chain_of(&pool(&[words], 1)).deals(&round, &[deal]).await;
     assert_eq!(seen, [DealSeen::NotSeen(NotSeen::Contradiction)]);
+}
+
+/// A deal that is really gone is told so three times, and not before its end is final.
+#[tokio::test]
+async fn fault_06_a_termination_is_a_loss_by_event_exit_code_and_sector_once_it_is_final() {
+    let net = Net::funded().await;
+    let (_, deal, sector) = net.active_deal().await;
+    control(&net.pool, "devnet_terminate", json!([PROVIDER, [sector]])).await;
+    net.advance(2).await;
+    let head = true_epoch(&net).await;
+    let told = async |to: Epoch| {
+        let events = net.chain.deal_events(Epoch(head.0 - 10), to).await.expect("events");
+        events.iter().filter(|event| event.deal == deal && event.change == DealChange::Terminated).count()
+    };
+    // At the head the words are "not found" already; what is final still has it, and so nothing is concluded.
+    let words: Result<Value, CallError> =
+        net.pool.read(Call::new("Filecoin.StateMarketStorageDeal", vec![json!(deal.0), Value::Null])).await;
+    assert!(words.is_err(), "{words:?}");
+    let round = net.round().await;
+    assert!(matches!(net.chain.deals(&round, &[deal]).await.as_slice(), [DealSeen::Present(_)]));
+    assert_eq!(net.chain.sectors(&round, PROVIDER, &[sector]).await, [SectorSeen::Live]);
+    // Final: the event names the deal, its market knows it no more, and its miner holds the sector no more.
+    net.advance(60).await;
+    let round = net.round().await;
+    assert_eq!(told(round.height).await, 1);
+    assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::Gone]);
+    assert_eq!(net.chain.removed(&round, &[deal]).await, [DealSeen::Gone]);
+    assert_eq!(net.chain.sectors(&round, PROVIDER, &[sector]).await, [SectorSeen::Dead]);
 }
 
 #[tokio::test]

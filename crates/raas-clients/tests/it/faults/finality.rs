@@ -2,11 +2,17 @@
 
 use super::{before, chain_of, error, is, look, true_epoch};
 use crate::server::Say;
-use crate::support::{Net, control, endpoint, pool};
+use crate::support::{Net, PROVIDER, control, endpoint, pool};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Digest as _};
+use cid::Cid;
+use cid::multihash::Multihash;
 use raas_clients::rpc::Call;
 use raas_core::endpoint::{Alarm, alarms};
 use raas_core::gate::{self, Hold};
-use raas_core::observation::{DealSeen, NotSeen};
+use raas_core::observation::{DealSeen, LivesSeen, NotSeen, ProviderSeen, SectorSeen};
 use raas_core::ports::{Chain as _, Look};
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
@@ -125,4 +131,71 @@ async fn fault_42_an_upgrade_epoch_is_a_state_of_its_own_and_passes() {
     let next = chain.pin(&Look::default()).await.expect("the next tipset will do");
     assert!(next.round.height > round.height);
     assert!(matches!(chain.deals(&next.round, &[deal]).await.as_slice(), [DealSeen::Present(_)]));
+}
+
+/// After an upgrade actors have other codes, and their states may have another shape. The codes are nobody's business;
+/// a shape that is not known says nothing.
+#[tokio::test]
+async fn fault_42_unknown_actor_codes_change_nothing_and_unknown_states_are_unknown() {
+    let net = Net::funded().await;
+    let (_, deal, sector) = net.active_deal().await;
+    let round = net.round().await;
+    let recoded = before(&net, |call| {
+        fn another(mut actor: Value) -> Value {
+            actor["Code"] = json!({"/": "bafk2bzaceunknownunknownunknownunknown"});
+            actor
+        }
+        if is(call, "Filecoin.StateGetActor") { Say::Changed(another) } else { Say::Pass }
+    })
+    .await;
+    let chain = chain_of(&pool(&[recoded], 1));
+    assert!(matches!(chain.deals(&round, &[deal]).await.as_slice(), [DealSeen::Present(_)]));
+    assert_eq!(chain.sectors(&round, PROVIDER, &[sector]).await, [SectorSeen::Live]);
+    assert_eq!(chain.lives(&round, PROVIDER, &[sector]).await, LivesSeen::All);
+
+    // The endpoint itself does not know the new code.
+    let ignorant = before(&net, |call| {
+        let state = ["StateCall", "StateMarketStorageDeal", "StateMiner", "StateSector"];
+        if state.iter().any(|name| call["method"].as_str().is_some_and(|method| method.contains(name))) {
+            return error(1, "failed to load market actor: unknown actor code bafk2bzaceunknown");
+        }
+        Say::Pass
+    })
+    .await;
+    let chain = chain_of(&pool(&[ignorant], 1));
+    assert!(matches!(chain.deals(&round, &[deal]).await.as_slice(), [DealSeen::NotSeen(_)]));
+    assert!(matches!(chain.sectors(&round, PROVIDER, &[sector]).await[..], [SectorSeen::NotSeen(_)]));
+    assert!(matches!(chain.provider_seen(&round, PROVIDER, &[sector], &[]).await, ProviderSeen::NotSeen(_)));
+    assert!(matches!(chain.lives(&round, PROVIDER, &[sector]).await, LivesSeen::NotSeen(_)));
+
+    // A market that answers in another shape, and a miner whose state has one.
+    let state = serde_ipld_dagcbor::to_vec(&vec![1_u64, 2, 3]).expect("CBOR");
+    let digest: [u8; 32] = Blake2b::<U32>::digest(&state).into();
+    let name = Cid::new_v1(0x71, Multihash::wrap(0xb220, &digest).expect("a hash")).to_string();
+    let block = BASE64.encode(&state);
+    let reshaped = before(&net, move |call| {
+        fn another(mut answer: Value) -> Value {
+            answer["MsgRct"]["Return"] = json!(BASE64.encode([0x84, 1, 2, 3, 4]));
+            answer
+        }
+        let miner = call["params"][0] == PROVIDER.to_string().as_str();
+        match call["method"].as_str().unwrap_or_default() {
+            "Filecoin.StateCall" => Say::Changed(another),
+            "Filecoin.StateMarketStorageDeal" => Say::Changed(|deal| json!({"Deal": deal})),
+            "Filecoin.StateMinerPartitions" | "Filecoin.StateMinerDeadlines" => {
+                error(-32601, "method not found")
+            }
+            "Filecoin.StateGetActor" if miner => Say::Own(json!({"result": { "Head": {"/": name.clone()} }})),
+            "Filecoin.ChainReadObj" if call["params"][0]["/"] == name.as_str() => {
+                Say::Own(json!({"result": block.clone()}))
+            }
+            _ => Say::Pass,
+        }
+    })
+    .await;
+    let chain = chain_of(&pool(&[reshaped], 1));
+    let seen = chain.deals(&round, &[deal]).await;
+    assert!(matches!(seen.as_slice(), [DealSeen::NotSeen(_)]), "{seen:?}");
+    let lives = chain.lives(&round, PROVIDER, &[sector]).await;
+    assert!(matches!(lives, LivesSeen::NotSeen(_)), "{lives:?}");
 }

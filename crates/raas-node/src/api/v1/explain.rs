@@ -1,5 +1,6 @@
 //! Plan and why of one CID: exactly what the rules last decided, with the evidence they decided on.
 
+use super::incidents;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
@@ -26,9 +27,11 @@ pub async fn plan<W: World>(
     let mut parts = Vec::new();
     for holding in holdings(&app, &cid).await? {
         let plan = app.engine.explain(&holding).await?;
+        let orders = app.engine.orders_of_holding(holding.id).await?;
         parts.push(json!({
             "holding": holding.id,
             "owner": holding.owner,
+            "incidents": incidents::of_holding(&app, &orders).await?,
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,
@@ -63,6 +66,7 @@ pub async fn why<W: World>(
             "policy": holding.policy,
             "pieces": holding.pieces.iter().map(|slots| slots.piece).collect::<Vec<_>>(),
             "standing": standing(&orders, holding.policy.replicas.target),
+            "incidents": incidents::of_holding(&app, &orders).await?,
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod explain;
+pub mod incidents;
 pub mod jobs;
 pub mod node;
 pub mod pay;

@@ -21,6 +21,17 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
     let settings = app.engine.settings();
     let chain = app.engine.world().chain();
     let endpoints = chain.endpoints();
+    let mut contracts = Vec::with_capacity(settings.contracts.len());
+    for at in &settings.contracts {
+        contracts.push(json!({
+            "address": at.address,
+            "abi": at.abi.name(),
+            "from_block": at.from_block,
+            "completes": at.completes(),
+            "waits": status.follow.get(&at.address).map(ToString::to_string),
+            "read_to": app.engine.followed_to(at).await?,
+        }));
+    }
     Ok(Json(json!({
         "network": app.network,
         "devnet": app.devnet,
@@ -34,13 +45,7 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
         "alarms": super::wallet::with_ours(&app, &app.alarms()).await?,
         "now": status.now.map(|now| json!({ "epoch": now.epoch, "time": time(now.unix_seconds) })),
         "contract": settings.contracts.first().map(|contract| contract.address),
-        "contracts": settings.contracts.iter().map(|at| json!({
-            "address": at.address,
-            "abi": at.abi.name(),
-            "from_block": at.from_block,
-            "completes": at.completes(),
-            "waits": status.follow.get(&at.address).map(ToString::to_string),
-        })).collect::<Vec<_>>(),
+        "contracts": contracts,
         "providers": settings.providers.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "public_url": settings.public_url,
         "breaker": app.engine.store().breaker().await?,
@@ -75,15 +80,6 @@ pub async fn quiesce<W: World>(
         "finalized": status.round.as_ref().map(|round| round.height),
         "hold": status.hold,
     })))
-}
-
-/// Incidents shown.
-const INCIDENTS_SHOWN: u32 = 1_000;
-
-/// Providers' troubles, open ones first: one for each, however many replicas it concerns.
-pub async fn incidents<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
-    let incidents = app.engine.store().incidents(INCIDENTS_SHOWN).await?;
-    Ok(Json(json!({ "network": app.network, "incidents": incidents })))
 }
 
 /// Whose breaker to release; none means the fleet's.

@@ -23,6 +23,7 @@ struct State {
     upstream: String,
     decide: Decide,
     open: bool,
+    hides: bool,
     asked: Vec<String>,
 }
 
@@ -35,6 +36,7 @@ impl Proxy {
             upstream: upstream.to_owned(),
             decide: Arc::new(|_| None),
             open: true,
+            hides: false,
             asked: Vec::new(),
         }));
         let (shared, client) =
@@ -57,6 +59,11 @@ impl Proxy {
         self.state.lock().expect("free").decide = Arc::new(decide);
     }
 
+    /// Whether it refuses the devnet's own methods, so that what is behind it is a network like any other.
+    pub fn hide_control(&self) {
+        self.state.lock().expect("free").hides = true;
+    }
+
     /// Whether it answers at all.
     pub fn set_open(&self, open: bool) {
         self.state.lock().expect("free").open = open;
@@ -75,16 +82,20 @@ impl Proxy {
 
 async fn answer(state: &Mutex<State>, client: &reqwest::Client, body: &[u8]) -> Response {
     let request: Value = serde_json::from_slice(body).expect("JSON-RPC");
-    let (upstream, decide, open) = {
+    let (upstream, decide, open, hides) = {
         let state = state.lock().expect("free");
-        (state.upstream.clone(), Arc::clone(&state.decide), state.open)
+        (state.upstream.clone(), Arc::clone(&state.decide), state.open, state.hides)
     };
     if !open {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     let one = async |call: &Value| -> Value {
         let method = call["method"].as_str().unwrap_or_default().to_owned();
-        let own = if method.starts_with("devnet_") { None } else { decide(call) };
+        let own = match method.starts_with("devnet_") {
+            true if hides => Some(json!({"error": {"code": -32601, "message": "method not found"}})),
+            true => None,
+            false => decide(call),
+        };
         state.lock().expect("free").asked.push(method);
         match own {
             Some(mut outcome) => {

@@ -43,6 +43,12 @@ impl Setting {
         self
     }
 
+    /// Changes the devnet's configuration.
+    pub fn devnet(mut self, change: impl FnOnce(&mut raas_devnet::Config)) -> Self {
+        change(&mut self.devnet);
+        self
+    }
+
     /// Starts the devnet alone; the node can be configured by what is on it.
     pub async fn devnet_only(self) -> Scene {
         raas_node_tls();
