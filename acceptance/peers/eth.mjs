@@ -39,7 +39,7 @@ async function answers(chain, left) {
     ["eth_gasPrice"],
     ["eth_maxPriorityFeePerGas"],
     ["eth_feeHistory", "0x1", height, [50]],
-    ["eth_feeHistory", "0x2", "latest", []],
+    ["eth_feeHistory", "0x2", "latest", [25, 75]],
     ["eth_getBlockByNumber", "latest", false],
     ["eth_getBlockByNumber", "safe", false],
     ["eth_getBlockByNumber", "finalized", false],
