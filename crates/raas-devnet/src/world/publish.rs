@@ -231,7 +231,7 @@ fn check_fields(proposal: &DealProposal, epoch: i64) -> Result<(), Skipped> {
         ("StoragePricePerEpoch", proposal.price_per_epoch <= MAX_AMOUNT),
         ("ProviderCollateral", collateral.contains(&proposal.provider_collateral)),
         ("ClientCollateral", proposal.client_collateral <= MAX_AMOUNT),
-        ("VerifiedDeal (the client has no DataCap)", !proposal.verified),
+        ("VerifiedDeal (the market of this network takes none)", !proposal.verified),
     ];
     checks.into_iter().find(|(_, good)| !good).map_or(Ok(()), |(field, _)| Err(Skipped::Field(field)))
 }

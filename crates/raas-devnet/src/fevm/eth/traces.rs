@@ -124,7 +124,7 @@ pub(super) fn filter(context: Context<'_>, params: Params<'_>) -> Result<Value, 
     let Value::Object(filter) = params.get(0) else {
         return Err(params.error("the filter must be an object"));
     };
-    let end = |name| match filter.get(name) {
+    let end = |name: &str| match filter.get(name) {
         None | Some(Value::Null) => executed_block(context, &BlockRef::Tag("latest".to_owned())),
         Some(block) => executed_block(context, &params.block_of(block)?),
     };
@@ -138,12 +138,12 @@ pub(super) fn filter(context: Context<'_>, params: Params<'_>) -> Result<Value, 
     }
     context.lens.check_age(from, context.head)?;
     context.lens.check_range(from, to)?;
-    let addresses = |name| -> Result<Option<Vec<Address>>, RpcError> {
+    let addresses = |name: &str| -> Result<Option<Vec<Address>>, RpcError> {
         let Some(Value::Array(listed)) = filter.get(name) else { return Ok(None) };
         listed.iter().map(|one| params.parse(one, name)).collect::<Result<Vec<_>, _>>().map(Some)
     };
     let (senders, callees) = (addresses("fromAddress")?, addresses("toAddress")?);
-    let number = |name, otherwise| match filter.get(name) {
+    let number = |name: &str, otherwise: usize| match filter.get(name) {
         None | Some(Value::Null) => Ok(otherwise),
         Some(value) => super::params::quantity(value)
             .map(|number| number.saturating_to::<usize>())
