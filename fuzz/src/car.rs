@@ -61,7 +61,7 @@ fn inside(data: &[u8]) -> usize {
 
 fn check_copy(copied: &Copied, car: Vec<u8>, blocks: &Sections) {
     assert_eq!(copied.blocks, blocks.len() as u64);
-    assert_eq!(copied.block_bytes, blocks.iter().map(|(_, data, _)| data.len() as u64).sum());
+    assert_eq!(copied.block_bytes, blocks.iter().map(|(_, data, _)| data.len() as u64).sum::<u64>());
     assert_eq!(of_reader(&car[..]).expect("a small payload"), copied.piece);
     assert_eq!(Index::scan(&car[..], LIMITS()).expect("a good CAR"), copied.index);
     assert_eq!(Index::from_bytes(&copied.index.to_bytes()), Ok(copied.index.clone()));

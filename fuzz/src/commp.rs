@@ -14,7 +14,7 @@ pub fn check(data: &[u8]) {
     let cuts: [u8; 8] = input.array();
     // Repeated, so that trees get high although inputs are short.
     let bytes = input.rest().repeat(repeats);
-    let bytes = &bytes[..bytes.len().min(300_000)];
+    let bytes = &bytes[..bytes.len().min(40_000)];
     let payloads = parts(bytes, &cuts);
     let pairs = bytes.as_chunks::<64>().0;
 

@@ -136,8 +136,8 @@ fn deep_cbor_is_an_error() {
     }
 }
 
-/// Found while the fuzz target `varint` was written: of the tenth byte the bits that do not fit were dropped, so that a number had
-/// many forms, and the copy of a CAR was not the CAR.
+/// Found while the fuzz target `varint` was written: of the tenth byte the bits that do not fit were dropped, so that
+/// a number had many forms, and the copy of a CAR was not the CAR.
 #[test]
 fn numbers_of_more_than_64_bits_are_refused() {
     let over = |low: u8| [&[low | 0x80][..], &[0x80; 8], &[0x02]].concat();
