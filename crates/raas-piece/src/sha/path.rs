@@ -119,7 +119,7 @@ impl Kernel {
         unit
     }
 
-    /// The 32 nodes of level 5 over each 32,512 payload bytes: as many as both slices have.
+    /// The 32 nodes of level 4 over each 16,256 payload bytes: as many as both slices have.
     pub(crate) fn spans(&self, payload: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
         let count = payload.len().min(out.len());
         (self.spans)(self, &payload[..count], &mut out[..count]);
