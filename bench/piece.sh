@@ -11,7 +11,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-readonly RUNS=5 KUBO=v0.43.0 SINGULARITY=v0.5.16
+readonly RUNS=9 KUBO=v0.43.0 SINGULARITY=v0.5.16
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/raas"
 peers="$cache/bench"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
