@@ -11,7 +11,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-readonly RUNS=5 KUBO=v0.43.0 SINGULARITY=v0.5.16
+readonly RUNS=9 KUBO=v0.43.0 SINGULARITY=v0.5.16
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/raas"
 peers="$cache/bench"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
@@ -70,6 +70,9 @@ js_peers() {
 }
 singularity() { (cd "$work" && go mod init raas.test/none && go mod download "github.com/data-preservation-programs/singularity@$SINGULARITY"); }
 
+# Like ours it throws the CAR away; the root goes to stderr.
+ipfs_car() { "$peers/js/node_modules/.bin/ipfs-car" pack --no-wrap "$1" >/dev/null; }
+
 cargo build --release --locked --package raas-piece --example piece_bench >&2
 ours="$CARGO_TARGET_DIR/release/examples/piece_bench"
 echo "installing the peers" >&2
@@ -96,7 +99,7 @@ commp() { "$@" "$work/piece" "$RUNS" >"$work/out" && note "$(basename "$1")" com
 echo "packing" >&2
 least raas pack "$ours" pack "$work/file"
 if [ -n "${has_npm:-}" ]; then
-    least ipfs-car pack "$peers/js/node_modules/.bin/ipfs-car" pack --no-wrap "$work/file" --output /dev/null
+    least ipfs-car pack ipfs_car "$work/file"
 fi
 if [ -n "${has_kubo:-}" ]; then
     export IPFS_PATH="$work/ipfs"

@@ -14,8 +14,8 @@ use crate::tree::zero;
 /// How many bytes at the start of a stream [`Hasher::rewrite_head`] can change.
 pub const HEAD_BYTES: usize = UNIT_PAYLOAD;
 const FIRST_LEVEL: usize = UNIT_LEVEL as usize;
-/// Spans handed to the kernel at once: what it likes best, or a multiple of it.
-const SPANS: usize = 3;
+/// Spans handed to the kernel at once: a multiple of what each likes best.
+const SPANS: usize = 12;
 const SPAN_UNITS: usize = SPAN_PAYLOAD / UNIT_PAYLOAD;
 
 /// A head that cannot be rewritten.

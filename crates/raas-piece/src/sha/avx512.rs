@@ -44,24 +44,26 @@ pub(super) fn spans(spans: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
     let (many, out_many) = (spans.chunks_exact(MANY), out.chunks_exact_mut(MANY));
     let few = many.remainder().iter();
     let done = spans.len() - few.len();
-    for (spans, units) in many.zip(out_many) {
-        let lanes = spans.as_flattened().as_chunks::<{ MANY * Zmm::LANES * LANE_PAYLOAD }>().0;
-        for (part, payload) in lanes.iter().enumerate() {
-            let mut roots: State<Zmm, MANY> = [[Zmm::splat(0); MANY]; 8];
-            lanes::subtrees(payload, &mut roots);
-            for batch in 0..MANY {
-                let node = (part * MANY + batch) * Zmm::LANES;
-                lanes::store_words(
-                    roots.map(|word| [word[batch]]),
-                    node % UNIT_NODES,
-                    &mut units[node / UNIT_NODES],
-                );
+    if done > 0 {
+        let mut waiting = lanes::waiting::<Zmm, MANY>();
+        for (spans, units) in many.zip(out_many) {
+            let parts = spans.as_flattened().as_chunks::<{ MANY * Zmm::LANES * LANE_PAYLOAD }>().0;
+            for (part, payload) in parts.iter().enumerate() {
+                let mut roots: State<Zmm, MANY> = [[Zmm::splat(0); MANY]; 8];
+                lanes::subtrees(payload, &mut waiting, &mut roots);
+                for batch in 0..MANY {
+                    let node = (part * MANY + batch) * Zmm::LANES;
+                    let unit = &mut units[node / UNIT_NODES];
+                    for (word, batches) in roots.iter().enumerate() {
+                        batches[batch].store(&mut unit.0[UNIT_NODES * word + node % UNIT_NODES..]);
+                    }
+                }
             }
         }
     }
     for (payload, unit) in few.zip(&mut out[done..]) {
         let mut roots: State<Zmm, BATCHES> = [[Zmm::splat(0); BATCHES]; 8];
-        lanes::subtrees(payload, &mut roots);
+        lanes::subtrees(payload, &mut lanes::waiting(), &mut roots);
         lanes::store_words(roots, 0, unit);
     }
 }

@@ -191,12 +191,23 @@ pub(super) fn unit_of<V: Lanes, const B: usize>(payload: &[u8; UNIT_PAYLOAD], ou
     }
 }
 
+/// Messages of each level above the leaves that wait for their second half.
+type Waiting<V, const B: usize> = [Message<V, B>; LANE_PAIRS.ilog2() as usize];
+
+/// Room for [`subtrees`]; what is in it does not matter.
+#[inline(always)]
+pub(super) fn waiting<V: Lanes, const B: usize>() -> Waiting<V, B> {
+    [[[V::splat(0); B]; 16]; LANE_PAIRS.ilog2() as usize]
+}
+
 /// The roots over [`LANE_PAYLOAD`] bytes each, one per lane: neighbours in a tree are in the same lane all the way
 /// up, so that nothing is moved between lanes. A node is written where its parent's message is built.
 #[inline(always)]
-pub(super) fn subtrees<V: Subtrees, const B: usize>(payload: &[u8], roots: &mut State<V, B>) {
-    let mut waiting: [Message<V, B>; LANE_PAIRS.ilog2() as usize] =
-        [[[V::splat(0); B]; 16]; LANE_PAIRS.ilog2() as usize];
+pub(super) fn subtrees<V: Subtrees, const B: usize>(
+    payload: &[u8],
+    waiting: &mut Waiting<V, B>,
+    roots: &mut State<V, B>,
+) {
     for pair in 0..LANE_PAIRS {
         // Lanes are read in strides, which no processor foresees: the next call's bytes are asked for here.
         let ahead = payload.len() / LANE_PAIRS;

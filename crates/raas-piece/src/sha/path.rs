@@ -119,7 +119,7 @@ impl Kernel {
         unit
     }
 
-    /// The 32 nodes of level 5 over each 32,512 payload bytes: as many as both slices have.
+    /// The 32 nodes of level 4 over each 16,256 payload bytes: as many as both slices have.
     pub(crate) fn spans(&self, payload: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
         let count = payload.len().min(out.len());
         (self.spans)(self, &payload[..count], &mut out[..count]);
@@ -165,20 +165,19 @@ impl Kernel {
     }
 }
 
-/// Spans for paths that have no way of their own: unit by unit.
+/// Spans for paths that have no way of their own: unit by unit, each made where it waits for its right neighbour.
 fn spans_by_units(kernel: &Kernel, spans: &[[u8; SPAN_PAYLOAD]], out: &mut [Unit]) {
     const LEVELS: usize = LANE_PAIRS.ilog2() as usize;
+    let mut waiting = [[Unit::EMPTY; 2]; LEVELS];
     for (span, top) in spans.iter().zip(out) {
-        let mut waiting = [Unit::EMPTY; LEVELS];
-        let mut unit = Unit::EMPTY;
         for (number, payload) in span.as_chunks().0.iter().enumerate() {
-            (kernel.unit_of)(payload, &mut unit);
-            let complete = number.trailing_ones() as usize;
-            for left in &waiting[..complete] {
-                let right = unit;
-                (kernel.parents)(left, &right, &mut unit);
+            (kernel.unit_of)(payload, &mut waiting[0][number % 2]);
+            for level in 1..=number.trailing_ones() as usize {
+                let (below, above) = waiting.split_at_mut(level);
+                let [left, right] = &below[level - 1];
+                let out = above.first_mut().map_or(&mut *top, |pair| &mut pair[(number >> level) % 2]);
+                (kernel.parents)(left, right, out);
             }
-            *waiting.get_mut(complete).unwrap_or(&mut *top) = unit;
         }
     }
 }

@@ -8,13 +8,13 @@ pub(crate) const UNIT_NODES: usize = 32;
 /// Payload bytes under a [`Unit`] of level 1: 16 groups of four leaves.
 pub(crate) const UNIT_PAYLOAD: usize = 16 * GROUP_IN;
 /// Pairs of leaves that one lane hashes to their root.
-pub(super) const LANE_PAIRS: usize = 16;
-/// Payload bytes of a lane: eight groups.
+pub(super) const LANE_PAIRS: usize = 8;
+/// Payload bytes of a lane: four groups. With more, the bytes of all lanes would not stay in the first cache.
 pub(super) const LANE_PAYLOAD: usize = LANE_PAIRS / 2 * GROUP_IN;
 /// Payload bytes under a [`Unit`] of level [`SPAN_LEVEL`]: those of as many lanes as it has nodes.
 pub(crate) const SPAN_PAYLOAD: usize = UNIT_NODES * LANE_PAYLOAD;
 /// Height of the roots of the lanes above the leaves.
-pub(crate) const SPAN_LEVEL: u8 = UNIT_LEVEL + 4;
+pub(crate) const SPAN_LEVEL: u8 = UNIT_LEVEL + 3;
 const _: () = assert!(LANE_PAIRS == 1 << (SPAN_LEVEL - UNIT_LEVEL));
 /// The unit of the lowest level is this high above the leaves.
 pub(crate) const UNIT_LEVEL: u8 = 1;
