@@ -255,10 +255,10 @@ struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     /// `None` where this process may not mount.
-    fn new(at: &Path) -> Option<Self> {
+    fn new(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
-        let done =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).output().ok()?;
+        let size = format!("size={size}");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output().ok()?;
         done.status.success().then(|| Self(at.to_owned()))
     }
 }
@@ -272,7 +272,7 @@ impl Drop for Mounted {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_and_the_node_goes_on_when_there_is_room() {
     let mut scene = Setting::new().devnet_only().await;
-    let Some(_mounted) = Mounted::new(&scene.pieces()) else {
+    let Some(_mounted) = Mounted::new(&scene.pieces(), "8m") else {
         println!("SKIPPED: a full disk needs a small file system, and this user may not mount one");
         scene.end().await;
         return;
@@ -287,6 +287,26 @@ async fn a_full_disk_is_said_and_the_node_goes_on_when_there_is_room() {
     assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
     nothing_registered(&scene).await;
     scene.kept(81).await;
+    scene.stop_node().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_comes_to_the_reserve_on_its_way_is_refused_and_leaves_nothing() {
+    let mut scene = Setting::new().devnet_only().await;
+    let Some(_mounted) = Mounted::new(&scene.pieces(), "96m") else {
+        println!("SKIPPED: a reserve needs a small file system, and this user may not mount one");
+        scene.end().await;
+        return;
+    };
+    scene.config.store.reserve_mib = 48;
+    scene.start_node().await;
+    let answer = scene.post_bytes("/api/uploadFile", sha256_counter("into the reserve", 80 << 20)).await;
+    assert_eq!(answer.status, 507, "{}", answer.body);
+    assert!(answer.text("error").contains("store.reserve_mib"), "{}", answer.body);
+    assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
+    nothing_registered(&scene).await;
+    scene.kept(82).await;
     scene.stop_node().await;
     scene.end().await;
 }
