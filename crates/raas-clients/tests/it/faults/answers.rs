@@ -134,7 +134,11 @@ async fn fault_06_a_termination_is_a_loss_by_event_exit_code_and_sector_once_it_
     let head = true_epoch(&net).await;
     let told = async |to: Epoch| {
         let events = net.chain.deal_events(Epoch(head.0 - 10), to).await.expect("events");
-        events.iter().filter(|event| event.deal == deal && event.change == DealChange::Terminated).count()
+        events
+            .told
+            .iter()
+            .filter(|event| event.deal == deal && event.change == DealChange::Terminated)
+            .count()
     };
     // At the head the words are "not found" already; what is final still has it, and so nothing is concluded.
     let words: Result<Value, CallError> =
