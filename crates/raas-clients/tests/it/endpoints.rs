@@ -85,7 +85,7 @@ async fn failures_to_look_are_told_apart() {
 
     let huge = saying(json!("x".repeat(200_000))).await;
     let error = pool(&[&huge], 1).read::<String>(call()).await.expect_err("too much");
-    assert!(matches!(error, CallError::Unknown(Unknown::Malformed(_))), "{error:?}");
+    assert!(matches!(error, CallError::Evidence(Evidence::RangeTooWide(_))), "{error:?}");
 
     let page = answering(|_| async { "<html>sign in</html>".into_response() }).await;
     let error = pool(&[&page], 1).read::<String>(call()).await.expect_err("no JSON");
@@ -201,4 +201,25 @@ fn a_pool_that_cannot_agree_is_refused() {
     assert!(matches!(make(&[ftp], 1), Some(PoolError::NotHttp(_))));
     let secret = EndpointConfig { token: Some("hunter2".to_owned()), ..end() };
     assert!(!format!("{secret:?}").contains("hunter2"));
+}
+
+/// Otherwise nothing that came after it would ever be told.
+#[tokio::test]
+async fn a_height_with_more_events_than_an_answer_may_hold_is_left_out_and_named() {
+    const FULL: i64 = 1_234;
+    let url = answering(|request| async move {
+        let filter = &request["params"][0];
+        let height = |name: &str| filter[name].as_i64().expect("a height");
+        let (from, to) = (height("fromHeight"), height("toHeight"));
+        let result = match (from..=to).contains(&FULL) {
+            true => json!("x".repeat(200_000)),
+            false => Value::Null,
+        };
+        Json(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).into_response()
+    })
+    .await;
+    let client = Key::from_bytes(&[7; 32]).expect("a key").native_address();
+    let chain = LotusChain::new(pool(&[&url], 1), client);
+    let events = chain.deal_events(Epoch(1_000), Epoch(2_000)).await.expect("all others are read");
+    assert_eq!((events.told, events.left_out), (Vec::new(), vec![Epoch(FULL)]));
 }
