@@ -3,6 +3,7 @@
 
 use crate::crossing::{Crossing, Sent};
 use crate::shared::{Rpc, Shared};
+use raas_core::allocation::DataCap;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::endpoint::EndpointSeen;
 use raas_core::fleet::Ask;
@@ -209,6 +210,10 @@ impl<W: World> Chain for Recorded<W> {
 
     async fn balances(&self) -> Result<Balances, NotSeen> {
         self.inner.chain().balances().await
+    }
+
+    async fn datacap(&self) -> Result<DataCap, NotSeen> {
+        self.inner.chain().datacap().await
     }
 
     async fn next_deal(&self, round: &Round) -> Result<DealId, NotSeen> {
