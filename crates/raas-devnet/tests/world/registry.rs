@@ -19,6 +19,8 @@ const MIB: u64 = 1 << 20;
 /// 180 days.
 const TERM: i64 = 518_400;
 
+/// How many of a batch went well, and the exit codes of the others by their place.
+type Batch = (u64, Vec<(u64, i64)>);
 /// `[provider, data, size, term_min, term_max, expiration]`
 pub type Request = (u64, Cid, u64, i64, i64, i64);
 
@@ -207,7 +209,11 @@ fn unclaimed_datacap_comes_back_when_anybody_removes_the_allocation() {
         let params = to_cbor(&(id, ids)).unwrap();
         let (exit, ret) = send(network, 6, REMOVE_ALLOCATIONS, params);
         assert_eq!(exit, 0);
+<<<<<<< HEAD
         let (considered, (done, failed), back): Removed = from_cbor(&ret).unwrap();
+=======
+        let (considered, (done, failed), back): (Vec<u64>, Batch, TokenAmount) = from_cbor(&ret).unwrap();
+>>>>>>> 8bdbacb0a6df3fc82eef51b7c76f66079834e464
         (considered, done, failed, u64::try_from(back.0.0).unwrap())
     };
     assert_eq!(remove(&mut network, &[1, 9]), (vec![1, 9], 0, vec![(0, 18), (1, 17)], 0), "not yet, never");
