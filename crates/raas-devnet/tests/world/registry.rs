@@ -195,9 +195,6 @@ fn what_the_registry_would_not_take_changes_nothing() {
     }
 }
 
-/// Allocations considered; how many were removed, and which were not with why; bytes given back.
-type Removed = (Vec<u64>, (u64, Vec<(u64, i64)>), TokenAmount);
-
 #[test]
 fn unclaimed_datacap_comes_back_when_anybody_removes_the_allocation() {
     let mut network = with_datacap(4);
@@ -209,11 +206,7 @@ fn unclaimed_datacap_comes_back_when_anybody_removes_the_allocation() {
         let params = to_cbor(&(id, ids)).unwrap();
         let (exit, ret) = send(network, 6, REMOVE_ALLOCATIONS, params);
         assert_eq!(exit, 0);
-<<<<<<< HEAD
-        let (considered, (done, failed), back): Removed = from_cbor(&ret).unwrap();
-=======
         let (considered, (done, failed), back): (Vec<u64>, Batch, TokenAmount) = from_cbor(&ret).unwrap();
->>>>>>> 8bdbacb0a6df3fc82eef51b7c76f66079834e464
         (considered, done, failed, u64::try_from(back.0.0).unwrap())
     };
     assert_eq!(remove(&mut network, &[1, 9]), (vec![1, 9], 0, vec![(0, 18), (1, 17)], 0), "not yet, never");
