@@ -15,6 +15,7 @@ mod reader;
 mod set;
 mod split;
 mod store;
+mod visits;
 mod writer;
 
 pub use copy::{Copied, CopyError, copy_verified};
