@@ -26,6 +26,7 @@ pub(super) fn migrator() -> Migrator {
         migration(25, "batches", include_str!("migrations/0025_batches.sql")),
         migration(26, "leads", include_str!("migrations/0026_leads.sql")),
         migration(27, "sectors", include_str!("migrations/0027_sectors.sql")),
+        migration(54, "piece aggregates", include_str!("migrations/0054_piece_aggregates.sql")),
     ])
 }
 

@@ -55,8 +55,9 @@ impl Store {
         for upload in &unended {
             if let Some(root) = upload.root.as_ref().filter(|root| !ended_roots.contains(root)) {
                 sqlx::query(
-                    "DELETE FROM piece WHERE root = $1 AND NOT EXISTS (
-                     SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)",
+                    "DELETE FROM piece WHERE root = $1
+                     AND NOT EXISTS (SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)
+                     AND NOT EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = piece.commitment)",
                 )
                 .bind(root.to_string())
                 .execute(&mut *tx)
