@@ -72,13 +72,18 @@ impl PieceStore {
         Ok(commitment)
     }
 
+    /// The CAR of a piece alone, which is all it takes to read it from end to end.
+    pub fn car(&self, commitment: Commitment) -> io::Result<Option<File>> {
+        match File::open(self.path(commitment, "car")) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens a piece; `None` when it is not here or not whole.
     pub fn get(&self, commitment: Commitment) -> io::Result<Option<LocalPiece>> {
-        let file = match File::open(self.path(commitment, "car")) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(file) = self.car(commitment)? else { return Ok(None) };
         let index = match fs::read(self.path(commitment, "index")) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

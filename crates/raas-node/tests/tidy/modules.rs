@@ -20,7 +20,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("tasks", &["engine", "execute", "failpoint", "settings", "store", "watch", "world"]),
     ("api", &["blocks", "engine", "failpoint", "settings", "store", "upload", "world"]),
     // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
-    ("data", &["api", "blocks", "engine", "execute", "failpoint", "store", "world"]),
+    ("data", &["api", "blocks", "engine", "execute", "failpoint", "settings", "store", "world"]),
     ("config", &["settings"]),
     ("node", &["api", "blocks", "config", "data", "engine", "failpoint", "settings", "store", "world"]),
     ("cli", &[]),
