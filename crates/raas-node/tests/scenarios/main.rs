@@ -8,6 +8,7 @@ mod harness;
 mod deployments;
 mod endpoints;
 mod follows;
+mod gateway;
 mod holds;
 mod keeps;
 mod pays;
