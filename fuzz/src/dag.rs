@@ -14,7 +14,7 @@ use raas_piece::car::{
 };
 use raas_piece::unixfs::dag_pb::{Link, Node};
 use raas_piece::unixfs::data::{Data, Kind};
-use raas_piece::unixfs::{FileReader, list};
+use raas_piece::unixfs::{ByteSpan, FileReader, list};
 
 use crate::input::Input;
 
@@ -217,7 +217,8 @@ fn order(root: Cid, blocks: &MemoryBlocks) {
         Ok(order) => assert!(whole.is_ok() && sent == order, "{sent:?} instead of {order:?}"),
         Err(()) => assert!(whole.is_err()),
     }
-    for scope in [Scope::Block, Scope::Entity] {
+    let span = ByteSpan { from: 1, to: Some(-2) };
+    for scope in [Scope::Block, Scope::Entity, Scope::Bytes(span)] {
         let _ = CarExport::new(blocks, root, Vec::new(), scope)
             .try_for_each(|chunk| chunk.map(drop).map_err(drop));
     }

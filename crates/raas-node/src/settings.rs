@@ -7,6 +7,7 @@ use raas_core::ids::{ContractAddress, ProviderId};
 use raas_core::policy::Policy;
 use raas_core::spend::Limits;
 use raas_core::units::{AttoFil, Epoch, Epochs};
+use std::net::IpAddr;
 
 /// Settings of one engine.
 #[derive(Clone, Debug)]
@@ -50,6 +51,30 @@ pub struct SpendingLimits {
     pub gas_per_day: Option<AttoFil>,
     /// Gas of one transaction at most.
     pub gas_max: Option<AttoFil>,
+}
+
+/// Whom the data listener serves, with what, and how many at once.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Files and directories besides what a reader can check.
+    pub plain_files: bool,
+    /// Pieces to anyone.
+    pub public_pieces: bool,
+    /// How many at once.
+    pub limits: GatewayLimits,
+    /// Reverse proxies of our own, believed about whom they ask for.
+    pub proxies: Vec<IpAddr>,
+}
+
+/// How many answers at once, and how many requests in a while. None is zero.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayLimits {
+    /// Answers to all clients under way.
+    pub answers: u32,
+    /// Of these to one client.
+    pub answers_per_client: u32,
+    /// Requests of one client, on average over ten seconds.
+    pub requests_per_second: u32,
 }
 
 impl Settings {

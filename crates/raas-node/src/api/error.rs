@@ -2,7 +2,7 @@
 
 use crate::store;
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -32,6 +32,20 @@ pub enum ApiError {
     NoRoom(String),
     /// The disk is full, or a source is not there now.
     Unavailable(String),
+    /// The caller wants more than its share.
+    TooMany {
+        /// Of what.
+        why: String,
+        /// When to come back.
+        after_secs: u64,
+    },
+    /// All callers together want more than the node gives at once.
+    Busy {
+        /// Of what.
+        why: String,
+        /// When to come back.
+        after_secs: u64,
+    },
     /// A defect or a failing disk of ours.
     Internal(anyhow::Error),
 }
@@ -62,6 +76,10 @@ where
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let after = match &self {
+            Self::TooMany { after_secs, .. } | Self::Busy { after_secs, .. } => Some(*after_secs),
+            _ => None,
+        };
         let (status, error, field) = match self {
             Self::Field { field, why } => (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field)),
             Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
@@ -72,6 +90,8 @@ impl IntoResponse for ApiError {
             Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
             Self::NoRoom(why) => (StatusCode::INSUFFICIENT_STORAGE, why, None),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
+            Self::TooMany { why, .. } => (StatusCode::TOO_MANY_REQUESTS, why, None),
+            Self::Busy { why, .. } => (StatusCode::SERVICE_UNAVAILABLE, why, None),
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "request failed");
                 let text = "the node failed to answer; its log says why".to_owned();
@@ -82,7 +102,12 @@ impl IntoResponse for ApiError {
             Some(field) => json!({ "error": error, "field": field }),
             None => json!({ "error": error }),
         };
-        (status, Json(body)).into_response()
+        match after {
+            Some(secs) => {
+                (status, [(header::RETRY_AFTER, HeaderValue::from(secs))], Json(body)).into_response()
+            }
+            None => (status, Json(body)).into_response(),
+        }
     }
 }
 

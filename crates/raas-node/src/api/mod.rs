@@ -22,6 +22,9 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Notify};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+/// A list of as many piece CIDs as the index of a 64 GiB deal has room for.
+const AGGREGATE_JSON_MAX: usize = 40 << 20;
+
 /// What every handler may use.
 pub struct App<W: World> {
     /// The loop.
@@ -85,6 +88,11 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
         .route("/v1/steps/retry", post(v1::node::retry::<W>))
         .route("/v1/chain/rewind", get(v1::chain::show::<W>).post(v1::chain::rewind::<W>))
         .route("/v1/breaker/release", post(v1::node::release::<W>))
+        .route(
+            "/v1/aggregates",
+            post(v1::aggregates::put::<W>).layer(DefaultBodyLimit::max(AGGREGATE_JSON_MAX)),
+        )
+        .route("/v1/aggregates/{cid}", get(v1::aggregates::show::<W>))
         .route("/livez", get(v1::node::livez))
         .route("/readyz", get(v1::node::readyz::<W>))
         .fallback(error::no_route)

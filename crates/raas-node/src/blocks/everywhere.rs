@@ -2,7 +2,7 @@
 //!
 //! A filter of each piece's index is in memory (two bytes per block); a question goes through all of them, and to the
 //! disk only where one lets it through. Blocks asked for one after the other are mostly of one piece, which is asked
-//! first.
+//! first; a DAG over the limit of a piece lies in several.
 
 use super::{LocalPiece, PieceStore};
 use cid::Cid;
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Debug)]
 pub struct LocalBlocks {
     pieces: PieceStore,
+    first: Option<LocalPiece>,
     near: Arc<Mutex<Option<LocalPiece>>>,
 }
 
@@ -21,7 +22,7 @@ impl PieceStore {
     /// Every block on the disk, read without hashing it again. Reads block the thread.
     #[must_use]
     pub fn blocks(&self) -> LocalBlocks {
-        LocalBlocks { pieces: self.clone(), near: Arc::default() }
+        LocalBlocks { pieces: self.clone(), first: None, near: Arc::default() }
     }
 
     /// A piece that has the block; `None` when no piece here has it. Reads the disk.
@@ -43,10 +44,10 @@ impl PieceStore {
 }
 
 impl LocalBlocks {
-    /// Asks `piece` first.
+    /// Asks `piece` before all others, even when it is removed meanwhile.
     #[must_use]
-    pub fn near(self, piece: LocalPiece) -> Self {
-        Self { near: Arc::new(Mutex::new(Some(piece))), ..self }
+    pub fn with_first(self, piece: LocalPiece) -> Self {
+        Self { first: Some(piece), ..self }
     }
 
     /// Whether the block is here; identity CIDs carry their own bytes and always are.
@@ -54,16 +55,25 @@ impl LocalBlocks {
     /// # Errors
     /// The disk's own.
     pub fn has(&self, cid: &Cid) -> io::Result<bool> {
-        Ok(identity_bytes(cid).is_some() || self.home(cid)?.is_some())
+        if identity_bytes(cid).is_some() {
+            return Ok(true);
+        }
+        for piece in self.likely() {
+            if piece.has(cid)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.elsewhere(cid)?.is_some())
     }
 
-    fn home(&self, cid: &Cid) -> io::Result<Option<LocalPiece>> {
-        let last = self.near.lock().map(|near| near.clone()).unwrap_or_default();
-        if let Some(piece) = last
-            && piece.has(cid)?
-        {
-            return Ok(Some(piece));
-        }
+    /// The pieces that are asked without a look at the filters.
+    fn likely(&self) -> impl Iterator<Item = LocalPiece> {
+        let near = self.near.lock().map(|near| near.clone()).unwrap_or_default();
+        self.first.clone().into_iter().chain(near)
+    }
+
+    /// Looks through all pieces, and asks the one that has it sooner from then on.
+    fn elsewhere(&self, cid: &Cid) -> io::Result<Option<LocalPiece>> {
         let found = self.pieces.piece_with(cid)?;
         if let (Some(piece), Ok(mut near)) = (&found, self.near.lock()) {
             *near = Some(piece.clone());
@@ -77,7 +87,12 @@ impl Blocks for LocalBlocks {
         if let Some(inside) = identity_bytes(cid) {
             return Ok(Some(inside.to_vec()));
         }
-        match self.home(cid)? {
+        for piece in self.likely() {
+            if let Some(block) = piece.get(cid)? {
+                return Ok(Some(block));
+            }
+        }
+        match self.elsewhere(cid)? {
             Some(piece) => piece.get(cid),
             None => Ok(None),
         }

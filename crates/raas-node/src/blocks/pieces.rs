@@ -127,7 +127,16 @@ impl PieceStore {
         File::open(&self.inner.root)?.sync_all()
     }
 
-    /// Opens a piece; `None` when it is not here or not whole. One whose index is damaged gets a new one from its CAR,
+    /// The CAR of a piece as it lies there, opened anew and not looked at; `None` when there is none.
+    pub fn car(&self, commitment: Commitment) -> io::Result<Option<File>> {
+        match File::open(self.path(commitment, "car")) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a piece; `None` when it is not here or not whole. Blocks the thread. One whose index is damaged gets a new one from its CAR,
     /// and a damaged CAR is put aside.
     pub fn get(&self, commitment: Commitment) -> io::Result<Option<LocalPiece>> {
         let meta = match fs::metadata(self.path(commitment, "car")) {

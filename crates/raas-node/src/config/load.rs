@@ -81,7 +81,8 @@ pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Config, ConfigErro
             .list_separator(",")
             .with_list_parse_key("chain.endpoints")
             .with_list_parse_key("deals.providers")
-            .with_list_parse_key("sources.gateways"),
+            .with_list_parse_key("sources.gateways")
+            .with_list_parse_key("gateway.proxies"),
     );
     let overrides = [
         ("network", flags.network.clone()),
@@ -181,6 +182,11 @@ mod tests {
             ("[listen]\npublic_url = 'http://a.example/#x'", "listen.public_url"),
             ("[listen]\npublic_url = 'http://0.0.0.0:1338'", "listen.public_url"),
             ("[listen]\npublic_url = 'http://a.example:0'", "listen.public_url"),
+            ("[gateway]\nanswers = 0", "gateway.answers"),
+            ("[gateway]\nanswers_per_client = 0", "gateway.answers_per_client"),
+            ("[gateway]\nrequests_per_second = 0", "gateway.requests_per_second"),
+            ("[gateway]\nstall_ms = 99", "gateway.stall_ms"),
+            ("[gateway]\nproxies = ['localhost']", "proxies"),
             ("[contract]\naddress = '0x12'", "contract.address"),
             ("[contract]\nabi = 'old'", "contract.abi"),
             (

@@ -6,7 +6,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The whole configuration.
@@ -38,6 +38,8 @@ pub struct Config {
     pub sources: SourcesSection,
     /// The node's own copies.
     pub store: StoreSection,
+    /// Who is given bytes, and how many.
+    pub gateway: GatewaySection,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             budget: BudgetSection::default(),
             sources: SourcesSection::default(),
             store: StoreSection::default(),
+            gateway: GatewaySection::default(),
         }
     }
 }
@@ -353,5 +356,42 @@ pub struct StoreSection {
 impl Default for StoreSection {
     fn default() -> Self {
         Self { reserve_mib: 1_024, gc_after_hours: 168, scrub_mib_per_second: 8, scrub_every_days: 30 }
+    }
+}
+
+/// Who is given bytes by the data listener, in which forms, and how many at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
+pub struct GatewaySection {
+    /// `/ipfs` gives plain files and lists of directories besides CARs and blocks. Browsers want them; nobody can check
+    /// them, and pages that anybody uploaded are then pages of this address. Empty: on a devnet only.
+    pub plain_files: Option<bool>,
+    /// `/piece` gives pieces and aggregates to anyone, not only to providers that know a deal's secret.
+    pub public_pieces: bool,
+    /// Answers to all clients under way at once; more are turned away with 503. Each holds up to 2 MiB.
+    pub answers: u32,
+    /// Answers to one client (an IPv4 address, or an IPv6 network of 64 bits) under way at once; more are turned away with
+    /// 429. Providers with a deal's secret are not counted.
+    pub answers_per_client: u32,
+    /// Requests of one client in a second, on average over ten; more are turned away with 429.
+    pub requests_per_second: u32,
+    /// A reader that takes nothing for so long is cut off, in milliseconds. Too short cuts slow lines, too long lets idle
+    /// ones hold answers.
+    pub stall_ms: u64,
+    /// Addresses of reverse proxies of your own: whom they name last in `X-Forwarded-For` is the client.
+    pub proxies: Vec<IpAddr>,
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self {
+            plain_files: None,
+            public_pieces: false,
+            answers: 256,
+            answers_per_client: 64,
+            requests_per_second: 200,
+            stall_ms: 30_000,
+            proxies: Vec::new(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! From texts to the types of the rules; every refusal names the key and what would be accepted.
 
 use super::{Config, ConfigError, Network};
-use crate::settings::{Settings, SpendingLimits};
+use crate::settings::{GatewayLimits, GatewaySettings, Settings, SpendingLimits};
 use raas_core::fleet::Rules;
 use raas_core::ids::ProviderId;
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
@@ -57,6 +57,19 @@ impl Config {
         if self.store.reserve_mib > u64::MAX >> 20 {
             return Err(ConfigError::invalid("store.reserve_mib", "is more than any disk has"));
         }
+        let gateway = &self.gateway;
+        for (key, count) in [
+            ("gateway.answers", gateway.answers),
+            ("gateway.answers_per_client", gateway.answers_per_client),
+            ("gateway.requests_per_second", gateway.requests_per_second),
+        ] {
+            if !(1..=1_000_000).contains(&count) {
+                return Err(ConfigError::invalid(key, format!("{count} is not in 1..=1000000")));
+            }
+        }
+        if gateway.stall_ms < 100 {
+            return Err(ConfigError::invalid("gateway.stall_ms", "must be at least 100"));
+        }
         self.contract_abi()?;
         self.own_contract()?;
         self.deployments()?;
@@ -89,6 +102,22 @@ impl Config {
             gas_per_day: some("budget.gas_per_day_attofil", &self.budget.gas_per_day_attofil)?,
             gas_max: some("wallet.gas_max_attofil", &self.wallet.gas_max_attofil)?,
         })
+    }
+
+    /// Whom the data listener serves, and with what.
+    #[must_use]
+    pub fn gateway(&self, devnet: bool) -> GatewaySettings {
+        let gateway = &self.gateway;
+        GatewaySettings {
+            plain_files: gateway.plain_files.unwrap_or(devnet),
+            public_pieces: gateway.public_pieces,
+            limits: GatewayLimits {
+                answers: gateway.answers,
+                answers_per_client: gateway.answers_per_client,
+                requests_per_second: gateway.requests_per_second,
+            },
+            proxies: gateway.proxies.clone(),
+        }
     }
 
     /// The policy of a job that says nothing.

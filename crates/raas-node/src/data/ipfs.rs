@@ -1,140 +1,188 @@
-//! `GET|HEAD /ipfs/{cid}[/path]`: file bytes, or `?format=car|raw`, from the local copy; when that is gone, from a
-//! provider's copy that is verified against its commitment and root before a byte of it is served.
+//! `GET|HEAD /ipfs/{cid}[/path]`: a CAR or a block (`?format=car|raw`), or file bytes where the node is told to give them;
+//! from the local copy, or, when that is gone, from a provider's copy that is verified against its commitment and root
+//! before a byte of it is served. A block that no local copy has is not looked for anywhere else.
 
-use super::asked::{Form, RAW_TYPE, Request, media_type};
-use super::range::Asked;
+use super::ahead::Gathered;
+use super::answer::Answer;
+use super::asked::{Form, Parameters, Request, media_type};
+use super::gateway::{Gateway, Visitor};
+use super::range::{Part, part};
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::{Path, Query};
-use crate::blocks::LocalPiece;
+use crate::blocks::{LocalBlocks, LocalPiece};
 use crate::execute::bytes::{note, sources, words};
 use crate::failpoint;
 use crate::world::World;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
+use axum::response::Response;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::ProviderId;
-use raas_core::ports::{Bytes, Clock, Fetched};
-use raas_piece::block::Blocks;
-use raas_piece::car::{CarExport, Scope};
-use raas_piece::unixfs::{FileReader, ReadError, UnixNode, list, resolve};
-use serde::Deserialize;
+use raas_core::ports::{Bytes as _, Clock, Fetched};
+use raas_piece::block::{fetch, identity_bytes};
+use raas_piece::car::CarExport;
+use raas_piece::unixfs::{FileReader, ReadError, Resolved, UnixNode, list, resolve};
 use std::io;
 use std::sync::Arc;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 /// Says where the bytes of an answer came from: `local`, or the provider that was asked for them.
 const SOURCE: HeaderName = HeaderName::from_static("raas-source");
-/// Blocks between the reading thread and the socket: the memory of one answer.
-const BLOCKS_BUFFERED: usize = 4;
 /// Entries shown of one directory.
 const ENTRIES_MAX: u64 = 100_000;
 
-/// How the answer is wanted.
-#[derive(Debug, Deserialize)]
-pub struct Wanted {
-    format: Option<String>,
-    #[serde(rename = "dag-scope")]
-    dag_scope: Option<String>,
-}
-
 /// `/ipfs/{cid}`.
 pub async fn root<W: World>(
-    State(app): State<Arc<App<W>>>,
+    State(gateway): State<Arc<Gateway<W>>>,
+    visitor: Visitor,
     Path(cid): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(parameters): Query<Parameters>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    with_path(answer(&app, &cid, "", &read(&wanted, &headers)?, &method).await?, &uri)
+    let call = Call { cid, path: String::new(), parameters, method, uri, headers, visitor };
+    answer(&gateway, call).await
 }
 
 /// `/ipfs/{cid}/{path}`.
 pub async fn path<W: World>(
-    State(app): State<Arc<App<W>>>,
+    State(gateway): State<Arc<Gateway<W>>>,
+    visitor: Visitor,
     Path((cid, path)): Path<(String, String)>,
-    Query(wanted): Query<Wanted>,
+    Query(parameters): Query<Parameters>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let request = read(&wanted, &headers)?;
-    if request.form == Form::Raw && !path.is_empty() {
-        let why = "a raw block is asked for by its own CID, without a path";
-        return Err(ApiError::field("format", why));
+    answer(&gateway, Call { cid, path, parameters, method, uri, headers, visitor }).await
+}
+
+/// A request, not read yet.
+struct Call {
+    cid: String,
+    path: String,
+    parameters: Parameters,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    visitor: Visitor,
+}
+
+impl Call {
+    fn read<W: World>(&self, gateway: &Gateway<W>) -> Result<Request, ApiError> {
+        let request = Request::read(&self.parameters, &self.headers)
+            .map_err(|(field, why)| ApiError::field(field, why))?;
+        let no = |why: &str| Err(ApiError::field("format", why));
+        if request.form == Form::Raw && !self.path.is_empty() {
+            return no("a raw block is asked for by its own CID, without a path");
+        }
+        if request.form == Form::Plain && !gateway.settings.plain_files {
+            return no(
+                "this node gives what can be checked: ask with ?format=car or ?format=raw, or the same in Accept",
+            );
+        }
+        // Its scope would be the content of everybody.
+        if request.is_service_worker && self.path.is_empty() && !self.uri.path().ends_with('/') {
+            return Err(ApiError::Bad(
+                "a service worker must stand below the CID of its own pages".to_owned(),
+            ));
+        }
+        Ok(request)
     }
-    with_path(answer(&app, &cid, &path, &request, &method).await?, &uri)
+
+    /// The path as it was asked for, escapes and all, without slashes at its end.
+    fn address(&self) -> &str {
+        self.uri.path().trim_end_matches('/')
+    }
 }
 
-/// With the path as it was asked for, escapes and all, without slashes at its end.
-fn with_path(mut response: Response, uri: &Uri) -> Result<Response, ApiError> {
-    let path = HeaderValue::from_str(uri.path().trim_end_matches('/'))?;
-    response.headers_mut().insert(HeaderName::from_static("x-ipfs-path"), path);
-    Ok(response)
-}
-
-fn read(wanted: &Wanted, headers: &HeaderMap) -> Result<Request, ApiError> {
-    Request::read(wanted.format.as_deref(), wanted.dag_scope.as_deref(), headers)
-        .map_err(|(field, why)| ApiError::field(field, why))
-}
-
-async fn answer<W: World>(
-    app: &App<W>,
-    cid: &str,
-    path: &str,
-    request: &Request,
-    method: &Method,
-) -> Result<Response, ApiError> {
-    let root: DataCid = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
-    let Some((local, source)) = open(app, &root, request.only_if_cached).await? else {
-        let text = format!("{root} is not on this node's disk, and only-if-cached was asked for");
-        let body = axum::Json(serde_json::json!({ "error": text }));
-        return Ok((StatusCode::PRECONDITION_FAILED, body).into_response());
+async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, ApiError> {
+    let seat = gateway.clients.seat(Some(gateway.client(&call.visitor, &call.headers)))?;
+    let request = call.read(gateway)?;
+    let root: DataCid = call.cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
+    let found = match find(gateway, &root, request.only_if_cached).await? {
+        Found::Here(local) => (local, "local".to_owned()),
+        Found::Fetched(local, provider) => (Some(local), provider.to_string()),
+        Found::WouldFetch => {
+            let status = StatusCode::PRECONDITION_FAILED;
+            return Ok(Response::builder().status(status).body(Body::empty())?);
+        }
     };
-    let (cid, path, request) = (*root.cid(), path.to_owned(), request.clone());
-    let head = *method == Method::HEAD;
-    let answered = tokio::task::spawn_blocking(move || respond(&local, cid, &path, &request, head));
-    let mut response = answered.await.map_err(|error| ApiError::Internal(error.into()))??;
-    let source = source.map_or_else(|| "local".to_owned(), |provider| provider.to_string());
+    let (local, source) = found;
+    let head = call.method == Method::HEAD;
+    let address = HeaderValue::from_str(call.address())?;
+    let location = (request.by_accept, request.form.query());
+    let blocks = gateway.app.pieces.blocks();
+    let blocks = match local {
+        Some(local) => blocks.with_first(local),
+        None => blocks,
+    };
+    let (cid, path) = (*root.cid(), call.path);
+    let made = tokio::task::spawn_blocking(move || respond(blocks, cid, &path, &request));
+    let made = made.await.map_err(|error| ApiError::Internal(error.into()))??;
+    let mut response = made.send(head, seat).await?;
+    if let (true, query) = location {
+        let query = format!("{}?{query}", call.uri.path());
+        response.headers_mut().insert(header::CONTENT_LOCATION, HeaderValue::from_str(&query)?);
+    }
+    response.headers_mut().insert(HeaderName::from_static("x-ipfs-path"), address);
     response.headers_mut().insert(SOURCE, HeaderValue::from_str(&source)?);
     Ok(response)
 }
 
-/// The piece of `root`, from the disk or fetched back for this answer; then also from whom. `None` when it would have
-/// to be fetched and must not.
-async fn open<W: World>(
-    app: &App<W>,
+/// Where the blocks under a root are.
+enum Found {
+    /// On this disk; in no piece when the CID carries its own bytes.
+    Here(Option<LocalPiece>),
+    /// Fetched back from a provider for this answer.
+    Fetched(LocalPiece, ProviderId),
+    /// Nowhere here, and nothing may be fetched.
+    WouldFetch,
+}
+
+async fn find<W: World>(
+    gateway: &Gateway<W>,
     root: &DataCid,
     only_if_cached: bool,
-) -> Result<Option<(LocalPiece, Option<ProviderId>)>, ApiError> {
+) -> Result<Found, ApiError> {
+    let app = &gateway.app;
+    if identity_bytes(root.cid()).is_some() {
+        return Ok(Found::Here(None));
+    }
     let absent = || ApiError::NotFound(format!("{root} is not stored here"));
-    let Some(stored) = app.engine.store().piece_of_root(root).await? else { return Err(absent()) };
+    let Some(stored) = app.engine.store().piece_of_root(root).await? else {
+        // No root that was stored, but it may be any block of one.
+        let (pieces, cid) = (app.pieces.clone(), *root.cid());
+        let looked = tokio::task::spawn_blocking(move || pieces.piece_with(&cid));
+        return match looked.await.map_err(|error| ApiError::Internal(error.into()))?? {
+            Some(local) => Ok(Found::Here(Some(local))),
+            None if only_if_cached => Ok(Found::WouldFetch),
+            None => Err(absent()),
+        };
+    };
     let piece = stored.piece.commitment;
-    if let Some(local) = app.pieces.get(piece)? {
-        return Ok(Some((local, None)));
+    if let Some(local) = gateway.local(piece).await? {
+        return Ok(Found::Here(Some(local)));
     }
     if only_if_cached {
-        return Ok(None);
+        return Ok(Found::WouldFetch);
     }
     // One at a time: nobody removes what another has just fetched and not opened yet.
     let _alone = app.fetching.lock().await;
-    if let Some(local) = app.pieces.get(piece)? {
-        return Ok(Some((local, None)));
+    if let Some(local) = gateway.local(piece).await? {
+        return Ok(Found::Here(Some(local)));
     }
     let fetched = fetch_back(app, root, piece).await;
-    let local = app.pieces.get(piece)?;
+    let local = gateway.local(piece).await?;
     let kept = app.engine.store().piece(piece).await?.is_some_and(|stored| stored.local);
     if !kept {
         // It was evicted on purpose: this answer reads on from the open file.
         app.pieces.remove(piece)?;
     }
     let provider = fetched?;
-    Ok(Some((local.ok_or_else(absent)?, Some(provider))))
+    Ok(Found::Fetched(local.ok_or_else(absent)?, provider))
 }
 
 async fn fetch_back<W: World>(
@@ -176,67 +224,95 @@ async fn fetch_back<W: World>(
     Err(ApiError::Unavailable(text))
 }
 
-fn respond(
-    local: &LocalPiece,
-    root: cid::Cid,
-    path: &str,
-    request: &Request,
-    head: bool,
-) -> Result<Response, ApiError> {
-    let blocks = local.blocks();
-    let resolved = resolve(&blocks, &root, path)
-        .map_err(|error| ApiError::NotFound(format!("/ipfs/{root}/{path}: {error}")))?;
-    let etag = format!("\"{}.{}\"", resolved.cid, tag(request.form));
-    let response = Response::builder()
+fn respond(blocks: LocalBlocks, root: cid::Cid, path: &str, request: &Request) -> Result<Answer, ApiError> {
+    let missing = |error: &dyn std::fmt::Display| ApiError::NotFound(format!("/ipfs/{root}/{path}: {error}"));
+    let resolved = resolve(&blocks, &root, path).map_err(|error| missing(&error))?;
+    let etag = format!("\"{}.{}\"", resolved.cid, request.form.tag());
+    let named: Vec<String> = resolved.named.iter().map(ToString::to_string).collect();
+    let mut response = Response::builder()
         .header(header::CACHE_CONTROL, "public, max-age=29030400, immutable")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::VARY, "accept")
+        .header("x-ipfs-roots", named.join(","))
         .header(header::ETAG, &etag);
     if request.has(&etag) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).body(Body::empty())?);
+        return Ok(Answer::Ready(response.status(StatusCode::NOT_MODIFIED).body(Body::empty())?));
+    }
+    if let Some(kind) = request.form.media_type() {
+        response = response.header(header::CONTENT_TYPE, kind);
     }
     let attachment = |ending| format!("attachment; filename=\"{}.{ending}\"", resolved.cid);
     match request.form {
         Form::Raw => {
-            let block = blocks.get(&resolved.cid)?.ok_or_else(|| anyhow::anyhow!("the block vanished"))?;
-            let response = response
-                .header(header::CONTENT_TYPE, RAW_TYPE)
-                .header(header::CONTENT_DISPOSITION, attachment("bin"));
-            Ok(response.body(Body::from(block))?)
+            let block = Bytes::from(fetch(&blocks, &resolved.cid)?);
+            let response = response.header(header::CONTENT_DISPOSITION, attachment("bin"));
+            let length = block.len() as u64;
+            match part(response, request.range(length, &etag), length)? {
+                Part::Outside(response) => Ok(Answer::Ready(response)),
+                Part::Bytes(response, first, count) => {
+                    // Both lie in the block, which is in memory.
+                    let (first, count) = (usize::try_from(first)?, usize::try_from(count)?);
+                    Ok(Answer::Whole(response, block.slice(first..first + count)))
+                }
+            }
         }
-        Form::Car(scope) => {
+        Form::Car { scope, duplicates } => {
             let response = response
-                .header(header::CONTENT_TYPE, "application/vnd.ipld.car; version=1; order=dfs; dups=n")
                 .header(header::CONTENT_DISPOSITION, attachment("car"))
                 .header(header::ACCEPT_RANGES, "none");
             let export = CarExport::new(blocks, resolved.cid, resolved.via, scope);
-            stream(response, head, export.map(|chunk| chunk.map_err(io::Error::other)))
+            let export = if duplicates { export.with_duplicates() } else { export };
+            let chunks = export.map(|chunk| chunk.map_err(io::Error::other));
+            Ok(Answer::Chunks(response, Box::new(Gathered::new(chunks))))
         }
-        Form::Plain => match UnixNode::load(&blocks, &resolved.cid).map_err(unreadable)? {
-            UnixNode::Directory(_) | UnixNode::Shard { .. } => {
-                let entries = list(&blocks, &resolved.cid, ENTRIES_MAX)?;
-                let names: Vec<_> = entries
-                    .iter()
-                    .map(|entry| serde_json::json!({ "name": entry.name, "cid": entry.cid.to_string() }))
-                    .collect();
-                let body =
-                    serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
-                let response = response.header(header::CONTENT_TYPE, "application/json");
-                Ok(response.body(Body::from(body))?)
-            }
-            UnixNode::Symlink(target) => {
-                let response = response.header(header::CONTENT_TYPE, "inode/symlink");
-                Ok(response.body(Body::from(target))?)
-            }
-            UnixNode::Bytes(_) | UnixNode::File { .. } => {
-                let file = FileReader::open(blocks, resolved.cid)?;
-                let range = request.range(file.file_bytes(), &etag);
-                let response = response
-                    .header(header::CONTENT_TYPE, media_type(path))
-                    .header(header::ACCEPT_RANGES, "bytes");
-                plain(response, head, file, range)
-            }
-        },
+        Form::Plain => plain(response, blocks, &resolved, path, request, &etag),
+    }
+}
+
+/// What a browser can show: nothing in it can be checked by whoever gets it.
+fn plain(
+    response: axum::http::response::Builder,
+    blocks: LocalBlocks,
+    resolved: &Resolved,
+    path: &str,
+    request: &Request,
+    etag: &str,
+) -> Result<Answer, ApiError> {
+    match UnixNode::load(&blocks, &resolved.cid).map_err(unreadable)? {
+        UnixNode::Directory(_) | UnixNode::Shard { .. } => {
+            let entries = list(&blocks, &resolved.cid, ENTRIES_MAX)?;
+            let names: Vec<_> = entries
+                .iter()
+                .map(|entry| serde_json::json!({ "name": entry.name, "cid": entry.cid.to_string() }))
+                .collect();
+            let body = serde_json::json!({ "cid": resolved.cid.to_string(), "entries": names }).to_string();
+            Ok(Answer::Whole(response.header(header::CONTENT_TYPE, "application/json"), body.into()))
+        }
+        UnixNode::Symlink(target) => {
+            Ok(Answer::Whole(response.header(header::CONTENT_TYPE, "inode/symlink"), target.into()))
+        }
+        UnixNode::Bytes(_) | UnixNode::File { .. } => {
+            let mut file = FileReader::open(blocks, resolved.cid)?;
+            let length = file.file_bytes();
+            let response = response.header(header::CONTENT_TYPE, media_type(path));
+            let (response, first, mut left) = match part(response, request.range(length, etag), length)? {
+                Part::Bytes(response, first, count) => (response, first, count),
+                Part::Outside(response) => return Ok(Answer::Ready(response)),
+            };
+            file.seek_to(first);
+            let chunks = std::iter::from_fn(move || {
+                if left == 0 {
+                    return None;
+                }
+                let mut chunk = file.next_chunk().map_err(io::Error::other).transpose()?;
+                if let Ok(bytes) = &mut chunk {
+                    bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    left -= bytes.len() as u64;
+                }
+                Some(chunk)
+            });
+            Ok(Answer::Chunks(response, Box::new(Gathered::new(chunks))))
+        }
     }
 }
 
@@ -248,77 +324,4 @@ fn unreadable(error: ReadError) -> ApiError {
         }
         other => other.into(),
     }
-}
-
-/// What tells the forms of one CID apart.
-const fn tag(form: Form) -> &'static str {
-    match form {
-        Form::Raw => "raw",
-        Form::Car(Scope::All) => "car",
-        Form::Car(Scope::Entity) => "car.entity",
-        Form::Car(Scope::Block) => "car.block",
-        Form::Plain => "file",
-    }
-}
-
-/// A file's bytes, whole or one range of them.
-fn plain<B: Blocks + Send + 'static>(
-    response: axum::http::response::Builder,
-    head: bool,
-    mut file: FileReader<B>,
-    range: Asked,
-) -> Result<Response, ApiError> {
-    let length = file.file_bytes();
-    let (response, mut left) = match range {
-        Asked::Whole => (response.status(StatusCode::OK), length),
-        Asked::Part(first, last) => {
-            file.seek_to(first);
-            let response = response
-                .status(StatusCode::PARTIAL_CONTENT)
-                .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
-            (response, last - first + 1)
-        }
-        Asked::Unsatisfiable => {
-            let response = response
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(header::CONTENT_RANGE, format!("bytes */{length}"));
-            return Ok(response.body(Body::empty())?);
-        }
-    };
-    let response = response.header(header::CONTENT_LENGTH, left);
-    let chunks = std::iter::from_fn(move || {
-        if left == 0 {
-            return None;
-        }
-        let mut chunk = file.next_chunk().map_err(io::Error::other).transpose()?;
-        if let Ok(bytes) = &mut chunk {
-            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            left -= bytes.len() as u64;
-        }
-        Some(chunk)
-    });
-    stream(response, head, chunks)
-}
-
-/// A body read on a blocking thread. An error breaks the connection, so that a cut-off answer is seen as one.
-fn stream(
-    response: axum::http::response::Builder,
-    head: bool,
-    chunks: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static,
-) -> Result<Response, ApiError> {
-    if head {
-        // An empty body that does not say so: its length would be told as that of the answer.
-        let nothing = tokio_stream::empty::<io::Result<Vec<u8>>>();
-        return Ok(response.body(Body::from_stream(nothing))?);
-    }
-    let (sender, receiver) = mpsc::channel(BLOCKS_BUFFERED);
-    tokio::task::spawn_blocking(move || {
-        for chunk in chunks {
-            let broken = chunk.is_err();
-            if sender.blocking_send(chunk).is_err() || broken {
-                break;
-            }
-        }
-    });
-    Ok(response.body(Body::from_stream(ReceiverStream::new(receiver).map(|chunk| chunk)))?)
 }

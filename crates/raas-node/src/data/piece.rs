@@ -1,148 +1,183 @@
-//! `GET|HEAD /piece/{cid}`: the bytes of a deal, to whoever knows that deal's secret: the CAR of its piece, or an
-//! aggregate around it, which is computed while it is read and never written.
+//! `GET|HEAD /piece/{cid}`, by piece CID v1 or v2: the CAR of a piece, or an aggregate of pieces, which is computed while it
+//! is read and never written. To whoever knows the secret of a deal of it; to anyone where the node is told to.
 
-use super::range::{Asked, asked};
-use crate::api::App;
+use super::aggregates::{alone, stored};
+use super::answer::Answer;
+use super::asked::Conditions;
+use super::files::{DealRange, FileRange, OnDisk};
+use super::gateway::{Gateway, Visitor};
+use super::range::{Part, part};
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
-use crate::blocks::{LocalPiece, core_commitment};
 use crate::world::World;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use raas_clients::inclusion;
-use raas_core::cid::Commitment;
+use raas_core::cid::{Commitment, PieceName, piece_name};
 use raas_core::order::Order;
-use raas_piece::segment::{Payload, VirtualDeal};
+use raas_piece::segment::VirtualDeal;
 use std::fs::File;
-use std::io::{self, Read as _, SeekFrom};
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::io::ReaderStream;
-
-/// Bytes handed to the socket at once.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks of an aggregate computed before the socket takes them.
-const CHUNKS_AHEAD: usize = 2;
 
 /// The bytes, whole or one range of them.
 pub async fn piece<W: World>(
-    State(app): State<Arc<App<W>>>,
+    State(gateway): State<Arc<Gateway<W>>>,
+    visitor: Visitor,
     Path(cid): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let commitment: Commitment = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
-    let absent = || ApiError::NotFound(format!("no piece {cid} is served under this secret"));
-    let secret = bearer(&headers).ok_or_else(absent)?;
-    let opens = app.engine.store().order_by_secret(secret).await?;
-    let order = opens.filter(|order| order.deal_piece().0 == commitment).ok_or_else(absent)?;
-    let local = app.pieces.get(order.piece)?.ok_or_else(absent)?;
-    let content = match order.within {
-        None => Content::Car(local),
-        Some(_) => Content::Aggregate(Arc::new(around(&order, local).ok_or_else(absent)?)),
+    let (name, cid) = name(&cid)?;
+    let order = match bearer(&headers) {
+        Some(secret) => gateway.app.engine.store().order_by_secret(secret).await?,
+        None => None,
     };
-    let bytes = content.bytes();
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let etag = format!("\"{commitment}\"");
-    // A range of another version of the piece cannot be, so this is of a piece the asker mixed up.
-    let same = text(header::IF_RANGE).is_none_or(|tag| tag == etag);
-    let range = asked(text(header::RANGE).filter(|_| same), bytes);
-    let (status, first, length) = match range {
-        Asked::Whole => (StatusCode::OK, 0, bytes),
-        Asked::Part(first, last) => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
-        Asked::Unsatisfiable => {
-            let response = Response::builder()
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(header::CONTENT_RANGE, format!("bytes */{bytes}"));
-            return Ok(response.body(Body::empty())?);
-        }
+    let order = order.filter(|order| order.deal_piece().0 == name.commitment);
+    let client = order.is_none().then(|| gateway.client(&visitor, &headers));
+    let seat = gateway.clients.seat(client)?;
+    let absent = || ApiError::NotFound(format!("no piece {cid} is served{}", gateway.to_whom()));
+    let content = match &order {
+        Some(order) => of_order(&gateway, order).await?,
+        None if gateway.settings.public_pieces => of_piece(&gateway, name.commitment).await?,
+        None => None,
     };
-    let mut response = Response::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, content.media_type())
-        .header(header::CONTENT_LENGTH, length)
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::ETAG, etag);
-    if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {first}-{}/{bytes}", first + length - 1);
-        response = response.header(header::CONTENT_RANGE, range);
-    }
-    if method == Method::HEAD {
-        return Ok(response.body(Body::empty())?);
-    }
-    let body = match content {
-        Content::Car(local) => {
-            let mut file = tokio::fs::File::from_std(local.file.try_clone()?);
-            file.seek(SeekFrom::Start(first)).await?;
-            Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK_BYTES))
-        }
-        Content::Aggregate(deal) => Body::from_stream(read(deal, first, length)),
-    };
-    Ok(response.body(body)?)
+    let content = content.ok_or_else(absent)?;
+    let bytes = content.bytes_as(name).ok_or_else(absent)?;
+    let answer = respond(&gateway, content, bytes, &cid, order.is_some(), &headers)?;
+    answer.send(method == Method::HEAD, seat).await
 }
 
-/// What a deal is of.
+/// What a piece CID names, and its usual spelling.
+fn name(text: &str) -> Result<(PieceName, String), ApiError> {
+    let wrong = |why: String| ApiError::field("cid", why);
+    let cid = cid::Cid::try_from(text).map_err(|error| wrong(format!("not a CID ({error})")))?;
+    let name = piece_name(&cid).map_err(|error| wrong(error.to_string()))?;
+    let name = name.ok_or_else(|| wrong(format!("{cid} is not a piece CID (baga6ea4seaq… or bafkzcib…)")))?;
+    Ok((name, cid.to_string()))
+}
+
+fn respond<W: World>(
+    gateway: &Gateway<W>,
+    content: Content,
+    bytes: u64,
+    cid: &str,
+    by_secret: bool,
+    headers: &HeaderMap,
+) -> Result<Answer, ApiError> {
+    let etag = format!("\"{cid}\"");
+    let whose = if by_secret { "private" } else { "public" };
+    let response = Response::builder()
+        .header(header::CACHE_CONTROL, format!("{whose}, max-age=29030400, immutable"))
+        .header(header::VARY, "authorization")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::ETAG, &etag);
+    let conditions = Conditions::read(headers);
+    if conditions.has(&etag) {
+        let response = response.status(StatusCode::NOT_MODIFIED);
+        return Ok(Answer::Ready(response.body(Body::empty())?));
+    }
+    let (kind, ending) = content.media_type();
+    let response = response
+        .header(header::CONTENT_TYPE, kind)
+        .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{cid}.{ending}\""));
+    let (response, first, length) = match part(response, conditions.range(bytes, &etag), bytes)? {
+        Part::Bytes(response, first, length) => (response, first, length),
+        Part::Outside(response) => return Ok(Answer::Ready(response)),
+    };
+    let buffers = Arc::clone(&gateway.buffers);
+    Ok(match content {
+        Content::Car { file, bytes } => {
+            Answer::Chunks(response, Box::new(FileRange::new(file, bytes, first, length, buffers)))
+        }
+        Content::Aggregate(deal) => {
+            Answer::Chunks(response, Box::new(DealRange::new(deal, first, length, buffers)))
+        }
+    })
+}
+
+/// What is served.
 enum Content {
-    /// The piece is the deal: its CAR, which the provider pads.
-    Car(LocalPiece),
+    /// A piece's CAR, which whoever seals it pads.
+    Car {
+        /// The file, which others read at the same time.
+        file: Arc<File>,
+        /// Its length.
+        bytes: u64,
+    },
     /// An aggregate, to its last byte.
-    Aggregate(Arc<VirtualDeal<Arc<File>>>),
+    Aggregate(Arc<VirtualDeal<OnDisk>>),
 }
 
 impl Content {
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Car(local) => local.car_bytes,
+    /// Length under this name. A v2 CID tells it: zeros after a CAR are the same piece, another length is not.
+    fn bytes_as(&self, name: PieceName) -> Option<u64> {
+        let bytes = match self {
+            Self::Car { bytes, .. } => *bytes,
             Self::Aggregate(deal) => deal.bytes(),
+        };
+        let padded = |bytes| raas_piece::PaddedSize::for_payload(bytes).ok();
+        match name.payload_bytes {
+            None => Some(bytes),
+            Some(named) => (named >= bytes && padded(named) == padded(bytes)).then_some(named),
         }
     }
 
-    const fn media_type(&self) -> &'static str {
+    /// And the ending of a file of it.
+    const fn media_type(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Car(_) => "application/vnd.ipld.car; version=1",
-            Self::Aggregate(_) => "application/octet-stream",
+            Self::Car { .. } => ("application/vnd.ipld.car; version=1", "car"),
+            Self::Aggregate(_) => ("application/octet-stream", "piece"),
         }
     }
 }
 
-/// The aggregate that the order is bought in; `None` when that is not the one around its piece alone.
-fn around(order: &Order, local: LocalPiece) -> Option<VirtualDeal<Arc<File>>> {
-    let aggregate = inclusion::alone(order.piece, order.size)?;
-    if core_commitment(aggregate.piece().commitment()) != order.deal_piece().0 {
-        return None;
+/// What an order's deal is of.
+async fn of_order<W: World>(gateway: &Gateway<W>, order: &Order) -> Result<Option<Content>, ApiError> {
+    match order.within {
+        None => car(gateway, order.piece).await,
+        Some(within) => aggregate(gateway, within.aggregate, Some(order.piece)).await,
     }
-    let payload = Payload { file: local.file, bytes: local.car_bytes };
-    VirtualDeal::new(&aggregate, vec![payload]).ok()
 }
 
-/// A range of an aggregate as it is computed, on a blocking thread that ends with its reader.
-fn read(deal: Arc<VirtualDeal<Arc<File>>>, first: u64, length: u64) -> ReceiverStream<io::Result<Bytes>> {
-    let (chunks, read) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut range = deal.range(first, first + length);
-        loop {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            let sent = match range.read(&mut chunk) {
-                Ok(0) => return,
-                Ok(count) => {
-                    chunk.truncate(count);
-                    chunks.blocking_send(Ok(chunk.into()))
-                }
-                Err(error) => {
-                    let _ = chunks.blocking_send(Err(error));
-                    return;
-                }
-            };
-            if sent.is_err() {
-                return;
-            }
+/// What anyone may have.
+async fn of_piece<W: World>(
+    gateway: &Gateway<W>,
+    commitment: Commitment,
+) -> Result<Option<Content>, ApiError> {
+    match car(gateway, commitment).await? {
+        Some(car) => Ok(Some(car)),
+        None => aggregate(gateway, commitment, None).await,
+    }
+}
+
+/// Its length is what was recorded: a file that is cut off while it is sent must not pass for a whole one.
+async fn car<W: World>(gateway: &Gateway<W>, piece: Commitment) -> Result<Option<Content>, ApiError> {
+    let Some(local) = gateway.local(piece).await? else { return Ok(None) };
+    let recorded = gateway.app.engine.store().piece(piece).await?;
+    Ok(recorded.map(|recorded| Content::Car { file: local.file, bytes: recorded.piece.car_bytes }))
+}
+
+/// A stored aggregate, or the one around `around` alone.
+async fn aggregate<W: World>(
+    gateway: &Gateway<W>,
+    wanted: Commitment,
+    around: Option<Commitment>,
+) -> Result<Option<Content>, ApiError> {
+    if let Some(deal) = gateway.aggregates.get(wanted) {
+        return Ok(Some(Content::Aggregate(deal)));
+    }
+    let (store, pieces) = (gateway.app.engine.store(), gateway.app.pieces.clone());
+    let deal = match (store.aggregate(wanted).await?, around) {
+        (Some(parts), _) => {
+            // Hundreds of thousands of pieces take a while.
+            let made = tokio::task::spawn_blocking(move || stored(&pieces, wanted, &parts));
+            made.await.map_err(|error| ApiError::Internal(error.into()))?
         }
-    });
-    ReceiverStream::new(read)
+        (None, Some(piece)) => store.piece(piece).await?.and_then(|piece| alone(&pieces, wanted, &piece)),
+        (None, None) => None,
+    };
+    Ok(deal.map(|deal| Content::Aggregate(gateway.aggregates.keep(wanted, deal))))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

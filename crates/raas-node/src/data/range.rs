@@ -1,4 +1,10 @@
-//! One byte range of a `Range` header. Pure.
+//! One byte range of a `Range` header, and the head of an answer with it. Pure.
+
+use crate::api::error::ApiError;
+use axum::body::Body;
+use axum::http::response::Builder;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
 
 /// What a `Range` header asks of `length` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,41 @@ pub fn asked(header: Option<&str>, length: u64) -> Asked {
             Err(_) => Asked::Whole,
         },
         _ => Asked::Whole,
+    }
+}
+
+/// What is left to answer once the head is made.
+pub enum Part {
+    /// These bytes: the answer so far, the position of the first, and how many.
+    Bytes(Builder, u64, u64),
+    /// Nothing: the range is outside.
+    Outside(Response),
+}
+
+/// Status, length and range of an answer of `length` bytes of which so much was asked for.
+///
+/// # Errors
+/// When a header before was not valid.
+pub fn part(response: Builder, range: Asked, length: u64) -> Result<Part, ApiError> {
+    let response = response.header(header::ACCEPT_RANGES, "bytes");
+    match range {
+        Asked::Whole => {
+            let response = response.status(StatusCode::OK).header(header::CONTENT_LENGTH, length);
+            Ok(Part::Bytes(response, 0, length))
+        }
+        Asked::Part(first, last) => {
+            let response = response
+                .status(StatusCode::PARTIAL_CONTENT)
+                .header(header::CONTENT_LENGTH, last - first + 1)
+                .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
+            Ok(Part::Bytes(response, first, last - first + 1))
+        }
+        Asked::Unsatisfiable => {
+            let response = response
+                .status(StatusCode::RANGE_NOT_SATISFIABLE)
+                .header(header::CONTENT_RANGE, format!("bytes */{length}"));
+            Ok(Part::Outside(response.body(Body::empty())?))
+        }
     }
 }
 

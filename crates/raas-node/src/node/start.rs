@@ -13,12 +13,13 @@ use super::waiting::{Door, Doors};
 use crate::api::{self, App};
 use crate::blocks::{LocalBytes, PieceStore};
 use crate::config::{Config, ConfigError, EndpointSetting, Network};
-use crate::data;
+use crate::data::{self, Patiently};
 use crate::engine::{self, Engine, NextWake};
 use crate::keeping;
 use crate::settings::{ContractAt, Settings};
 use crate::store::{self, Store};
 use alloy_primitives::Address as EthAddress;
+use axum::serve::Listener;
 use raas_clients::clock::{DevnetClock, WallClock};
 use raas_clients::evm::DealStatus;
 use raas_clients::filecoin::{Identity, IdentityError, LotusChain};
@@ -36,7 +37,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::make::Shared;
 
 /// Largest payload fetched or uploaded where the configuration does not say: a 32 GiB sector's worth.
 const PAYLOAD_MAX_GIB: u64 = 31;
@@ -199,6 +199,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     let mut tasks = JoinSet::new();
     let doors = Doors::new(&network.to_string());
     tasks.spawn(serve(admin, doors.admin.clone(), stop.clone()));
+    let data = Patiently::new(data, Duration::from_millis(config.gateway.stall_ms));
     tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
     let Established { identity, devnet } = establish(&pool, &network, &store, &doors).await?;
     let reserve_bytes = config.store.reserve_mib << 20;
@@ -238,7 +239,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         wallet_token: token::read_or_make(&config.data_dir.join("wallet.token"))?,
     });
     doors.admin.open(api::router(Arc::clone(&app)));
-    doors.data.open(data::router(Arc::clone(&app)));
+    doors.data.open(data::router(Arc::clone(&app), config.gateway(devnet)));
     if !options.stepped {
         let poll = if devnet { DEVNET_POLL } else { Duration::from_millis(config.chain.poll_ms.max(100)) };
         tasks.spawn(driver::drive(Arc::clone(&app), poll, pool.heads(), stop.clone()));
@@ -255,9 +256,11 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     Ok(Handle { app, admin: admin_address, data: data_address, network: shown, stop, tasks })
 }
 
-async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) -> Result<(), engine::Error> {
-    let served = axum::serve(listener, Shared::new(door.service()))
-        .with_graceful_shutdown(async move { stop.cancelled().await });
+async fn serve<L>(listener: L, door: Door, stop: CancellationToken) -> Result<(), engine::Error>
+where
+    L: Listener<Addr = SocketAddr>,
+{
+    let served = axum::serve(listener, door).with_graceful_shutdown(async move { stop.cancelled().await });
     if let Err(error) = served.await {
         tracing::error!(%error, "a listener ended");
     }

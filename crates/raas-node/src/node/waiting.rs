@@ -2,14 +2,19 @@
 
 use axum::Json;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::{IncomingStream, Listener};
 use raas_core::gate::Hold;
 use serde_json::json;
 use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use tower::util::Oneshot;
 use tower::{Service, ServiceExt as _};
 
 /// What stands behind a bound listener: at first the reason to wait, then the real routes.
@@ -27,16 +32,42 @@ impl Door {
     pub fn open(&self, router: Router) {
         *self.inside.write().unwrap_or_else(PoisonError::into_inner) = router;
     }
+}
 
-    /// What the listener serves. No router around the router: it would tell a length for each answer to HEAD.
-    pub fn service(
-        &self,
-    ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
-    {
-        let inside = Arc::clone(&self.inside);
-        tower::service_fn(move |request: Request| {
-            inside.read().unwrap_or_else(PoisonError::into_inner).clone().oneshot(request)
-        })
+impl<L: Listener<Addr = SocketAddr>> Service<IncomingStream<'_, L>> for Door {
+    type Response = Visit;
+    type Error = Infallible;
+    type Future = Ready<Result<Visit, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
+        ready(Ok(Visit { inside: Arc::clone(&self.inside), peer: *stream.remote_addr() }))
+    }
+}
+
+/// One connection: its requests go to what stands behind the door by then, and know where they come from. No router
+/// around the router: it would tell a length for each answer to HEAD.
+#[derive(Clone)]
+pub struct Visit {
+    inside: Arc<RwLock<Router>>,
+    peer: SocketAddr,
+}
+
+impl Service<Request> for Visit {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Oneshot<Router, Request>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.inside.read().unwrap_or_else(PoisonError::into_inner).clone().oneshot(request)
     }
 }
 

@@ -32,7 +32,8 @@ macro_rules! kept {
 /// Whether there is anything to collect of the row `p`: bytes, or a row that no other refers to.
 macro_rules! collectable {
     () => {
-        "(p.local = 1 OR NOT EXISTS (SELECT 1 FROM holding_piece hp WHERE hp.piece = p.commitment))"
+        "(p.local = 1 OR NOT (EXISTS (SELECT 1 FROM holding_piece hp WHERE hp.piece = p.commitment)
+          OR EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = p.commitment)))"
     };
 }
 
@@ -290,7 +291,8 @@ impl Store {
         sqlx::query(
             "DELETE FROM piece WHERE commitment = $1
              AND NOT EXISTS (SELECT 1 FROM holding_piece WHERE piece = $1)
-             AND NOT EXISTS (SELECT 1 FROM order_slot WHERE piece = $1)",
+             AND NOT EXISTS (SELECT 1 FROM order_slot WHERE piece = $1)
+             AND NOT EXISTS (SELECT 1 FROM aggregate_piece WHERE piece = $1)",
         )
         .bind(&text)
         .execute(&mut *tx)

@@ -16,6 +16,7 @@
 //!
 //! The SQL uses `$1` parameters and TEXT, INTEGER and BLOB only, so that PostgreSQL can follow.
 
+mod aggregates;
 mod apply_window;
 mod assemble;
 mod attempts;
@@ -56,6 +57,7 @@ mod types;
 mod uploads;
 mod watch;
 
+pub use aggregates::{PieceIn, StoredAggregate};
 pub use apply_window::{RequestChange, Window};
 pub use budget::Renewal;
 pub use contract_events::{ContractEvent, EventKind, Superseded};

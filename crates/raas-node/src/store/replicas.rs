@@ -9,7 +9,7 @@ use super::error::Error;
 use super::events::{Happened, log, log_all};
 use super::places;
 use super::schema::{ORDER_STATE, int};
-use super::types::ReplicaChange;
+use super::types::{ReplicaChange, RoundReport};
 use super::watch::{Narrow, json_list};
 
 /// Replicas of one provider whose health changes alike: beyond so many they are one line of the log.
@@ -17,14 +17,14 @@ const TOLD_SINGLY: usize = 8;
 /// Rows written by one statement.
 const ROWS: usize = 1_000;
 
-/// Writes all of `changes`. Those whose version is stale are returned.
+/// Writes what became of replicas in a round. Those whose version is stale are returned.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
-    changes: &[ReplicaChange],
+    report: &RoundReport,
 ) -> Result<Vec<OrderId>, Error> {
     let mut skipped = Vec::new();
     let mut alike: BTreeMap<(ProviderId, String, String), Vec<&ReplicaChange>> = BTreeMap::new();
-    for page in changes.chunks(ROWS) {
+    for page in report.replicas.chunks(ROWS) {
         let written = write_page(connection, page).await?;
         let (done, stale): (Vec<_>, Vec<_>) = page.iter().partition(|change| written.contains(&change.order));
         skipped.extend(stale.iter().map(|change| change.order));
@@ -46,7 +46,10 @@ pub(super) async fn write(
         }
     }
     for ((provider, ..), alike) in alike {
-        tell(connection, provider, &alike).await?;
+        if !report.turned_before.contains(&provider) {
+            let more = report.turning.get(&provider).copied().unwrap_or(0);
+            tell(connection, provider, &alike, more).await?;
+        }
     }
     Ok(skipped)
 }
@@ -106,11 +109,12 @@ fn line(change: &ReplicaChange) -> Happened {
     }
 }
 
-/// One line for each, or one for all.
+/// One line for each, or one for all, with the `more` that are written later.
 async fn tell(
     connection: &mut SqliteConnection,
     provider: ProviderId,
     alike: &[&ReplicaChange],
+    more: u32,
 ) -> Result<(), Error> {
     let Some((first, to)) = alike.first().and_then(|first| Some((first, health(first)?))) else {
         return Ok(());
@@ -119,6 +123,6 @@ async fn tell(
         let lines: Vec<_> = alike.iter().map(|change| (change.holding, line(change))).collect();
         return log_all(connection, &lines).await;
     }
-    let replicas = u32::try_from(alike.len()).unwrap_or(u32::MAX);
+    let replicas = u32::try_from(alike.len()).unwrap_or(u32::MAX).saturating_add(more);
     log(connection, None, None, &Happened::ReplicasChanged { provider, from: first.from, to, replicas }).await
 }

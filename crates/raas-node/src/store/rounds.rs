@@ -53,7 +53,7 @@ impl Store {
             log(&mut tx, None, None, &Happened::HoldChanged { hold: report.hold }).await?;
         }
         // Those that are gone free their places for what came after them.
-        let mut skipped = replicas::write(&mut tx, &report.replicas).await?;
+        let mut skipped = replicas::write(&mut tx, report).await?;
         for (order, version, state) in &report.orders {
             if orders::write_state(&mut tx, *order, *version, state).await?.is_none() {
                 skipped.push(*order);

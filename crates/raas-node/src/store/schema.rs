@@ -28,6 +28,7 @@ pub(super) fn migrator() -> Migrator {
         migration(27, "sectors", include_str!("migrations/0027_sectors.sql")),
         migration(28, "history", include_str!("migrations/0028_history.sql")),
         migration(29, "keeping", include_str!("migrations/0029_keeping.sql")),
+        migration(30, "piece aggregates", include_str!("migrations/0030_piece_aggregates.sql")),
     ])
 }
 

@@ -15,6 +15,7 @@ use raas_core::ports::{Lane, SignedTx, TxIntent};
 use raas_core::spend::Limit;
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::incidents::Trouble;
 use super::seen_proposals::SeenProposal;
@@ -271,6 +272,10 @@ pub struct RoundReport {
     pub orders: Vec<(OrderId, i64, OrderState)>,
     /// What became of active replicas.
     pub replicas: Vec<ReplicaChange>,
+    /// Replicas that turned as well, by provider: later slices of this round write them.
+    pub turning: BTreeMap<ProviderId, u32>,
+    /// Providers of which an earlier slice was written: the log told of all of it.
+    pub turned_before: BTreeSet<ProviderId>,
     /// What was found of each provider that was looked at.
     pub views: Vec<(ProviderId, ProviderView)>,
     /// Providers' troubles as they stand now, where they changed.

@@ -63,7 +63,8 @@ impl Store {
                 sqlx::query(
                     "DELETE FROM piece WHERE root = $1
                      AND NOT EXISTS (SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)
-                     AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.cid IN (piece.root, piece.commitment))",
+                     AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.cid IN (piece.root, piece.commitment))
+                     AND NOT EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = piece.commitment)",
                 )
                 .bind(root.to_string())
                 .execute(&mut *tx)

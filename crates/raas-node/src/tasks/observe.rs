@@ -202,9 +202,15 @@ struct Before {
 
 impl Before {
     fn of(index: &FleetIndex) -> Self {
-        let suspects = index.shelves.iter().map(|(provider, shelf)| (*provider, shelf.suspects()));
-        Self { views: index.views(), suspects: suspects.collect() }
+        Self { views: index.views(), suspects: suspects(index) }
     }
+}
+
+/// Suspects of each provider, those that the queue holds among them.
+fn suspects(index: &FleetIndex) -> BTreeMap<ProviderId, usize> {
+    let left = index.queue.left();
+    let of = |provider| left.get(provider).map_or(0, |left| left.faulty as usize);
+    index.shelves.iter().map(|(provider, shelf)| (*provider, shelf.suspects() + of(provider))).collect()
 }
 
 /// Brings the index to where the round has brought the orders, and stores all of it in one write.
@@ -227,6 +233,8 @@ async fn store<W: World>(
         hold: None,
         orders,
         replicas,
+        turning: index.queue.left().into_iter().map(|(provider, left)| (provider, left.turned)).collect(),
+        turned_before: index.queue.begun().clone(),
         troubles: troubles(index, before, changes),
         views: index.views_to_store(&before.views),
         adopted: Vec::new(),
@@ -242,6 +250,7 @@ async fn store<W: World>(
         proposals: market.proposals,
     };
     let applied = failpoint::around("observe.apply", engine.store.apply_round(&report)).await?;
+    index.queue.begin(report.turning.into_keys());
     tell(&applied.incidents);
     engine.note_views(views);
     let holdings: BTreeSet<_> = applied
@@ -276,9 +285,10 @@ fn troubles(index: &FleetIndex, before: &Before, changes: &Changes) -> Vec<Troub
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let providers: BTreeSet<ProviderId> =
         before.suspects.keys().chain(index.shelves.keys()).copied().collect();
+    let suspects = suspects(index);
     for provider in providers {
         let shelf = index.shelves.get(&provider);
-        let faulty = shelf.map_or(0, |shelf| shelf.suspects());
+        let faulty = suspects.get(&provider).copied().unwrap_or(0);
         if faulty != before.suspects.get(&provider).copied().unwrap_or(0) {
             troubles.push(Trouble { provider, kind: TroubleKind::Faulty, replicas: count(faulty) });
         }

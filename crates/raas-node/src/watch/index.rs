@@ -188,12 +188,13 @@ impl FleetIndex {
 
     /// What a round before the one at `height` left in the queue is looked at anew.
     pub fn look_again(&mut self, height: Epoch) {
-        for Doomed { provider, .. } in self.queue.next_doomed(usize::MAX) {
+        let (doomed, turned) = self.queue.end();
+        for Doomed { provider, .. } in doomed {
             if let Some(shelf) = self.shelves.get_mut(&provider) {
                 shelf.lives_due = true;
             }
         }
-        for Turned { provider, .. } in self.queue.next_turned(usize::MAX) {
+        for Turned { provider, .. } in turned {
             if let Some(shelf) = self.shelves.get_mut(&provider) {
                 shelf.faults_due.insert(height);
             }

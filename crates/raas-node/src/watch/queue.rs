@@ -4,7 +4,7 @@
 use raas_core::ids::{OrderId, ProviderId};
 use raas_core::observation::SectorSeen;
 use raas_core::order::ReplicaRef;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A replica whose sector was seen dead at the round's tipset; the market has not been asked yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,16 @@ pub struct Turned {
 pub struct Queue {
     doomed: VecDeque<Doomed>,
     turned: VecDeque<Turned>,
+    begun: BTreeSet<ProviderId>,
+}
+
+/// How many of one provider's replicas turned and are not taken up yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// In all.
+    pub turned: u32,
+    /// Of these, such as turned faulty.
+    pub faulty: u32,
 }
 
 impl Queue {
@@ -47,6 +57,35 @@ impl Queue {
     pub fn providers(&self) -> BTreeSet<ProviderId> {
         let doomed = self.doomed.iter().map(|doomed| doomed.provider);
         doomed.chain(self.turned.iter().map(|turned| turned.provider)).collect()
+    }
+
+    /// What is left of each provider's turns.
+    #[must_use]
+    pub fn left(&self) -> BTreeMap<ProviderId, Left> {
+        let mut left: BTreeMap<ProviderId, Left> = BTreeMap::new();
+        for turned in &self.turned {
+            let of = left.entry(turned.provider).or_default();
+            of.turned += 1;
+            of.faulty += u32::from(matches!(turned.sector, SectorSeen::Faulty { .. }));
+        }
+        left
+    }
+
+    /// Notes whose first slice was stored, and that there are more.
+    pub fn begin(&mut self, providers: impl Iterator<Item = ProviderId>) {
+        self.begun.extend(providers);
+    }
+
+    /// Providers whose first slice was stored in this round.
+    #[must_use]
+    pub const fn begun(&self) -> &BTreeSet<ProviderId> {
+        &self.begun
+    }
+
+    /// What is left is over: another round looks anew.
+    pub fn end(&mut self) -> (Vec<Doomed>, Vec<Turned>) {
+        self.begun.clear();
+        (self.doomed.drain(..).collect(), self.turned.drain(..).collect())
     }
 
     /// Adds replicas seen dead.

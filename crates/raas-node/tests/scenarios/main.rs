@@ -9,6 +9,7 @@ mod deployments;
 mod doctor;
 mod endpoints;
 mod follows;
+mod gateway;
 mod holds;
 mod incidents;
 mod keeps;

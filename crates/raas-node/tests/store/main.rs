@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod actions;
+mod aggregates;
 mod batches;
 mod crash;
 mod deployments;

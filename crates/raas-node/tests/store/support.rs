@@ -16,6 +16,7 @@ use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use raas_node::store::{
     Committed, JobSource, NewJob, NewPiece, Registered, RoundReport, Store, StoredOrder, StoredProposal,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const MUCH: AttoFil = AttoFil::fil(1_000);
 pub const CONTRACT: ContractAddress =
@@ -223,6 +224,8 @@ pub fn report(height: i64) -> RoundReport {
         hold: None,
         orders: vec![],
         replicas: vec![],
+        turning: BTreeMap::new(),
+        turned_before: BTreeSet::new(),
         views: vec![],
         troubles: vec![],
         adopted: vec![],

@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("keeping", &["blocks", "engine", "execute", "failpoint", "store", "world"]),
     ("api", &["blocks", "engine", "failpoint", "keeping", "settings", "store", "upload", "world"]),
     // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
-    ("data", &["api", "blocks", "engine", "execute", "failpoint", "store", "world"]),
+    ("data", &["api", "blocks", "engine", "execute", "failpoint", "settings", "store", "world"]),
     ("config", &["settings"]),
     (
         "node",

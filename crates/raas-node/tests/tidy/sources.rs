@@ -29,6 +29,8 @@ const BANS: &[Ban] = &[
             ("crates/raas-devnet/src/rpc/endpoints.rs", "calls per second of a limited endpoint"),
             ("crates/raas-devnet/src/rpc/socket.rs", "pings of a socket"),
             ("crates/raas-node/src/cli/demo/run.rs", "how long the demo took, for people"),
+            ("crates/raas-node/src/data/limit.rs", "requests per second of a client"),
+            ("crates/raas-node/src/data/patience.rs", "time-outs of connections whose readers do not read"),
         ],
     },
     Ban {
@@ -85,6 +87,7 @@ const BANS: &[Ban] = &[
         but: &[
             ("crates/raas-piece/src/block/memory.rs", "looked up by hash, never walked"),
             ("crates/raas-piece/src/block/walk.rs", "asked for membership only"),
+            ("crates/raas-piece/src/car/visits.rs", "asked for membership only"),
             ("crates/raas-devnet/src/ipld/blocks.rs", "looked up by CID, never walked"),
         ],
     },

@@ -1,13 +1,14 @@
-//! A CAR of a DAG in depth-first order, each block once, made while it is read.
+//! A CAR of a DAG in depth-first order, made while it is read; each block once, or as often as it is linked.
 
 use std::io::{self, Write};
 
 use ::cid::Cid;
 
 use super::header::Header;
+use super::visits::Visits;
 use super::writer::section_prefix;
 use crate::block::{BlockError, Blocks, LinksError, Walk, WalkError, fetch, identity_bytes};
-use crate::unixfs::{self, ReadError};
+use crate::unixfs::{self, ByteSpan, ReadError};
 
 /// How much of the DAG under the root goes in (`dag-scope` of the trustless gateway).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +17,9 @@ pub enum Scope {
     Block,
     /// A whole file; of a directory what is needed to list it, sharded or not.
     Entity,
+    /// Of a file the blocks without which these bytes of it cannot be checked, its root alone when it has none of them;
+    /// of anything else the whole entity (`entity-bytes`).
+    Bytes(ByteSpan),
     /// Everything.
     All,
 }
@@ -33,9 +37,7 @@ pub enum ExportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Blocks with very many links below one another.
-    #[error(
-        "the DAG is too wide to be sent: on one path more than {limit} different links wait for their turn"
-    )]
+    #[error("the DAG is too wide to be sent: on one path more than {limit} links wait for their turn")]
     TooWide {
         /// The cap.
         limit: usize,
@@ -59,7 +61,10 @@ pub struct CarExport<B> {
     blocks: B,
     header: Option<Header>,
     via: std::vec::IntoIter<Cid>,
+    root: Cid,
     walk: Walk,
+    /// In place of the walk where a block can be met more than once.
+    visits: Option<Visits>,
     scope: Scope,
 }
 
@@ -72,9 +77,18 @@ impl<B: Blocks> CarExport<B> {
             blocks,
             header: Some(Header::new(vec![named])),
             via: via.into_iter(),
+            root,
             walk: Walk::new(root),
+            visits: matches!(scope, Scope::Bytes(_)).then(|| Visits::new(root, scope, false)),
             scope,
         }
+    }
+
+    /// With every block as often as it is linked, for clients that keep none (`dups=y`). Only right at the start.
+    #[must_use]
+    pub fn with_duplicates(mut self) -> Self {
+        self.visits = Some(Visits::new(self.root, self.scope, true));
+        self
     }
 
     /// The next bytes; `None` at the end.
@@ -91,10 +105,14 @@ impl<B: Blocks> CarExport<B> {
                 return Ok(Some(section(&cid, &fetch(&self.blocks, &cid)?)));
             }
         }
+        if let Some(visits) = &mut self.visits {
+            let next = visits.next(&self.blocks)?;
+            return Ok(next.map(|(cid, data)| section(&cid, &data)));
+        }
         while let Some(cid) = self.walk.next()? {
             let data = fetch(&self.blocks, &cid)?;
             match self.scope {
-                Scope::Block => {}
+                Scope::Block | Scope::Bytes(_) => {}
                 Scope::All => self.walk.expand(&cid, &data)?,
                 Scope::Entity => self.walk.expand_by(&cid, &data, |cid, data| {
                     unixfs::entity_links(cid, data).map_err(ExportError::from)

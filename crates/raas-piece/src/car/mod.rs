@@ -18,6 +18,7 @@ mod reader;
 mod set;
 mod split;
 mod store;
+mod visits;
 mod writer;
 
 pub use closure::check_parts;

@@ -1,6 +1,9 @@
 //! Any byte range of an aggregate's raw stream, computed from the pieces' own files: the aggregate is never written.
 
 use std::io::{self, Read};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::aggregate::Aggregate;
 use super::stream::{Span, SpanKind};
@@ -46,6 +49,8 @@ pub struct VirtualDeal<F> {
     spans: Vec<Span>,
     index: Vec<u8>,
     payloads: Vec<Payload<F>>,
+    /// Of each entry, whether its payload was seen to have its commitment.
+    checked: Vec<AtomicBool>,
     bytes: u64,
 }
 
@@ -69,6 +74,7 @@ impl<F: ReadAt> VirtualDeal<F> {
             commitments: aggregate.segments().iter().map(|segment| segment.commitment).collect(),
             spans: aggregate.spans(),
             index: aggregate.index_payload(),
+            checked: payloads.iter().map(|_| AtomicBool::new(false)).collect(),
             payloads,
             bytes: aggregate.piece().payload_bytes(),
         })
@@ -81,10 +87,15 @@ impl<F: ReadAt> VirtualDeal<F> {
     }
 
     /// Bytes `start..end` as a reader; an end past the stream is its end. Pieces that lie in the range whole are
-    /// checked against their commitments while they are read: a wrong one ends in an `InvalidData` error.
-    pub fn range(&self, start: u64, end: u64) -> RangeReader<'_, F> {
-        let end = end.min(self.bytes);
-        RangeReader { deal: self, at: start.min(end), end, checking: None }
+    /// checked against their commitments while they are read, unless they were before: a wrong one ends in an
+    /// `InvalidData` error.
+    pub fn range(&self, start: u64, end: u64) -> RangeReader<&Self> {
+        RangeReader::new(self, start, end)
+    }
+
+    /// The same for a reader that has its part in the deal.
+    pub fn shared_range(self: Arc<Self>, start: u64, end: u64) -> RangeReader<Arc<Self>> {
+        RangeReader::new(self, start, end)
     }
 
     fn span_at(&self, at: u64) -> Option<(usize, &Span)> {
@@ -123,18 +134,24 @@ impl<F: ReadAt> ReadAt for VirtualDeal<F> {
 
 /// A range of a virtual deal being read.
 #[derive(Debug)]
-pub struct RangeReader<'d, F> {
-    deal: &'d VirtualDeal<F>,
+pub struct RangeReader<D> {
+    deal: D,
     at: u64,
     end: u64,
     /// The entry being read whole, and its hash so far.
     checking: Option<(usize, Hasher)>,
 }
 
-impl<F: ReadAt> RangeReader<'_, F> {
+impl<F: ReadAt, D: Deref<Target = VirtualDeal<F>>> RangeReader<D> {
+    fn new(deal: D, start: u64, end: u64) -> Self {
+        let end = end.min(deal.bytes);
+        Self { deal, at: start.min(end), end, checking: None }
+    }
+
     fn check(&mut self, span: &Span, position: usize, bytes: &[u8]) -> io::Result<()> {
         let (start, end) = (span.start, span.start + span.len);
-        if self.at == start && end <= self.end {
+        let is_checked = |checked: &AtomicBool| checked.load(Ordering::Relaxed);
+        if self.at == start && end <= self.end && !self.deal.checked.get(position).is_some_and(is_checked) {
             self.checking = Some((position, Hasher::new()));
         }
         let Some((_, hasher)) = self.checking.as_mut().filter(|(checked, _)| *checked == position) else {
@@ -145,13 +162,18 @@ impl<F: ReadAt> RangeReader<'_, F> {
             return Ok(());
         }
         let found = self.checking.take().and_then(|(_, hasher)| hasher.finish().ok());
-        let right = found.map(|info| info.commitment()) == self.deal.commitments.get(position).copied();
-        let wrong = || format!("the payload of entry {position} does not have its commitment");
-        if right { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, wrong())) }
+        if found.map(|info| info.commitment()) != self.deal.commitments.get(position).copied() {
+            let wrong = format!("the payload of entry {position} does not have its commitment");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, wrong));
+        }
+        if let Some(checked) = self.deal.checked.get(position) {
+            checked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
-impl<F: ReadAt> Read for RangeReader<'_, F> {
+impl<F: ReadAt, D: Deref<Target = VirtualDeal<F>>> Read for RangeReader<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((_, span)) = self.deal.span_at(self.at) else { return Ok(0) };
         let span = *span;

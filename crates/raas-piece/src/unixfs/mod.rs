@@ -20,6 +20,7 @@ mod pb;
 mod profile;
 mod read;
 mod resolve;
+mod span;
 mod tree;
 
 pub use dir::DirBuilder;
@@ -35,4 +36,5 @@ pub use pb::PbError;
 pub use profile::{Profile, ProfileError, ShardEstimate};
 pub use read::FileReader;
 pub use resolve::{Resolved, resolve};
+pub use span::{ByteSpan, SpanError};
 pub use tree::TreeBuilder;

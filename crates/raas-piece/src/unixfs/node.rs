@@ -203,13 +203,19 @@ pub(crate) fn slot_of(link: &Link, prefix_len: usize) -> Option<u64> {
 /// The links that belong to the entity itself: all parts of a file, the sub-shards of a directory, never
 /// the entries of a directory.
 ///
+/// A block that is no UnixFS node is an entity by itself: other codecs than dag-pb, and dag-pb of other formats.
+///
 /// # Errors
-/// [`ReadError`] when the block is no UnixFS node; any other codec than dag-pb has no such links.
+/// [`ReadError`] when the parts of a UnixFS node do not agree.
 pub fn entity_links(cid: &Cid, block: &[u8]) -> Result<Vec<Cid>, ReadError> {
     if cid.codec() != DAG_PB {
         return Ok(Vec::new());
     }
-    Ok(match UnixNode::decode(cid, block.to_vec())? {
+    let node = match UnixNode::decode(cid, block.to_vec()) {
+        Err(ReadError::Node { .. } | ReadError::Data { .. }) => return Ok(Vec::new()),
+        node => node?,
+    };
+    Ok(match node {
         UnixNode::File { parts, .. } => parts.into_iter().map(|(cid, _)| cid).collect(),
         UnixNode::Shard(Shard { links, prefix_len, .. }) => {
             links.into_iter().filter(|link| link.name.len() == prefix_len).map(|link| link.cid).collect()

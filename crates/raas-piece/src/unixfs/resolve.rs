@@ -14,6 +14,8 @@ pub struct Resolved {
     /// The blocks it was resolved through, the root first, without the target: what a client needs to
     /// check the path.
     pub via: Vec<Cid>,
+    /// What the path and each beginning of it name: the root, then one for each name. The last is the target.
+    pub named: Vec<Cid>,
 }
 
 /// Follows a path like `a/b/c` (slashes at either end are ignored; the empty path is the root itself).
@@ -22,7 +24,7 @@ pub struct Resolved {
 /// # Errors
 /// [`ReadError::NotFound`] for a name that is not there, [`ReadError::NotA`] for a way through a file.
 pub fn resolve<B: Blocks + ?Sized>(blocks: &B, root: &Cid, path: &str) -> Result<Resolved, ReadError> {
-    let mut at = Resolved { cid: *root, via: Vec::new() };
+    let mut at = Resolved { cid: *root, via: Vec::new(), named: vec![*root] };
     for name in path.split('/').filter(|part| !part.is_empty()) {
         let directory = at.cid;
         at.via.push(directory);
@@ -38,6 +40,7 @@ pub fn resolve<B: Blocks + ?Sized>(blocks: &B, root: &Cid, path: &str) -> Result
         };
         at.cid = found
             .ok_or_else(|| ReadError::NotFound { directory: Box::new(directory), name: name.to_owned() })?;
+        at.named.push(at.cid);
     }
     Ok(at)
 }

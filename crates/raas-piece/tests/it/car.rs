@@ -5,12 +5,13 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use cid::Cid;
-use raas_piece::block::{BlockSink, Blocks, DAG_CBOR, MemoryBlocks, RAW, cid_v1};
+use raas_piece::block::{BlockSink, Blocks, DAG_CBOR, DAG_PB, MemoryBlocks, RAW, cid_v1};
 use raas_piece::car::{
     CarError, CarExport, CarStore, CopyError, Fault, Header, Index, Limits, Reader, Scope, Writer,
     copy_verified, section_prefix,
 };
-use raas_piece::unixfs::{DirBuilder, Entry, FileBuilder, FileReader, Profile, resolve};
+use raas_piece::unixfs::data::{Data, Kind};
+use raas_piece::unixfs::{DirBuilder, Entry, FileBuilder, FileReader, Profile, dag_pb, resolve};
 
 use crate::support::{number, rows, sha256_counter, sha256_hex, text, vectors};
 
@@ -163,6 +164,126 @@ fn an_export_of_wide_blocks_keeps_the_order_of_a_walk_by_recursion() {
         assert_eq!(reader.next_block().unwrap().unwrap().cid, *wanted);
     }
     assert!(reader.next_block().unwrap().is_none());
+}
+
+/// The blocks of an export in its order.
+fn sections(export: CarExport<&MemoryBlocks>) -> Vec<(Cid, usize)> {
+    let mut out = Vec::new();
+    export.write_to(&mut out).unwrap();
+    let mut reader = Reader::new(&out[..], Limits::default()).unwrap();
+    let mut found = Vec::new();
+    while let Some(block) = reader.next_block().unwrap() {
+        found.push((block.cid, block.data.len()));
+    }
+    found
+}
+
+#[test]
+fn a_range_of_a_file_takes_the_blocks_that_hold_it_and_no_others() {
+    let mut blocks = MemoryBlocks::default();
+    // Two levels: 1100 leaves of 1 KiB under nodes of at most 1024.
+    let profile = Profile::custom(1 << 10, 1_024, true, cid::Version::V1).unwrap();
+    let mut builder = FileBuilder::new(profile);
+    let content = sha256_counter("range", 1_100 << 10);
+    builder.write(&content, &mut blocks).unwrap();
+    let entry = builder.finish(&mut blocks).unwrap();
+    let export = |text: &str| {
+        sections(CarExport::new(&blocks, entry.cid, Vec::new(), Scope::Bytes(text.parse().unwrap())))
+    };
+    let leaves = |found: &[(Cid, usize)]| found.iter().filter(|(cid, _)| cid.codec() == RAW).count();
+    for (text, wanted_leaves, nodes) in [
+        ("0:*", 1_100, 3),
+        ("0:1023", 1, 2),
+        ("1023:1024", 2, 2),
+        ("-1:*", 1, 2),
+        ("1048575:1048576", 2, 3),
+        ("5000:-1000000", 120, 2),
+        ("5000000:*", 0, 1),
+        ("9:-2000000", 0, 1),
+    ] {
+        let found = export(text);
+        assert_eq!((leaves(&found), found.len() - leaves(&found)), (wanted_leaves, nodes), "{text}");
+        assert_eq!(found[0].0, entry.cid, "{text}: the root comes first");
+    }
+    // What came is enough to read the range, and the leaves stand in the order of the file.
+    let mut car = Vec::new();
+    let span = Scope::Bytes("100000:200000".parse().unwrap());
+    CarExport::new(&blocks, entry.cid, Vec::new(), span).write_to(&mut car).unwrap();
+    let index = Index::scan(&car[..], Limits::default()).unwrap();
+    let mut file = FileReader::open(CarStore::new(car, Arc::new(index)), entry.cid).unwrap();
+    file.seek_to(100_000);
+    let mut part = vec![0; 100_001];
+    file.read_exact(&mut part).unwrap();
+    assert!(part == content[100_000..=200_000]);
+}
+
+#[test]
+fn a_range_of_what_is_no_file_is_the_whole_entity() {
+    let (blocks, root) = sample();
+    let many = resolve(&blocks, &root, "many").unwrap().cid;
+    let span = Scope::Bytes("0:1".parse().unwrap());
+    let found = sections(CarExport::new(&blocks, many, Vec::new(), span));
+    assert_eq!(found, sections(CarExport::new(&blocks, many, Vec::new(), Scope::Entity)));
+    assert!(found.len() > 100, "all shards");
+
+    // dag-pb that is no UnixFS is one block, whatever it links to.
+    let mut blocks = MemoryBlocks::default();
+    let leaf = file(b"leaf", &mut blocks).cid;
+    let node = dag_pb::Node {
+        links: vec![dag_pb::Link { cid: leaf, name: String::new(), tsize: 4 }],
+        data: Some(b"no UnixFS".to_vec()),
+    };
+    let other = node.encode();
+    let cid = cid_v1(DAG_PB, &other);
+    blocks.put(&cid, &other).unwrap();
+    for scope in [Scope::Entity, span] {
+        assert_eq!(sections(CarExport::new(&blocks, cid, Vec::new(), scope)), [(cid, other.len())]);
+    }
+}
+
+#[test]
+fn duplicates_come_as_often_as_they_are_linked() {
+    let mut blocks = MemoryBlocks::default();
+    // Five equal leaves: one block, met five times.
+    let profile = Profile::custom(1 << 10, 1_024, true, cid::Version::V1).unwrap();
+    let mut builder = FileBuilder::new(profile);
+    builder.write(&[7; 5 << 10], &mut blocks).unwrap();
+    let root = builder.finish(&mut blocks).unwrap().cid;
+    for scope in [Scope::All, Scope::Entity, Scope::Bytes("0:*".parse().unwrap())] {
+        let export = || CarExport::new(&blocks, root, Vec::new(), scope);
+        assert_eq!(
+            (sections(export()).len(), sections(export().with_duplicates()).len()),
+            (2, 6),
+            "{scope:?}"
+        );
+    }
+    let two = Scope::Bytes("1000:1100".parse().unwrap());
+    assert_eq!(sections(CarExport::new(&blocks, root, Vec::new(), two).with_duplicates()).len(), 3);
+    let block = CarExport::new(&blocks, root, Vec::new(), Scope::Block).with_duplicates();
+    assert_eq!(sections(block).len(), 1);
+}
+
+/// 40 levels of which each links twice to the next: 2^40 ways and 2^40 bytes, but 41 blocks.
+#[test]
+fn a_range_over_a_doubling_file_meets_each_block_a_few_times() {
+    let mut blocks = MemoryBlocks::default();
+    let leaf = cid_v1(RAW, b"x");
+    blocks.put(&leaf, b"x").unwrap();
+    let (mut cid, mut bytes) = (leaf, 1_u64);
+    for _ in 0..40 {
+        let link = || dag_pb::Link { cid, name: String::new(), tsize: 0 };
+        let mut data = Data::new(Kind::File);
+        (data.block_bytes, data.file_bytes) = (vec![bytes; 2], Some(bytes * 2));
+        let node = dag_pb::Node { links: vec![link(), link()], data: Some(data.encode()) };
+        let node = node.encode();
+        (cid, bytes) = (cid_v1(DAG_PB, &node), bytes * 2);
+        blocks.put(&cid, &node).unwrap();
+    }
+    let span = |text: &str| Scope::Bytes(text.parse().unwrap());
+    for text in ["0:*", "1:-2", "12345:-12345"] {
+        assert_eq!(sections(CarExport::new(&blocks, cid, Vec::new(), span(text))).len(), 41, "{text}");
+    }
+    assert_eq!(sections(CarExport::new(&blocks, cid, Vec::new(), span("5:5")).with_duplicates()).len(), 41);
 }
 
 #[test]

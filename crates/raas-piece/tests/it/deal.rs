@@ -1,9 +1,11 @@
 //! Virtual deals: ranges of aggregates from the pieces' own bytes; proofs in one pass and as ABI.
 
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use raas_piece::PaddedSize;
+use raas_piece::car::ReadAt;
 use raas_piece::commp::{of_each, of_reader};
 use raas_piece::inclusion::{AuxData, InclusionProof, VerifierData};
 use raas_piece::segment::{Aggregate, Payload, PayloadsError, VirtualDeal, minimum_deal_size};
@@ -101,6 +103,38 @@ fn a_payload_that_is_not_its_piece_is_found_while_it_streams() {
         VirtualDeal::new(&aggregate, payloads),
         Err(PayloadsError::TooLong { position: 2, .. })
     ));
+}
+
+/// A payload that counts how often it is read, and can be spoilt.
+#[derive(Clone)]
+struct Watched(Arc<Mutex<Vec<u8>>>);
+
+impl ReadAt for Watched {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.lock().unwrap().read_exact_at(buffer, offset)
+    }
+}
+
+#[test]
+fn a_payload_is_hashed_until_it_was_right_once() {
+    let contents = vec![sha256_counter("a", 5000), sha256_counter("b", 5000)];
+    let (aggregate, _) = deal(&contents);
+    let files: Vec<Watched> =
+        contents.iter().map(|bytes| Watched(Arc::new(Mutex::new(bytes.clone())))).collect();
+    let payloads = files.iter().map(|file| Payload { file: file.clone(), bytes: 5000 }).collect();
+    let deal = Arc::new(VirtualDeal::new(&aggregate, payloads).unwrap());
+    let read = || Arc::clone(&deal).shared_range(0, u64::MAX).read_to_end(&mut Vec::new());
+    let spoil = |file: usize| files[file].0.lock().unwrap()[17] ^= 1;
+    // As long as it is wrong it is found every time; the first payload is right meanwhile.
+    spoil(1);
+    for _ in 0..2 {
+        assert!(read().unwrap_err().to_string().contains("entry 1"));
+    }
+    spoil(1);
+    assert_eq!(read().unwrap() as u64, deal.bytes());
+    // Both were right once and are not hashed any more.
+    spoil(0);
+    assert_eq!(read().unwrap() as u64, deal.bytes());
 }
 
 /// The layout of a call's argument as the Solidity specification has it, written down by hand for a small proof.

@@ -1,5 +1,6 @@
 //! The node's own API, first part: jobs, plan, why, the node itself, its chain, its wallet, its own copies.
 
+pub mod aggregates;
 pub mod chain;
 pub mod explain;
 pub mod incidents;

@@ -11,6 +11,7 @@ use raas_core::ids::{ContractAddress, DealId, OrderId};
 use raas_core::observation::{ProviderOnChain, Round};
 use raas_core::order::{Cause, Order, OrderState, Within};
 use raas_core::units::{AttoFil, Epochs, PaddedSize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Stores copies found, and what became of what was said of them.
 pub(super) async fn store<W: World>(
@@ -25,6 +26,8 @@ pub(super) async fn store<W: World>(
         hold: None,
         orders: Vec::new(),
         replicas: Vec::new(),
+        turning: BTreeMap::new(),
+        turned_before: BTreeSet::new(),
         views: Vec::new(),
         troubles: Vec::new(),
         adopted,

@@ -136,6 +136,20 @@ impl Scene {
         self.http.request(method, url).send().await.expect("an answer")
     }
 
+    /// Any question to the data listener.
+    pub async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Response {
+        let mut request = self.http.request(method, format!("{}{path}", self.data()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    }
+
     /// Bytes of `/ipfs/{cid}` with the answer's status.
     pub async fn ipfs(&self, cid: &str) -> (u16, Vec<u8>) {
         let sent = self.gateway(reqwest::Method::GET, cid).await;

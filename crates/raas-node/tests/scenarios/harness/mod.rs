@@ -9,6 +9,7 @@ mod scene;
 mod start;
 
 pub use bytes::{numbered_chunks, sha256_counter, small};
+pub use calls::Answer;
 pub use foreign::Foreign;
 pub use ledger::{Deal, Ledger};
 pub use proxy::{Proxy, short_memory};
