@@ -258,9 +258,8 @@ mod tests {
 
     #[test]
     fn the_query_beats_accept_and_browsers_get_plain_bytes() {
-        let form = |query: &str, accept: &str| {
-            read(query, &[(header::ACCEPT, accept)]).map(|request| request.form)
-        };
+        let form =
+            |query: &str, accept: &str| read(query, &[(header::ACCEPT, accept)]).map(|request| request.form);
         assert_eq!(form("", "text/html,*/*;q=0.8"), Ok(Form::Plain));
         assert_eq!(form("", "application/vnd.ipld.raw"), Ok(Form::Raw));
         let both = "text/html, application/vnd.ipld.car; order=dfs; dups=y";
