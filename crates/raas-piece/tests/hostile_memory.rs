@@ -299,7 +299,7 @@ fn exports(leaf: Cid) {
     });
     let blocks = blocks_of(&mut sections);
     let error = within("export of different links", 2 * FLAT, || export(&blocks, root)).unwrap_err();
-    assert!(error.to_string().contains("more than 262144 links wait"), "{error}");
+    assert!(error.to_string().contains("more than 262144 different links wait"), "{error}");
 }
 
 /// Files and directories with very many parts on every level, of which somebody asks for a part.
