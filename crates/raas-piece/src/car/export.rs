@@ -37,7 +37,9 @@ pub enum ExportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Blocks with very many links below one another.
-    #[error("the DAG is too wide to be sent: on one path more than {limit} links wait for their turn")]
+    #[error(
+        "the DAG is too wide to be sent: on one path more than {limit} different links wait for their turn"
+    )]
     TooWide {
         /// The cap.
         limit: usize,
