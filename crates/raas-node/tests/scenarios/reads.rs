@@ -194,7 +194,7 @@ async fn a_node_that_knows_its_network_starts_without_an_endpoint_and_serves_its
     assert_eq!(why["hold"], json!({ "hold": "no_endpoint" }), "{why}");
     let alarms = why["alarms"].to_string();
     assert!(alarms.contains("failing") && alarms.contains("one_voice"), "{alarms}");
-    let raw = reqwest::get(format!("{}/ipfs/{cid}?format=raw", scene.data())).await.expect("an answer");
+    let raw = scene.ask(reqwest::Method::GET, &format!("/ipfs/{cid}?format=raw"), &[]).await;
     assert_eq!(raw.status(), 200, "what is here is served");
     // The same endpoint, when it comes, must be of this very network: the devnet is not.
     let proxy = Proxy::before(&scene.devnet.rpc_url()).await;
