@@ -27,8 +27,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Holdings read from the store at once.
 const PAGE: usize = 1_000;
-/// Holdings planned in one pass: what comes in meanwhile does not wait for the rest.
-const PER_PASS: usize = 2_000;
+/// Touched holdings planned in one pass: what comes in meanwhile does not wait for the rest.
+const TOUCHED_PER_PASS: usize = 2_000;
+/// Holdings planned in one pass, those that nothing touched among them.
+const PER_PASS: usize = 5_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
 const SLICE_MIN: usize = 64;
 /// Orders that a provider's lead time is learned from: its newest, so that a provider that became slow is found out.
@@ -85,7 +87,7 @@ pub async fn plan<W: World>(
     index.sync(&engine.store).await?;
     let is_new = memory.planned != Some((round.head, round.height));
     memory.note_waiting(index, round, is_new);
-    let touched = index.touched.take(PER_PASS);
+    let touched = index.touched.take(TOUCHED_PER_PASS);
     // An order that became active touched its holding.
     memory.learn(engine, !touched.is_empty()).await?;
     let concerned = memory.concerned(touched.iter().map(|(_, holding)| *holding));
@@ -143,7 +145,7 @@ impl Memory {
         for holding in &concerned {
             self.waiting.remove(holding);
         }
-        let room = PER_PASS.saturating_sub(concerned.len());
+        let room = if concerned.len() < TOUCHED_PER_PASS { PER_PASS - concerned.len() } else { 0 };
         let after = self.last.map_or(HoldingId(0), |last| HoldingId(last.0 + 1));
         // Those that are planned in every round must not stand before the others each time.
         let next: Vec<HoldingId> =
