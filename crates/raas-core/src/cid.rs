@@ -211,6 +211,12 @@ impl FromStr for DataCid {
             return Err(CidError::TooLong(text.len()));
         }
         let cid = Cid::try_from(text).map_err(|error| CidError::Invalid(error.to_string()))?;
+        // The library stops reading where the CID ends.
+        if cid.version() == cid::Version::V1
+            && cid::multibase::decode(text).is_ok_and(|(_, bytes)| bytes.len() != cid.encoded_len())
+        {
+            return Err(CidError::Invalid("there is something behind it".to_owned()));
+        }
         Self::normalise(&cid)
     }
 }

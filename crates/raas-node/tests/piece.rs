@@ -162,3 +162,29 @@ fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.resize(tar.len() + 1024, 0);
     tar
 }
+
+#[test]
+fn what_could_not_be_finished_leaves_no_file_and_what_could_not_be_written_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = || -> Vec<String> {
+        let names = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let mut broken = vec![0; 600];
+    broken[..8].copy_from_slice(b"file.txt");
+    let packed = raas(folder.path(), &["piece", "car", "--tar", "-", "-o", "out.car"], &broken);
+    assert_eq!((packed.status.code(), names()), (Some(1), vec![]), "no half CAR");
+    std::fs::write(folder.path().join("large"), content(3 << 20)).expect("a file");
+    let args = ["piece", "car", "large", "--split", "--piece-limit", "524288", "-o", "out.car"];
+    let packed = raas(folder.path(), &args, &[]);
+    assert!(!packed.status.success());
+    assert_eq!(names(), ["large"], "no parts");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let told = Command::new(env!("CARGO_BIN_EXE_raas"))
+        .args(["piece", "commp", "large"])
+        .current_dir(folder.path())
+        .stdout(full)
+        .output()
+        .expect("it runs");
+    refused(&told, 1, "stdout could not be written");
+}

@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use raas_core::cid::DataCid;
 use raas_piece::car::{CarStore, Limits, Reader, Writer};
 use raas_piece::unixfs::{ExtractLimits, FileReader, extract, resolve};
+use reqwest::Method;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,13 @@ pub async fn get(node: &Client, args: &Get, json: bool) -> Result<(), Failure> {
     let wanted = Wanted::parse(&args.cid)?;
     let target = Target::choose(args, &wanted)?;
     let shown = target.shown();
-    let fetched = fetch(node, &wanted, target).await?;
+    let fetched = match fetch(node, &wanted, target.clone()).await {
+        Err(failure) if may_be_damaged(&failure) && examined(node, &wanted).await => {
+            output::say("what the node has of it was damaged, or is by now; it is asked once more");
+            fetch(node, &wanted, target).await?
+        }
+        fetched => fetched?,
+    };
     if json {
         output::json(&serde_json::json!({
             "network": fetched.network,
@@ -40,6 +47,25 @@ pub async fn get(node: &Client, args: &Get, json: bool) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// Bytes that are not what they should be, or an answer that broke off.
+fn may_be_damaged(failure: &Failure) -> bool {
+    match failure {
+        Failure::Failed(error) => error.downcast_ref::<NodesAnswer>().is_some(),
+        Failure::Unreachable(_) => true,
+        Failure::Usage(_) => false,
+    }
+}
+
+/// Whether the node has looked through its own copy: what is damaged it puts aside, and asks the providers.
+async fn examined(node: &Client, wanted: &Wanted) -> bool {
+    node.call(Method::POST, &format!("/v1/store/verify/{}", wanted.cid), None).await.is_ok()
+}
+
+/// Where something went wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the node's answer")]
+struct NodesAnswer;
 
 /// What was fetched.
 pub struct Fetched {
@@ -129,6 +155,7 @@ fn percent_encoded(name: &str) -> impl Iterator<Item = char> + '_ {
 }
 
 /// Where the bytes go.
+#[derive(Clone)]
 enum Target {
     Stdout,
     Path { path: PathBuf, force: bool },
@@ -213,9 +240,9 @@ fn write(
 /// The CAR in a file without a name, every block of it hashed. Whether the DAG is complete shows when it is read.
 fn verified(source: impl io::Read) -> anyhow::Result<CarStore<Arc<File>>> {
     let limits = Limits::default();
-    let mut reader = Reader::new(source, limits).context("the node's answer")?;
+    let mut reader = Reader::new(source, limits).context(NodesAnswer)?;
     let mut writer = Writer::with_header(tempfile::tempfile()?, reader.header(), limits.total_bytes)?;
-    while let Some(block) = reader.next_block().context("the node's answer")? {
+    while let Some(block) = reader.next_block().context(NodesAnswer)? {
         writer.put_again(&block.cid, block.data)?;
     }
     let (written, file) = writer.finish_as_is()?;

@@ -39,10 +39,21 @@ pub fn json_error(text: &str, code: u8) {
     }
 }
 
+/// Whether something that was to be on stdout is not.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether data got lost on its way to stdout: a disk is full, say.
+pub fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
 /// One line of data on stdout. A closed pipe ends the talk quietly.
 pub fn data(text: &str) {
     SAID.store(true, Ordering::Relaxed);
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let written = writeln!(std::io::stdout(), "{text}");
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One line of talk on stderr.

@@ -24,6 +24,9 @@ pub fn run() -> ExitCode {
     // A thread that waits for stdin or a disk does not hold the end up.
     runtime.shutdown_background();
     match outcome {
+        Ok(()) if output::lost() => {
+            fail(&Failure::failed("stdout could not be written; is its disk full?"), json)
+        }
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure, json),
     }

@@ -164,11 +164,20 @@ async fn aggregate<W: World>(
     wanted: Commitment,
     around: Option<Commitment>,
 ) -> Result<Option<Content>, ApiError> {
+    let (store, pieces) = (gateway.app.engine.store(), gateway.app.pieces.clone());
+    let parts = store.aggregate(wanted).await?;
+    // One that lacks a piece is not begun.
+    let is_here = match &parts {
+        Some(parts) => parts.pieces.iter().all(|piece| pieces.has(piece.commitment)),
+        None => around.is_none_or(|piece| pieces.has(piece)),
+    };
+    if !is_here {
+        return Ok(None);
+    }
     if let Some(deal) = gateway.aggregates.get(wanted) {
         return Ok(Some(Content::Aggregate(deal)));
     }
-    let (store, pieces) = (gateway.app.engine.store(), gateway.app.pieces.clone());
-    let deal = match (store.aggregate(wanted).await?, around) {
+    let deal = match (parts, around) {
         (Some(parts), _) => {
             // Hundreds of thousands of pieces take a while.
             let made = tokio::task::spawn_blocking(move || stored(&pieces, wanted, &parts));

@@ -65,7 +65,7 @@ pub enum Error {
         job: JobId,
     },
     /// Another transaction holds this nonce.
-    #[error("nonce {nonce} of the {lane:?} account is reserved for another transaction than {tx:?}")]
+    #[error("nonce {nonce} of the {lane:?} account is reserved for another transaction than {}", .tx.0)]
     NonceTaken {
         /// Which account.
         lane: Lane,
@@ -75,7 +75,7 @@ pub enum Error {
         tx: TxId,
     },
     /// All signed forms of one transaction share one nonce, so that at most one is mined.
-    #[error("transaction {tx:?} has nonce {reserved} and cannot be signed with {given}")]
+    #[error("transaction {} has nonce {reserved} and cannot be signed with {given}", .tx.0)]
     NonceChanged {
         /// The transaction.
         tx: TxId,
@@ -85,7 +85,7 @@ pub enum Error {
         given: u64,
     },
     /// A key of a payment stands for another payment.
-    #[error("this Idempotency-Key was used for transaction {tx:?}, which does something else; use a new key")]
+    #[error("this Idempotency-Key was used for transaction {}, which does something else; use a new key", .tx.0)]
     IntentChanged {
         /// The first one.
         tx: TxId,

@@ -81,6 +81,26 @@ async fn a_byte_that_changed_is_found_by_verify_and_the_piece_fetched_back() {
     scene.end().await;
 }
 
+/// Local bytes are not hashed when they are served, and whoever gets them hashes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_meets_a_rotten_byte_gets_the_bytes_from_a_provider() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.kept(95).await;
+    rot(&car(&scene, &piece));
+    let folder = tempfile::tempdir().expect("a folder");
+    let got = tokio::process::Command::new(env!("CARGO_BIN_EXE_raas"))
+        .args(["--node", &scene.admin(), "get", &cid, "-o", "back"])
+        .current_dir(folder.path())
+        .output()
+        .await
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&got.stderr);
+    assert!(got.status.success(), "{said}");
+    assert!(said.contains("it is asked once more") && said.contains("source provider"), "{said}");
+    assert_eq!(std::fs::read(folder.path().join("back")).expect("a file"), small(95));
+    scene.end().await;
+}
+
 /// Where the policy gives local copies away, a lost one is not fetched back for nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_copy_that_nobody_wants_here_stays_away() {

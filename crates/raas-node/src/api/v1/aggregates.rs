@@ -2,13 +2,12 @@
 
 use crate::api::App;
 use crate::api::error::ApiError;
-use crate::api::extract::Path;
+use crate::api::extract::{JsonBody, Path};
 use crate::blocks::{core_commitment, core_size};
 use crate::store::StoredAggregate;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use raas_core::cid::Commitment;
 use raas_piece::segment::{Aggregate, minimum_deal_size};
@@ -30,9 +29,8 @@ pub struct Wanted {
 /// Computes and stores an aggregate; `/piece` serves it from then on.
 pub async fn put<W: World>(
     State(app): State<Arc<App<W>>>,
-    wanted: Result<Json<Wanted>, JsonRejection>,
+    JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(wanted) = wanted.map_err(|error| ApiError::Bad(error.body_text()))?;
     let field = |name: &str, why: String| ApiError::field(name, why);
     if wanted.pieces.is_empty() {
         return Err(field("pieces", "name one piece at least".to_owned()));

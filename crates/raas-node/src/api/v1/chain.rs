@@ -3,7 +3,7 @@
 use super::pay::authorised;
 use crate::api::App;
 use crate::api::error::ApiError;
-use crate::api::extract::Query;
+use crate::api::extract::{JsonBody, Query};
 use crate::engine::{NoRewind, Reread};
 use crate::world::World;
 use axum::Json;
@@ -46,7 +46,7 @@ pub struct Confirmed {
 pub async fn rewind<W: World>(
     State(app): State<Arc<App<W>>>,
     headers: HeaderMap,
-    Json(confirmed): Json<Confirmed>,
+    JsonBody(confirmed): JsonBody<Confirmed>,
 ) -> Result<Json<Value>, ApiError> {
     authorised(&app, &headers)?;
     let from = height(Some(confirmed.from))?;

@@ -6,6 +6,7 @@
 use super::wallet::{Escrow, amount as shown};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::extract::JsonBody;
 use crate::failpoint;
 use crate::store;
 use crate::world::World;
@@ -60,7 +61,7 @@ enum Do {
 pub async fn pay<W: World>(
     State(app): State<Arc<App<W>>>,
     headers: HeaderMap,
-    Json(payment): Json<Payment>,
+    JsonBody(payment): JsonBody<Payment>,
 ) -> Result<Json<Value>, ApiError> {
     authorised(&app, &headers)?;
     let intent = intent(&app, &payment).await?;

@@ -3,7 +3,7 @@
 use super::store::limit;
 use crate::api::App;
 use crate::api::error::ApiError;
-use crate::api::extract::{Path, Query};
+use crate::api::extract::{JsonBody, Path, Query};
 use crate::keeping;
 use crate::world::World;
 use axum::Json;
@@ -47,7 +47,7 @@ pub struct Wanted {
 /// Keeps a CID. Its bytes are looked for once before the answer where they are not here, and again by the node.
 pub async fn add<W: World>(
     State(app): State<Arc<App<W>>>,
-    Json(wanted): Json<Wanted>,
+    JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
     let cid = parse(&wanted.cid)?;
     let pinned = app.engine.store().pin(&OwnerId::local(), &cid).await?;

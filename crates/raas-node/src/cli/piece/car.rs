@@ -11,6 +11,7 @@ use raas_piece::commp::PieceInfo;
 use raas_piece::pack::{PackOptions, pack_path, pack_reader, pack_split, pack_tar};
 use raas_piece::unixfs::{DiskOptions, Profile};
 use serde_json::json;
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub fn car(args: &Car, json: bool) -> Result<(), Failure> {
         split(args, &options)?
     } else {
         let target = if to_stdout { tempfile::tempfile()? } else { create(&args.output, args.force)? };
-        let (packed, mut file) = if args.tar || stdin {
+        let packed = if args.tar || stdin {
             let (reader, bar) = open(&args.path, "packing")?;
             let packed = if args.tar {
                 pack_tar(reader, target, &options)
@@ -43,10 +44,15 @@ pub fn car(args: &Car, json: bool) -> Result<(), Failure> {
                 pack_reader(reader, target, &options)
             };
             bar.finish_and_clear();
-            packed?
+            packed
         } else {
-            pack_path(&args.path, target, &options)?
+            pack_path(&args.path, target, &options)
         };
+        let (packed, mut file) = packed.inspect_err(|_| {
+            if !to_stdout {
+                remove(&args.output);
+            }
+        })?;
         if to_stdout {
             // The root at its start is known only at its end, so a CAR cannot go to a pipe as it is made.
             file.seek(SeekFrom::Start(0))?;
@@ -106,7 +112,10 @@ fn split(args: &Car, options: &PackOptions) -> Result<(cid::Cid, u64, Vec<Part>)
     };
     let next =
         |number| create(&name(number), args.force).map_err(|failure| io::Error::other(failure.explain().1));
-    let (entry, cars) = pack_split(&args.path, next, options)?;
+    let made = Cell::new(0);
+    let next = |number| next(number).inspect(|_| made.set(number + 1));
+    let packed = pack_split(&args.path, next, options);
+    let (entry, cars) = packed.inspect_err(|_| (0..made.get()).for_each(|number| remove(&name(number))))?;
     let parts = cars.into_iter().enumerate().map(|(number, (written, _))| Part {
         file: Some(name(number)),
         car_bytes: written.car_bytes,
@@ -114,6 +123,12 @@ fn split(args: &Car, options: &PackOptions) -> Result<(cid::Cid, u64, Vec<Part>)
         piece: written.piece,
     });
     Ok((entry.cid, entry.content_bytes, parts.collect()))
+}
+
+/// Half a CAR would pass for a whole one.
+fn remove(path: &Path) {
+    // That it could not be made is told; that its rest could not be removed is seen.
+    let _ = std::fs::remove_file(path);
 }
 
 /// An empty file.
