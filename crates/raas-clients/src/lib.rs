@@ -13,6 +13,7 @@ pub mod guard;
 mod http;
 pub mod inclusion;
 pub mod key;
+pub mod kubo;
 pub mod provider;
 mod rle;
 pub mod rpc;

@@ -41,6 +41,9 @@ async fn wrong_usage_is_code_2_and_says_what_would_be_right() {
         .expect("a file");
     std::fs::write(folder.path().join("range.toml"), "network = 'devnet'\n[chain]\nagree = 0")
         .expect("a file");
+    // Readable by everybody.
+    std::fs::write(folder.path().join("open.token"), "x").expect("a file");
+    std::fs::write(folder.path().join("kubo.toml"), "[kubo]\ntoken_file = 'open.token'").expect("a file");
     let cases: &[(&[&str], &[&str])] = &[
         (&["up"], &["--network devnet", "--network calibration", "--network mainnet"]),
         (&["up", "--network", "mian"], &["network", "\"mian\"", "devnet"]),
@@ -57,6 +60,10 @@ async fn wrong_usage_is_code_2_and_says_what_would_be_right() {
         (&["pin", "rm", "nonsense"], &["cid"]),
         (&["store", "verify", "nonsense"], &["cid"]),
         (&["upload", "missing"], &["missing"]),
+        (&["kubo", "import", "missing"], &["missing", "CID", "CAR"]),
+        (&["kubo", "export", "nonsense", "-o", "x.car"], &["cid"]),
+        (&["kubo", "export", CID, "-o", "unknown.toml"], &["unknown.toml", "--force"]),
+        (&["kubo", "status", "--config", "kubo.toml"], &["kubo.token_file", "open.token"]),
         (&["upload", "--car", "."], &["--car"]),
         (&["--node", "ftp://x", "job", "list"], &["--node"]),
     ];
@@ -101,6 +108,7 @@ async fn a_node_that_is_not_there_is_code_3() {
         &["incidents", "show", "1"],
         &["get", CID],
         &["pin", "add", CID],
+        &["kubo", "import", CID],
         &["store", "ls"],
         &["upload", "file"],
     ];
@@ -264,6 +272,15 @@ async fn a_node_of_its_own_is_driven_by_the_client_commands() {
     assert_eq!(call(&["get", &tree, "-o", "back"]).await.status.code(), Some(0));
     assert_eq!(std::fs::read(here.join("back").join("a b").join("ü.txt")).expect("a file"), b"deep");
     assert_eq!(std::fs::read(here.join("back").join("top")).expect("a file"), vec![7; 2_500_000]);
+    // What the node has goes to Kubo; its CAR begins with the root.
+    let root: cid::Cid = tree.parse().expect("a CID");
+    let url = kubo(&tree, "", &root.to_bytes()).await;
+    let import = ["--node", admin.as_str(), "--json", "kubo", "import", &tree];
+    let given = raas(here).args(import).env("RAAS__KUBO__URL", url).output().await.expect("it runs");
+    assert!(given.status.success(), "{}", said(&given));
+    let given: Value = serde_json::from_slice(&given.stdout).expect("JSON");
+    assert_eq!((&given["root"], &given["pinned"]), (&stored["cid"], &Value::Bool(true)));
+
     let path = format!("{tree}/a b/ü.txt");
     assert_eq!(printed(&call(&["get", &path, "-o", "-"]).await), "deep");
     assert_eq!(call(&["get", &path]).await.status.code(), Some(0));
@@ -526,4 +543,69 @@ async fn what_a_node_serves_is_not_believed() {
     assert_eq!(std::fs::read(folder.path().join("good")).expect("a file"), contents);
     let left = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 1, "nothing half-written stays");
+}
+
+/// Answers as Kubo does: of every import it says `pin` about the root. `car` is in what it is sent, and what it exports.
+async fn kubo(root: &str, pin: &str, car: &[u8]) -> String {
+    use axum::body::Body;
+    let imported = serde_json::json!({ "Root": { "Cid": { "/": root }, "PinErrorMsg": pin } }).to_string();
+    let (listed, exported) = (format!("{{\"Cid\":\"{root}\",\"Type\":\"recursive\"}}\n"), car.to_vec());
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| async move {
+        let path = request.uri().path().to_owned();
+        let sent = axum::body::to_bytes(request.into_body(), 8 << 20).await.expect("a body");
+        match path.as_str() {
+            "/api/v0/version" => Body::from("{\"Version\":\"0.43.0\"}"),
+            "/api/v0/pin/ls" => Body::from(listed),
+            "/api/v0/dag/import" => {
+                assert!(sent.windows(exported.len()).any(|part| part == exported), "the CAR is sent");
+                Body::from(imported)
+            }
+            "/api/v0/dag/export" => Body::from(exported),
+            other => panic!("{other}"),
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_kubo_node_is_given_a_car_and_asked_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "some bytes").expect("a file");
+    let packed = run(folder.path(), &["--json", "piece", "car", "file", "-o", "file.car"]).await;
+    assert!(packed.status.success(), "{}", said(&packed));
+    let packed: Value = serde_json::from_str(&printed(&packed)).expect("JSON");
+    let root = packed["root"].as_str().expect("a root");
+    let car = std::fs::read(folder.path().join("file.car")).expect("a CAR");
+    let at = async |url: &str, args: &[&str]| {
+        raas(folder.path()).args(args).env("RAAS__KUBO__URL", url).output().await.expect("it runs")
+    };
+
+    let good = kubo(root, "", &car).await;
+    let status = at(&good, &["kubo", "status"]).await;
+    assert!(status.status.success() && printed(&status).contains("0.43.0"), "{}", said(&status));
+    let done = at(&good, &["kubo", "import", "file.car"]).await;
+    assert!(done.status.success() && printed(&done).contains(root), "{}", said(&done));
+    let done = at(&good, &["kubo", "export", root, "-o", "back.car"]).await;
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(std::fs::read(folder.path().join("back.car")).expect("written"), car);
+
+    let bad = kubo(root, "disk full", &car[..car.len() - 1]).await;
+    let failed = at(&bad, &["kubo", "import", "file.car"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(said(&failed).contains("disk full") && failed.stdout.is_empty(), "{}", said(&failed));
+    let failed = at(&bad, &["kubo", "export", root, "-o", "cut.car"]).await;
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 3, "nothing is written: file, file.car, back.car");
+
+    std::fs::write(folder.path().join("bad.car"), &car[..car.len() - 1]).expect("written");
+    let failed = at(&good, &["kubo", "import", "bad.car"]).await;
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    let (listener, port) = taken();
+    drop(listener);
+    let nobody = at(&format!("http://127.0.0.1:{port}"), &["kubo", "status"]).await;
+    assert_eq!(nobody.status.code(), Some(3), "{}", said(&nobody));
 }

@@ -5,6 +5,7 @@ mod contract;
 mod endpoints;
 mod faults;
 mod fetch;
+mod kubo;
 mod limits;
 mod mk12;
 mod money;

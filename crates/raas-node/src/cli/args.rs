@@ -70,6 +70,8 @@ pub enum Command {
     /// The node's own copies: what is here and why, what nothing keeps, and whether every byte is right.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Give DAGs to a Kubo node, which pins them, and get them back from it.
+    Kubo(Kubo),
     /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
     #[command(subcommand)]
     Piece(super::piece::Piece),
@@ -323,4 +325,42 @@ pub enum StoreCommand {
         /// Only this one, by the CID of its payload or piece; all when none is named.
         cid: Option<String>,
     },
+}
+
+/// `raas kubo …`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Where the Kubo node is stands in the configuration: [kubo] url (http://127.0.0.1:5001) and token_file."
+)]
+pub struct Kubo {
+    /// Configuration file.
+    #[arg(long, global = true, env = "RAAS_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KuboCommand,
+}
+
+/// What `raas kubo` does.
+#[derive(Debug, Subcommand)]
+pub enum KuboCommand {
+    /// Import a DAG into Kubo and pin it; everything is verified before it is sent.
+    Import {
+        /// A CID, whose DAG comes from the node, or a CAR with one root.
+        #[arg(value_name = "CID|FILE.car")]
+        source: String,
+    },
+    /// Get the DAG of a CID from Kubo as a CAR, verified block by block.
+    Export {
+        /// The CID.
+        cid: String,
+        /// The CAR to write.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Write over a file that is there.
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Say whether Kubo answers, and what it pins.
+    Status,
 }

@@ -156,7 +156,7 @@ fn percent_encoded(name: &str) -> impl Iterator<Item = char> + '_ {
 
 /// Where the bytes go.
 #[derive(Clone)]
-enum Target {
+pub(super) enum Target {
     Stdout,
     Path { path: PathBuf, force: bool },
 }
@@ -173,7 +173,7 @@ impl Target {
         Ok(target)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let Self::Path { path, force } = self else { return Ok(()) };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -190,7 +190,7 @@ impl Target {
     }
 
     /// A folder beside the place, so that a half-written file never has the name.
-    fn staging(&self) -> io::Result<Option<TempDir>> {
+    pub(super) fn staging(&self) -> io::Result<Option<TempDir>> {
         let Self::Path { path, .. } = self else { return Ok(None) };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 the node could not be reached.
 //! Client commands use the public HTTP API only; nothing here reads the store. Commands about key files and `piece`
-//! need no node; `contract` speaks to a chain endpoint.
+//! need no node; `contract` speaks to a chain endpoint, `kubo` to a Kubo node.
 
 mod args;
 mod args_wallet;
@@ -16,6 +16,7 @@ mod failure;
 mod get;
 mod incidents;
 mod job;
+mod kubo;
 mod output;
 mod piece;
 mod pin;

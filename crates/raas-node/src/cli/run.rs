@@ -4,7 +4,8 @@ use super::args::{Args, Command, DEFAULT_NODE};
 use super::client::Client;
 use super::failure::Failure;
 use super::{
-    chain, contract, doctor, explain, get, incidents, job, output, piece, up, upload, wallet, wallet_keys,
+    chain, contract, doctor, explain, get, incidents, job, kubo, output, piece, up, upload, wallet,
+    wallet_keys,
 };
 use clap::Parser;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         },
         Command::Pin(command) => super::pin::pin(&node()?, &command, json).await,
         Command::Store(command) => super::store::store(&node()?, &command, json).await,
+        Command::Kubo(wanted) => kubo::kubo(node, &wanted, json).await,
         Command::Piece(command) => piece::piece(command, json).await,
         Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,

@@ -187,6 +187,8 @@ mod tests {
             ("[gateway]\nrequests_per_second = 0", "gateway.requests_per_second"),
             ("[gateway]\nstall_ms = 99", "gateway.stall_ms"),
             ("[gateway]\nproxies = ['localhost']", "proxies"),
+            ("[kubo]\nurl = '/ip4/127.0.0.1/tcp/5001'", "kubo.url"),
+            ("[kubo]\ntoken = 'x'", "token"),
             ("[contract]\naddress = '0x12'", "contract.address"),
             ("[contract]\nabi = 'old'", "contract.abi"),
             (

@@ -12,5 +12,5 @@ pub use load::{ConfigError, Overrides, load};
 pub use network::{Network, UnknownNetwork};
 pub use sections::{
     BudgetSection, ChainSection, Config, ContractSection, DealsSection, EndpointSection, EndpointSetting,
-    GatewaySection, ListenSection, PolicySection, SourcesSection, StoreSection, WalletSection,
+    GatewaySection, KuboSection, ListenSection, PolicySection, SourcesSection, StoreSection, WalletSection,
 };

@@ -40,6 +40,8 @@ pub struct Config {
     pub store: StoreSection,
     /// Who is given bytes, and how many.
     pub gateway: GatewaySection,
+    /// A Kubo node for `raas kubo`.
+    pub kubo: KuboSection,
 }
 
 impl Default for Config {
@@ -58,6 +60,7 @@ impl Default for Config {
             sources: SourcesSection::default(),
             store: StoreSection::default(),
             gateway: GatewaySection::default(),
+            kubo: KuboSection::default(),
         }
     }
 }
@@ -393,5 +396,22 @@ impl Default for GatewaySection {
             stall_ms: 30_000,
             proxies: Vec::new(),
         }
+    }
+}
+
+/// A Kubo node that DAGs are imported into and exported from by command. The node itself does not speak to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
+pub struct KuboSection {
+    /// Its RPC, `http` or `https`, without `/api/v0`.
+    pub url: String,
+    /// File with the bearer token that the RPC wants, readable by its owner only.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for KuboSection {
+    /// Where Kubo listens by default.
+    fn default() -> Self {
+        Self { url: "http://127.0.0.1:5001".to_owned(), token_file: None }
     }
 }

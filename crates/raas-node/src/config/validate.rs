@@ -70,6 +70,7 @@ impl Config {
         if gateway.stall_ms < 100 {
             return Err(ConfigError::invalid("gateway.stall_ms", "must be at least 100"));
         }
+        check_url("kubo.url", &self.kubo.url, &["http", "https"])?;
         self.contract_abi()?;
         self.own_contract()?;
         self.deployments()?;

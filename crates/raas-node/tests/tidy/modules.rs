@@ -32,7 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// Commands that run a node in this process, or speak to a chain themselves, and so are wiring; every other command is
+/// Commands that run a node in this process, or speak to a chain themselves, or are configured by the node's file, and so are wiring; every other command is
 /// a client.
 const WIRING: &[&str] = &[
     "up.rs",
@@ -43,6 +43,7 @@ const WIRING: &[&str] = &[
     "contract/",
     "doctor.rs",
     "failure.rs",
+    "kubo.rs",
     "run.rs",
     "wallet_keys.rs",
 ];
