@@ -15,7 +15,7 @@ export async function run(world) {
     await world.rpc('devnet_setProvider', `f0${deals[0].provider}`, 'wrongBytes', null);
     await world.rpc('devnet_setProvider', `f0${deals[1].provider}`, 'noUnsealed', null);
     const { source } = await comesBack(world, cid, bytes);
-    assert.match(JSON.stringify(source), new RegExp(`f0${deals[2].provider}`), 'the source is the honest provider');
+    assert.match(JSON.stringify(source), new RegExp(`f0${deals[2].provider}`), `the source is the honest provider: ${JSON.stringify(source)}`);
 
     const { attempts } = (await world.get(`/v1/holdings/${cid}/why`)).body.holdings[0];
     const outcomes = deals.map(({ provider }) => attempts

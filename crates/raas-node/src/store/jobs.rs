@@ -15,7 +15,7 @@ use super::events::{Happened, log};
 use super::open::Store;
 use super::schema::{DUTIES, ON_CHAIN, POLICY, SOURCE, int, parse, uint};
 use super::types::{Job, JobSource, JobState, NewJob, Registered, StepKind, TxSubmit};
-use super::{holdings, pieces, steps, txs};
+use super::{holdings, keeping, pieces, steps, txs};
 
 /// [`TxSubmit`] as it is stored, to tell a repeated call from another one.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
@@ -185,6 +185,7 @@ pub(super) async fn register(connection: &mut SqliteConnection, job: &NewJob) ->
     }
     let holding = holdings::create_or_join(connection, &job.owner, &job.cid).await?;
     let id = insert(connection, holding, job).await?;
+    keeping::job_takes_over(connection, &job.owner, &job.cid).await?;
     let registered = Happened::JobRegistered { job: id, cid: job.cid.clone() };
     log(connection, Some(holding), Some(job.at), &registered).await?;
     let wants_bytes = !matches!(job.source, JobSource::Contract { policy_known: false, .. });

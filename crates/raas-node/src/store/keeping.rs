@@ -4,8 +4,8 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::OwnerId;
 use serde::Serialize;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use super::error::Error;
 use super::events::{Happened, log};
@@ -154,7 +154,7 @@ impl Store {
     /// Keeps `cid` for `owner`; false when it was kept already.
     pub async fn pin(&self, owner: &OwnerId, cid: &DataCid) -> Result<bool, Error> {
         let mut tx = self.write().await?;
-        let pinned = insert_pin(&mut tx, owner, cid).await?;
+        let pinned = insert_pin(&mut tx, owner, cid, false).await?;
         tx.commit().await?;
         Ok(pinned)
     }
@@ -360,16 +360,36 @@ impl Store {
     }
 }
 
-/// Keeps `cid` for `owner` inside the caller's transaction; false when it was kept already.
+/// Keeps `cid` for `owner` inside the caller's transaction, because of an upload without a job or of a wish; false when it
+/// was kept so already.
 pub(super) async fn insert_pin(
-    connection: &mut sqlx::SqliteConnection,
+    connection: &mut SqliteConnection,
     owner: &OwnerId,
     cid: &DataCid,
+    by_upload: bool,
 ) -> Result<bool, Error> {
-    let inserted = sqlx::query("INSERT INTO pin (owner, cid) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+    let inserted = sqlx::query(
+        "INSERT INTO pin (owner, cid, by_upload) VALUES ($1, $2, $3)
+         ON CONFLICT (cid, owner) DO UPDATE SET by_upload = 0 WHERE by_upload > excluded.by_upload",
+    )
+    .bind(&owner.0)
+    .bind(cid.to_string())
+    .bind(by_upload)
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+/// A job of `cid` says what is kept, in the place of an upload.
+pub(super) async fn job_takes_over(
+    connection: &mut SqliteConnection,
+    owner: &OwnerId,
+    cid: &DataCid,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM pin WHERE owner = $1 AND cid = $2 AND by_upload = 1")
         .bind(&owner.0)
         .bind(cid.to_string())
         .execute(connection)
         .await?;
-    Ok(inserted.rows_affected() > 0)
+    Ok(())
 }

@@ -20,7 +20,8 @@ macro_rules! upload_sql {
 }
 
 impl Store {
-    /// Stores an upload, or what became of it. One that ends without a job leaves a pin: its bytes are to be kept.
+    /// Stores an upload, or what became of it. One that ends without a job leaves a pin: its bytes are to be kept
+    /// until a job of theirs says otherwise.
     pub async fn put_upload(&self, upload: &Upload) -> Result<(), Error> {
         let mut tx = self.write().await?;
         sqlx::query(
@@ -37,7 +38,7 @@ impl Store {
         if let (Some(root), None) = (&upload.root, upload.job)
             && matches!(State::deserialize(&upload.state), Ok(State::Registered { .. }))
         {
-            keeping::insert_pin(&mut tx, &upload.owner, root).await?;
+            keeping::insert_pin(&mut tx, &upload.owner, root, true).await?;
         }
         tx.commit().await?;
         Ok(())

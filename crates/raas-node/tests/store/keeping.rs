@@ -89,6 +89,13 @@ async fn an_upload_without_a_job_leaves_a_pin_and_one_with_a_job_does_not() {
     assert_eq!(store.pins_without_bytes().await.unwrap(), [cid(1)]);
     store.record_piece(&piece(1)).await.unwrap();
     assert!(store.pins_without_bytes().await.unwrap().is_empty());
+
+    store.register_job(&job(1)).await.unwrap();
+    assert!(store.pins(0, 9).await.unwrap().is_empty(), "the job's policy counts from here on");
+    store.put_upload(&upload("c", 3, &registered)).await.unwrap();
+    assert!(store.pin(&OwnerId::local(), &cid(3)).await.unwrap(), "a wish of its own");
+    store.register_job(&job(3)).await.unwrap();
+    assert_eq!(store.pins(0, 9).await.unwrap().len(), 1, "which no job ends");
 }
 
 #[tokio::test]

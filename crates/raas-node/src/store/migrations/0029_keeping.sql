@@ -3,10 +3,12 @@ CREATE TABLE pin (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     owner TEXT NOT NULL,
     cid TEXT NOT NULL,
+    -- Left by an upload without a job: the first job of the CID says from then on what is kept.
+    by_upload INTEGER NOT NULL CHECK (by_upload IN (0, 1)),
     UNIQUE (cid, owner)
 ) STRICT;
 -- Bytes that were uploaded without a job were always kept.
-INSERT INTO pin (owner, cid) SELECT DISTINCT owner, root FROM upload
+INSERT INTO pin (owner, cid, by_upload) SELECT DISTINCT owner, root, 1 FROM upload
     WHERE job IS NULL AND root IS NOT NULL AND json_extract(state, '$.d.state') = 'registered' ORDER BY seq;
 CREATE INDEX upload_root ON upload (root);
 
