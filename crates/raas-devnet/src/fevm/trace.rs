@@ -12,7 +12,7 @@ use revm::{
 };
 
 /// One call or creation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// Which kind of call; `None` for a creation.
     pub call: Option<&'static str>,
@@ -113,11 +113,7 @@ impl<CTX: ContextTr> Inspector<CTX> for Tracer {
             value: inputs.value.get(),
             gas: gas::from_evm(inputs.gas_limit),
             input: inputs.input.bytes(context),
-            gas_used: 0,
-            output: Bytes::new(),
-            error: None,
-            place: Vec::new(),
-            calls: 0,
+            ..Frame::default()
         });
         None
     }
@@ -134,11 +130,7 @@ impl<CTX: ContextTr> Inspector<CTX> for Tracer {
             value: inputs.value(),
             gas: gas::from_evm(inputs.gas_limit()),
             input: inputs.init_code().clone(),
-            gas_used: 0,
-            output: Bytes::new(),
-            error: None,
-            place: Vec::new(),
-            calls: 0,
+            ..Frame::default()
         });
         None
     }

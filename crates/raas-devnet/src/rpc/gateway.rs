@@ -1,6 +1,6 @@
 //! The methods of a public gateway: everything else is -32601 there.
 
-use super::RpcError;
+use super::{RpcError, filters};
 
 /// `Filecoin.*` methods that a gateway forwards.
 const NATIVE: &[&str] = &[
@@ -62,18 +62,6 @@ const NATIVE: &[&str] = &[
     "WalletBalance",
 ];
 
-/// Methods that need a connection which remembers.
-const STATEFUL: &[&str] = &[
-    "eth_newFilter",
-    "eth_newBlockFilter",
-    "eth_newPendingTransactionFilter",
-    "eth_getFilterChanges",
-    "eth_getFilterLogs",
-    "eth_uninstallFilter",
-    "eth_subscribe",
-    "eth_unsubscribe",
-];
-
 /// Whether a gateway forwards the `Filecoin.*` method with this name.
 pub(super) fn lists(name: &str) -> bool {
     NATIVE.binary_search(&name).is_ok()
@@ -84,7 +72,9 @@ pub(super) fn check(method: &str, socket: bool) -> Result<(), RpcError> {
     if let Some(name) = method.strip_prefix("Filecoin.") {
         return if lists(name) { Ok(()) } else { Err(RpcError::unknown_method(method)) };
     }
-    if STATEFUL.contains(&method) && !socket {
+    // A connection remembers filters and subscriptions.
+    let stateful = filters::handles(method) || ["eth_subscribe", "eth_unsubscribe"].contains(&method);
+    if stateful && !socket {
         return Err(RpcError::other("stateful methods are only available on websocket connections"));
     }
     Ok(())
