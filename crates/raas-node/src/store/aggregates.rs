@@ -68,7 +68,7 @@ impl Store {
 
     /// One aggregate.
     pub async fn aggregate(&self, commitment: Commitment) -> Result<Option<StoredAggregate>, Error> {
-        let mut tx = self.read().await?;
+        let mut tx = self.snapshot().await?;
         let size: Option<i64> = sqlx::query_scalar("SELECT size FROM aggregate WHERE commitment = $1")
             .bind(commitment.to_string())
             .fetch_optional(&mut *tx)

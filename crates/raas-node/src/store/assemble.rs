@@ -81,6 +81,9 @@ pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope<'_>) ->
         names.insert(id, (OwnerId(row.try_get("owner")?), parse("CID", row.try_get("cid")?)?));
         drafts.insert(id, Draft::default());
     }
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
     read_jobs(connection, scope, &mut drafts).await?;
     read_pieces(connection, scope, &mut drafts).await?;
     read_orders(connection, scope, &mut drafts).await?;

@@ -39,14 +39,14 @@ impl Store {
     /// What renewing the copies of open jobs costs at their present prices, by day. Counted by the database: there may be
     /// millions, of few prices.
     pub async fn renewals(&self) -> Result<Vec<Renewal>, Error> {
-        let mut tx = self.read().await?;
+        let mut connection = self.read().await?;
         let mut rows = sqlx::query_as::<_, (i64, i64, String, i64)>(
             "SELECT term_end / $1 * $1, duration, cost, COUNT(*) FROM orders
              WHERE mark > 0 AND term_end IS NOT NULL AND holding IN (SELECT holding FROM job WHERE open = 1)
              GROUP BY 1, 2, 3",
         )
         .bind(EPOCHS_PER_DAY)
-        .fetch(&mut *tx);
+        .fetch(&mut *connection);
         let mut sums: BTreeMap<(i64, i64), AttoFil> = BTreeMap::new();
         while let Some((day, duration, cost, count)) = rows.try_next().await? {
             let cost: AttoFil = parse("cost", &cost)?;

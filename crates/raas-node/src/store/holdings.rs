@@ -15,13 +15,13 @@ impl Store {
     /// Every holding that the rules must look at: open ones, and those whose orders are not all closed. In
     /// order of their ids; a fixed number of queries, however many there are.
     pub async fn holdings(&self) -> Result<Vec<Holding>, Error> {
-        assemble::load(&mut *self.read().await?, Scope::Watched).await
+        assemble::load(&mut *self.snapshot().await?, Scope::Watched).await
     }
 
     /// One holding, whether or not it is still looked at.
     pub async fn holding(&self, holding: HoldingId) -> Result<Option<Holding>, Error> {
         let scope = Scope::One(int("holding", holding.0)?);
-        Ok(assemble::load(&mut *self.read().await?, scope).await?.pop())
+        Ok(assemble::load(&mut *self.snapshot().await?, scope).await?.pop())
     }
 
     /// The holdings of one CID, one per owner.

@@ -49,7 +49,7 @@ impl GasDay {
 impl Store {
     /// What an account's next nonce may not be below.
     pub async fn floor(&self, lane: Lane) -> Result<Floor, Error> {
-        let mut tx = self.read().await?;
+        let mut tx = self.snapshot().await?;
         let accepted: Option<i64> = sqlx::query_scalar("SELECT accepted FROM lane WHERE lane = $1")
             .bind(lane_name(lane))
             .fetch_optional(&mut *tx)

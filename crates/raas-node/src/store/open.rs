@@ -1,5 +1,6 @@
 //! Opening the store, and the two ways into it: one writer, some readers.
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -24,6 +25,10 @@ const READER_CACHE_KIB: u32 = 16 << 10;
 
 /// Rows handed over from a connection's thread at once: with few, long reads are mostly waking each other up.
 const ROWS_BUFFERED: usize = 1_024;
+
+/// Prepared statements that a connection keeps. There are some 300, and a pass meets most of them in the same order: with
+/// room for fewer, the one that is needed next is always the one that was just dropped.
+const STATEMENTS_KEPT: usize = 512;
 
 /// A transaction. Dropped without commit, it is rolled back.
 pub(super) type Tx = Transaction<'static, Sqlite>;
@@ -124,7 +129,7 @@ impl Store {
 
     /// The number of the newest line of the log, if this start is still the newest.
     pub(super) async fn in_force(&self) -> Result<i64, Error> {
-        let mut tx = self.read().await?;
+        let mut tx = self.snapshot().await?;
         lease::check(&mut tx, self.inner.fence).await?;
         newest_event(&mut tx).await
     }
@@ -173,8 +178,14 @@ impl Store {
         Ok(tx)
     }
 
-    /// Begins a read of one snapshot.
-    pub(super) async fn read(&self) -> Result<Tx, Error> {
+    /// A connection for a read of one statement, which is a snapshot by itself. A transaction around it would be three
+    /// more hand-overs to the connection's thread, which cost more than most reads.
+    pub(super) async fn read(&self) -> Result<PoolConnection<Sqlite>, Error> {
+        Ok(self.inner.reader.acquire().await?)
+    }
+
+    /// Begins a read of several statements, which see one snapshot.
+    pub(super) async fn snapshot(&self) -> Result<Tx, Error> {
         Ok(self.inner.reader.begin().await?)
     }
 }
@@ -191,6 +202,7 @@ fn options() -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(PATIENCE)
         .row_buffer_size(ROWS_BUFFERED)
+        .statement_cache_capacity(STATEMENTS_KEPT)
 }
 
 /// A negative size is one in KiB.
@@ -198,8 +210,10 @@ fn cached(options: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {
     options.pragma("cache_size", format!("-{kib}"))
 }
 
+/// A connection is asked whether it lives when it comes back; what is behind it is a thread of ours, no network, so it is
+/// not asked once more before each use.
 fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE)
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).test_before_acquire(false)
 }
 
 /// On a full disk, or when it cannot read, SQLite ends a transaction by itself, and the driver goes on counting it as

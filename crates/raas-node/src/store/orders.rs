@@ -53,37 +53,37 @@ macro_rules! stored_orders {
 impl Store {
     /// All orders that are not closed, by id.
     pub async fn open_orders(&self) -> Result<Vec<StoredOrder>, Error> {
-        load(&mut *self.read().await?, stored_orders!("o.closed = 0"), None).await
+        load(&mut *self.snapshot().await?, stored_orders!("o.closed = 0"), None).await
     }
 
     /// One order.
     pub async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, Error> {
         let id = Key::Number(int("order", order.0)?);
-        Ok(load(&mut *self.read().await?, stored_orders!("o.id = $1"), Some(id)).await?.pop())
+        Ok(load(&mut *self.snapshot().await?, stored_orders!("o.id = $1"), Some(id)).await?.pop())
     }
 
     /// The orders of which something can still be published or cancelled: everything that reserves escrow. By id.
     pub async fn unsettled_orders(&self) -> Result<Vec<StoredOrder>, Error> {
-        load(&mut *self.read().await?, stored_orders!("o.reserves = 1"), None).await
+        load(&mut *self.snapshot().await?, stored_orders!("o.reserves = 1"), None).await
     }
 
     /// The open orders for a piece, by id.
     pub async fn orders_of_piece(&self, piece: Commitment) -> Result<Vec<StoredOrder>, Error> {
         let sql = stored_orders!("o.closed = 0 AND o.piece = $1");
-        load(&mut *self.read().await?, sql, Some(Key::Text(piece.to_string()))).await
+        load(&mut *self.snapshot().await?, sql, Some(Key::Text(piece.to_string()))).await
     }
 
     /// The given orders that are not closed, by id.
     pub async fn orders_by_id(&self, orders: &[OrderId]) -> Result<Vec<StoredOrder>, Error> {
         let ids: Vec<u64> = orders.iter().map(|order| order.0).collect();
         let sql = stored_orders!("o.id IN (SELECT value FROM json_each($1)) AND o.closed = 0");
-        load(&mut *self.read().await?, sql, Some(Key::Text(json_list(&ids)))).await
+        load(&mut *self.snapshot().await?, sql, Some(Key::Text(json_list(&ids)))).await
     }
 
     /// The orders that say something of heights from `from` on, closed ones too: whose deals are at or above `first_deal`,
     /// that were last read at such a height, or that expired and could have been published at one.
     pub async fn orders_since(&self, first_deal: DealId, from: Epoch) -> Result<Vec<StoredOrder>, Error> {
-        let mut tx = self.read().await?;
+        let mut tx = self.snapshot().await?;
         let ids: Vec<i64> = sqlx::query_scalar(
             "SELECT o.id FROM orders o WHERE o.deal >= $1
              OR (o.state_name IN ('published', 'active', 'ended')
@@ -137,7 +137,7 @@ impl Store {
     /// Every order ever made for a holding, by id.
     pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
         let id = Key::Number(int("holding", holding.0)?);
-        load(&mut *self.read().await?, stored_orders!("o.holding = $1"), Some(id)).await
+        load(&mut *self.snapshot().await?, stored_orders!("o.holding = $1"), Some(id)).await
     }
 
     /// Stores the signed proposal and makes the order `Signed`. The new version; `None` when `version` is not
@@ -197,10 +197,9 @@ impl Store {
 
     /// Every deal from `first` on that is or was an order, closed ones included.
     pub async fn deal_ids(&self, first: DealId) -> Result<std::collections::BTreeSet<DealId>, Error> {
-        let mut tx = self.read().await?;
         let rows: Vec<(i64,)> = sqlx::query_as("SELECT deal FROM orders WHERE deal >= $1")
             .bind(int("deal", first.0)?)
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *self.read().await?)
             .await?;
         Ok(rows.into_iter().filter_map(|(deal,)| u64::try_from(deal).ok()).map(DealId).collect())
     }
@@ -502,6 +501,9 @@ async fn load(
             proposal: None,
         };
         found.insert(row.try_get("order_id")?, stored);
+    }
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
     for row in fetch(connection, slots, id.clone()).await? {
         if let Some(order) = found.get_mut(&row.try_get("order_id")?) {

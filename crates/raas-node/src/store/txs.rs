@@ -85,12 +85,12 @@ impl Store {
     /// One transaction.
     pub async fn tx(&self, tx: TxId) -> Result<Option<StoredTx>, Error> {
         let id = int("transaction", tx.0)?;
-        Ok(load(&mut *self.read().await?, tx_sql!("t.id = $1"), Filter::Id(id)).await?.pop())
+        Ok(load(&mut *self.snapshot().await?, tx_sql!("t.id = $1"), Filter::Id(id)).await?.pop())
     }
 
     /// Transactions that can still change, of one account or of both, in order of their ids.
     pub async fn open_txs(&self, lane: Option<Lane>) -> Result<Vec<StoredTx>, Error> {
-        let connection = &mut *self.read().await?;
+        let connection = &mut *self.snapshot().await?;
         match lane {
             None => load(connection, tx_sql!("t.open = 1"), Filter::All).await,
             Some(lane) => {
@@ -187,7 +187,7 @@ impl Store {
         let newest: Option<i64> =
             sqlx::query_scalar("SELECT MAX(id) FROM tx").fetch_one(&mut *self.read().await?).await?;
         let from = newest.unwrap_or(0) - i64::from(limit);
-        let mut txs = load(&mut *self.read().await?, tx_sql!("t.id > $1"), Filter::Id(from)).await?;
+        let mut txs = load(&mut *self.snapshot().await?, tx_sql!("t.id > $1"), Filter::Id(from)).await?;
         txs.reverse();
         Ok(txs)
     }
@@ -334,6 +334,9 @@ async fn load(
     for row in query(txs).fetch_all(&mut *connection).await? {
         let tx = decode(&row)?;
         found.insert(row.try_get("id")?, tx);
+    }
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
     for row in query(forms).fetch_all(connection).await? {
         if let Some(tx) = found.get_mut(&row.try_get("tx")?) {

@@ -104,13 +104,13 @@ type Row =
 impl Store {
     /// Hands every watched order to `each`, by provider, sector and id, without holding them all.
     pub async fn each_watched(&self, each: &mut (dyn FnMut(Watched) + Send)) -> Result<(), Error> {
-        let mut tx = self.read().await?;
+        let mut connection = self.read().await?;
         let mut rows = sqlx::query_as::<_, Row>(concat!(
             "SELECT ",
             watched_columns!(),
             " FROM orders WHERE mark > 0 ORDER BY provider, sector, id"
         ))
-        .fetch(&mut *tx);
+        .fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             each(decode(row)?);
         }
@@ -119,7 +119,7 @@ impl Store {
 
     /// Every order of the given holdings, watched or not.
     pub async fn watched_of(&self, holdings: &[HoldingId]) -> Result<Vec<Watched>, Error> {
-        let mut tx = self.read().await?;
+        let mut tx = self.snapshot().await?;
         let mut found = Vec::new();
         for page in holdings.chunks(5_000) {
             let rows: Vec<Row> = sqlx::query_as(concat!(
@@ -150,7 +150,7 @@ impl Store {
 
     /// The given holdings, open or not, by id.
     pub async fn holdings_by_id(&self, holdings: &[HoldingId]) -> Result<Vec<Holding>, Error> {
-        assemble::load(&mut *self.read().await?, Scope::These(&ids(holdings))).await
+        assemble::load(&mut *self.snapshot().await?, Scope::These(&ids(holdings))).await
     }
 
     /// The holdings of a piece, open or not, by id.
