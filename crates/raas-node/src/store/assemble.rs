@@ -87,8 +87,11 @@ pub(super) async fn load(connection: &mut SqliteConnection, scope: Scope<'_>) ->
     read_jobs(connection, scope, &mut drafts).await?;
     read_pieces(connection, scope, &mut drafts).await?;
     read_orders(connection, scope, &mut drafts).await?;
-    read_attested(connection, scope, &mut drafts).await?;
-    read_told(connection, scope, &mut drafts).await?;
+    // What a contract was shown and told is of requests, which most holdings have none of.
+    if drafts.values().any(|draft| !draft.requests.is_empty()) {
+        read_attested(connection, scope, &mut drafts).await?;
+        read_told(connection, scope, &mut drafts).await?;
+    }
     names
         .into_iter()
         .zip(drafts.into_values())

@@ -2,8 +2,8 @@
 
 use raas_core::fleet::Breaker;
 use raas_core::gate::Hold;
-use raas_core::ids::{DealId, OrderId};
-use raas_core::observation::Round;
+use raas_core::ids::{DealId, OrderId, ProviderId};
+use raas_core::observation::{ProviderView, Round};
 use raas_core::order::ReplicaRef;
 use raas_core::units::Epoch;
 use serde::de::DeserializeOwned;
@@ -59,16 +59,7 @@ impl Store {
                 skipped.push(*order);
             }
         }
-        for (provider, view) in &report.views {
-            sqlx::query(
-                "INSERT INTO provider_view (provider, view) VALUES ($1, $2)
-                 ON CONFLICT (provider) DO UPDATE SET view = excluded.view",
-            )
-            .bind(int("provider", provider.number())?)
-            .bind(VIEW.encode(view)?)
-            .execute(&mut *tx)
-            .await?;
-        }
+        put_views(&mut tx, &report.views).await?;
         let incidents = incidents::note(&mut tx, &report.troubles, report.round.height).await?;
         for adopted in &report.adopted {
             adopt(&mut tx, adopted).await?;
@@ -190,6 +181,30 @@ pub(super) async fn get<T: DeserializeOwned>(
     format: &Format,
 ) -> Result<Option<T>, Error> {
     format.decode_option(get_text(connection, key).await?.as_deref())
+}
+
+/// Replaces what the last looks at some providers found, in one statement.
+async fn put_views(
+    connection: &mut SqliteConnection,
+    views: &[(ProviderId, ProviderView)],
+) -> Result<(), Error> {
+    if views.is_empty() {
+        return Ok(());
+    }
+    let rows: Result<Vec<(i64, String)>, Error> = views
+        .iter()
+        .map(|(provider, view)| Ok((int("provider", provider.number())?, VIEW.encode(view)?)))
+        .collect();
+    // `WHERE true` keeps the parser from reading ON as a join's.
+    sqlx::query(
+        "INSERT INTO provider_view (provider, view)
+         SELECT n.value ->> 0, n.value ->> 1 FROM json_each($1) n WHERE true
+         ON CONFLICT (provider) DO UPDATE SET view = excluded.view",
+    )
+    .bind(serde_json::to_string(&rows?).unwrap_or_default())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Replaces one of the node's single values.

@@ -150,6 +150,9 @@ impl Store {
 
     /// The given holdings, open or not, by id.
     pub async fn holdings_by_id(&self, holdings: &[HoldingId]) -> Result<Vec<Holding>, Error> {
+        if holdings.is_empty() {
+            return Ok(Vec::new());
+        }
         assemble::load(&mut *self.snapshot().await?, Scope::These(&ids(holdings))).await
     }
 
