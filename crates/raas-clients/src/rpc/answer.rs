@@ -13,6 +13,17 @@ pub(super) struct Answer {
     pub(super) result: Value,
     #[serde(default)]
     pub(super) error: Option<ErrorObject>,
+    /// It was beyond the cap and is not here, in words.
+    #[serde(skip)]
+    pub(super) too_much: Option<String>,
+}
+
+impl Answer {
+    /// In place of one that is larger than `cap` bytes.
+    pub(super) fn beyond(cap: usize) -> Self {
+        let too_much = Some(format!("an answer of more than {cap} bytes"));
+        Self { id: Value::Null, result: Value::Null, error: None, too_much }
+    }
 }
 
 /// The answers of a body that holds one or a batch.
