@@ -8,13 +8,13 @@
 # 1015 MiB of noise each. nginx has our own CAR files. Kubo has their DAGs in its own store and is asked for a file, which is
 # the only way it serves ranges; for a whole one it is asked for the CAR, too, and its faster answer counts.
 # The aggregate of 32 GiB has 31 such pieces, so that each of the four lies in it several times: it is computed, and 31 different
-# ones would need a disk instead of memory. nginx is not given one file of 32 GiB: a sparse one would be holes, which it sends
-# without reading anything, a real one would not fit in memory, and then the disk would be measured. Its ranges are the same bytes in the
-# CARs; Kubo's are the same but for what the CAR adds.
+# ones would need a disk instead of memory. nginx is not given one file of 32 GiB: a sparse one would be holes, which are no bytes
+# to read, and a real one would not fit in memory, so that the disk would be measured. Its ranges are the same bytes in the CARs;
+# Kubo's are the same but for what the CAR adds.
 #
-# Needs nginx and wrk, which are installed by apt where they are missing and nobody has to be asked, Go for Kubo (in XDG_CACHE_HOME/raas/bench, as
-# ./test peers builds it), two cores, 9 GiB of disk in TMPDIR and as much free memory. Ends with status 1 if a bar is missed.
-# For figures that mean something the machine must be idle.
+# Needs nginx and wrk, which are installed by apt where they are missing and nobody has to be asked (Debian starts its nginx, too),
+# Go for Kubo (in XDG_CACHE_HOME/raas/bench, as ./test peers builds it), two cores, 9 GiB of disk in TMPDIR and as much free
+# memory. RAAS_BENCH_RUNS sets RUNS. Ends with status 1 if a bar is missed. For figures that mean something the machine must be idle.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -137,7 +137,7 @@ END
     pids+=($!)
     nginx_url="http://127.0.0.1:$nginx_port"
     for _ in $(seq 100); do curl -sf -o /dev/null -r 0-0 "$nginx_url/${cars[0]}.car" && break; sleep 0.1; done
-    nginx_pid=$(pgrep -P "$!")
+    nginx_pid=$(pgrep -P "${pids[-1]}")
 fi
 
 if [ -n "${has_kubo:-}" ]; then
@@ -158,7 +158,6 @@ fi
 # --- loads ------------------------------------------------------------------------------------------------------
 
 node bench/gateway/ranges.mjs "$RANGES" "$RANGE_BYTES" "$work" "$aggregate" "${slots[@]}"
-for name in raas nginx kubo; do mv "$work/$name" "$work/$name.ranges"; done 2>/dev/null || true
 echo "/piece/${cars[0]}" >"$work/raas.whole"
 echo "/${cars[0]}.car" >"$work/nginx.whole"
 echo "/ipfs/${roots[0]}" >"$work/kubo.whole"

@@ -2,9 +2,9 @@
 //
 //   node ranges.mjs COUNT BYTES FOLDER AGGREGATE_CID PIECE:CAR_BYTES:ROOT:FILE_BYTES...   (as often as it is in the aggregate)
 //
-// Writes FOLDER/raas (of the aggregate), FOLDER/nginx (of the CARs) and FOLDER/kubo (of the files), one range a line. A range lies
-// in one piece, since nginx has a file for each; where it lies is drawn from all of them. Kubo has the file without the CAR around
-// it, which is shorter by less than one in ten thousand: its range begins at the same byte, or at the last one that fits.
+// Writes FOLDER/raas.ranges (of the aggregate), nginx.ranges (of the CARs) and kubo.ranges (of the files), one range a line. A
+// range lies in one piece, since nginx has a file for each; where it lies is drawn from all of them. Kubo has the file without the
+// CAR around it, which is shorter by less than one in ten thousand: its range begins at the same byte, or at the last one that fits.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -38,4 +38,4 @@ for (let n = 0; n < Number(count); n += 1) {
   lines.nginx.push(`/${piece}.car ${first} ${first + length - 1}`);
   lines.kubo.push(`/ipfs/${root} ${inFile} ${inFile + length - 1}`);
 }
-for (const [name, asked] of Object.entries(lines)) writeFileSync(join(folder, name), asked.join("\n") + "\n");
+for (const [name, asked] of Object.entries(lines)) writeFileSync(join(folder, `${name}.ranges`), asked.join("\n") + "\n");
