@@ -26,7 +26,8 @@ readonly PIECES=4 SLOTS=31 FILE_BYTES=$((1015 << 20)) RANGES=10000 RANGE_BYTES=$
 
 pids=()
 cleanup() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    # What they have is thrown away; asked kindly they take their time.
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     rm -rf "$work"
 }
@@ -138,6 +139,7 @@ END
     nginx_url="http://127.0.0.1:$nginx_port"
     for _ in $(seq 100); do curl -sf -o /dev/null -r 0-0 "$nginx_url/${cars[0]}.car" && break; sleep 0.1; done
     nginx_pid=$(pgrep -P "${pids[-1]}")
+    pids+=("$nginx_pid")
 fi
 
 if [ -n "${has_kubo:-}" ]; then
