@@ -160,3 +160,12 @@ fn the_same_seed_gives_the_same_history() {
 fn seed_89_a_publication_that_no_event_tells_is_no_silence() {
     runtime().block_on(run::run(89)).expect("nothing is bought for a hole in an index");
 }
+
+/// One order answered two losses, one of which nobody could know of yet; and nobody was left who could take a copy. Both are
+/// the judge's to tell.
+#[test]
+fn days_56_and_1070_what_nobody_could_do_is_no_loss_forgotten() {
+    for seed in [56, 1_070] {
+        runtime().block_on(run::day(seed)).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}

@@ -30,6 +30,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The largest piece that is stored here; the smallest that f01007 takes is larger.
+const PIECE_BYTES_MAX: u64 = 1 << 25;
+
 /// What 20 days must have met at least once.
 pub const DAYS_MUST_MEET: &[&str] = &[
     "a reorganisation",
@@ -179,7 +182,9 @@ impl<W: Ports> Run<W> {
         settings: Settings,
         uploads: Uploads,
     ) -> Self {
-        let operators = config.providers.iter().map(|provider| (provider.id.number(), provider.operator.0));
+        // Whoever takes nothing as small as the pieces here is nobody to choose.
+        let takers = config.providers.iter().filter(|provider| provider.min_piece.get() <= PIECE_BYTES_MAX);
+        let operators = takers.map(|provider| (provider.id.number(), provider.operator.0));
         let watched = Watched {
             client: Wallet::address(&world, Lane::Native),
             account: eth_key(setting.seed).address().to_checksum(None),

@@ -3,6 +3,10 @@
 
 use super::Asked;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// A provider that gave up a copy is passed over for a week.
+const BACKS_OFF: i64 = 7 * 2_880;
 
 /// Where and for how long a copy is ordered.
 #[derive(Clone, Copy, Debug)]
@@ -238,6 +242,24 @@ impl Copies {
             return false;
         }
         self.faulty_since(copy, epoch).is_none_or(|since| finalized - since < self.asked.repair_after)
+    }
+
+    /// Whether a provider, with its operator, could have taken a copy of a piece at some time of `span`: the operator did
+    /// not hold one all the time, and the provider had not given up a copy of ours in the week before.
+    pub fn could_take(
+        &self,
+        piece: &str,
+        (provider, operator): (&u64, &u64),
+        span: RangeInclusive<i64>,
+    ) -> bool {
+        let (from, to) = (*span.start(), *span.end());
+        let holds =
+            |copy: &Copy| copy.place.operator == *operator && copy.proposed <= from && self.stands(copy, to);
+        let gave_up = |copy: &Copy| {
+            copy.place.provider == *provider
+                && copy.gone.is_some_and(|gone| (to - BACKS_OFF..=from).contains(&gone))
+        };
+        !self.of(piece).iter().any(holds) && !self.all().any(gave_up)
     }
 
     /// Since when the sector had been faulty at the finalized tipset, if the fault was there then.

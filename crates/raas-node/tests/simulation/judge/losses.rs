@@ -1,9 +1,9 @@
 //! L2: every true loss is acted on within one proving period of its finality. A loss is a copy that the chain gave up, or
 //! one whose sector was faulty for as long as the policy waits; acted on is it when an order in its place is signed.
 //!
-//! What excuses the node: that nothing is missing any more, that it hardly ever saw the chain in that time, that a
-//! breaker is open, or, until the copy's start epoch, that it was gone before anything showed it: nobody can tell whose deal
-//! an id was that is gone, and a signature is money until then.
+//! What excuses the node: that nothing is missing any more, that it hardly ever saw the chain in that time, that no
+//! provider was left all that time, that a breaker is open, or, until the copy's start epoch, that it was gone before
+//! anything showed it: nobody can tell whose deal an id was that is gone, and a signature is money until then.
 
 use super::Asked;
 use super::copies::{Copies, Copy};
@@ -62,10 +62,19 @@ impl Losses {
     }
 
     /// All losses of which history up to `until` is known: how many were acted on since the last look.
-    pub fn look(&mut self, until: i64, stormy: bool, copies: &Copies) -> Result<usize, String> {
+    pub fn look(
+        &mut self,
+        until: i64,
+        stormy: bool,
+        copies: &Copies,
+        operators: &BTreeMap<u64, u64>,
+    ) -> Result<usize, String> {
         self.note_faults(until, copies);
         let mut acted = 0;
-        for loss in std::mem::take(&mut self.open) {
+        // Of two losses that one order could answer, it answers the one that has less time.
+        let mut open = std::mem::take(&mut self.open);
+        open.sort_by_key(|loss| loss.from);
+        for loss in open {
             // State at a tipset is before its messages, so the next one is the first to tell.
             let (told, deadline) = (loss.from + self.asked.finality_lag + 1, self.deadline(&loss));
             let signed = self.signed.entry(loss.piece.clone()).or_default();
@@ -82,10 +91,16 @@ impl Losses {
             }
             let standing = copies.standing(&loss.piece, until);
             let looked = self.rounds.range(told..=deadline).count();
-            if standing < self.asked.target && looked >= ROUNDS && !stormy {
+            let mut places = operators.iter();
+            let left = places.find(|place| copies.could_take(&loss.piece, *place, told..=deadline));
+            if let Some((provider, _)) = left
+                && standing < self.asked.target
+                && looked >= ROUNDS
+                && !stormy
+            {
                 return Err(format!(
                     "L2: {} at {}, {standing} copies of {} stand, and nothing was signed until {deadline}, though the \
-                     node looked {looked} times\n{}",
+                     node looked {looked} times and f0{provider} was left\n{}",
                     loss.what,
                     loss.at,
                     loss.piece,

@@ -129,7 +129,8 @@ impl Judge {
 
     fn losses_until(&mut self, until: i64) -> Result<(), String> {
         let stormy = self.storm.is_open();
-        if self.asked.must_act && self.losses.look(until, stormy, &self.copies)? > 0 {
+        if self.asked.must_act && self.losses.look(until, stormy, &self.copies, &self.watched.operators)? > 0
+        {
             self.met.push("a loss was acted on");
         }
         Ok(())

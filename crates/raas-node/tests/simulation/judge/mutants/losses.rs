@@ -58,6 +58,17 @@ fn l2_two_losses_are_not_answered_by_one_order() {
 }
 
 #[test]
+fn l2_an_order_answers_the_loss_that_has_less_time() {
+    let third = History::default().copy(T, "p", 1_000, 1).copy(T, "p", 1_002, 2).copy(T, "p", 1_003, 3);
+    let mut both = looks(third, 100).terminated(LOST - 100, "p", 1_003, 3).terminated(LOST, "p", 1_002, 2);
+    // Of the first one the node knows once its start is final: it was never shown it.
+    both.crossed.retain(|(_, crossing)| *crossing != Crossing::Active { deal: 3 });
+    let found = |history: History, until| history.passes(3).losses_until(until);
+    broken(found(both.clone(), DEADLINE + 1), "L2");
+    found(signs(both, LOST + 50, "successor"), DEADLINE + 1).expect("there is time yet for the other");
+}
+
+#[test]
 fn l2_a_deal_that_never_became_active_is_a_loss() {
     let never = Fact::NeverActivated {
         deal_id: raas_core::ids::DealId(2),
@@ -109,5 +120,16 @@ fn l2_who_is_replaced_or_cannot_look_is_excused() {
 #[test]
 fn l2_a_storm_excuses() {
     let mut judge = lost().passes(2);
-    assert_eq!(judge.losses.look(DEADLINE + 1, true, &judge.copies), Ok(0));
+    assert_eq!(judge.losses.look(DEADLINE + 1, true, &judge.copies, &judge.watched.operators), Ok(0));
+}
+
+#[test]
+fn l2_nobody_left_to_ask_excuses() {
+    let among = |ids: &[u64]| {
+        let mut judge = lost().passes(2);
+        let operators = ids.iter().map(|id| (*id, id + 1_000)).collect();
+        judge.losses.look(DEADLINE + 1, false, &judge.copies, &operators)
+    };
+    among(&[1_000, 1_002]).expect("one holds a copy, and the other lost it");
+    broken(among(&[1_000, 1_002, 1_003]), "L2");
 }
