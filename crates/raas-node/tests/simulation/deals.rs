@@ -85,13 +85,13 @@ impl Bytes for SimBytes {
         self.retrieve(source)
     }
 
-    async fn import(&self, root: &DataCid) -> Imported {
+    async fn import(&self, root: &DataCid, _: PaddedSize) -> Imported {
         self.shared.point().await;
         let packed = self.shared.gateway.lock().expect("not poisoned").get(&root.to_string()).cloned();
         let Some(packed) = packed else { return Imported::Unavailable("no gateway has it".to_owned()) };
         self.shared.local().insert(packed.commitment);
         self.shared.point().await;
-        Imported::Packed(packed)
+        Imported::Packed(vec![packed])
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {

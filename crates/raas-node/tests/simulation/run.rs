@@ -411,6 +411,7 @@ pub fn settings(setting: &Setting, contract: &ContractAt) -> Settings {
             ..SpendingLimits::default()
         },
         wallet_reserve: AttoFil::fil(1),
+        piece_max: PaddedSize::MAX,
         provider_capacity: 64,
         repairs_per_window: setting.repairs_per_window,
         pace_window: Epochs::new(PACE_WINDOW).expect("not negative"),
