@@ -3,11 +3,11 @@
 //
 //   node piece.mjs FIGURES PIECE_BYTES FILE_BYTES RUNS [--json]
 import { readFileSync } from "node:fs";
+import { Table, over } from "./table.mjs";
 
 const [file, pieceBytes, fileBytes, runs, json] = process.argv.slice(2);
 const figures = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 const GIB = 2 ** 30;
-const over = (a, b) => (a && b ? a / b : undefined);
 
 const found = (what, who) => figures.find((f) => f.what === what && f.who === who);
 const ours = (what) => found(what)?.value;
@@ -25,16 +25,8 @@ agree("CommP", ...commps, found("commp", "commp"), found("commp", "proofs"));
 agree("packing", ...["raas", "ipfs-car", "kubo"].map((who) => found("pack", who)));
 agree("aggregate", found("aggregate"), found("aggregate", "data-segment"));
 
-const rows = [];
-const round = (v) => (typeof v === "number" ? Number(v.toPrecision(4)) : null);
-// `bar` is a list of [compare, limit]; `at` is what is compared, and is undefined where it could not be measured.
-const add = ({ what, unit, value, peers = {}, ratio, at = ratio ?? value, bar, reason = "not measured" }) => {
-  const shown = at !== undefined && Number.isFinite(at) && bar !== undefined;
-  const [sign, limit] = bar ?? [];
-  const known = Object.fromEntries(Object.entries(peers).filter(([, v]) => v).map(([name, v]) => [name, round(v)]));
-  const holds = shown ? (sign === ">=" ? at >= limit : at <= limit) : null;
-  rows.push({ what, unit, ours: round(value), peers: known, ratio: round(ratio), bar: bar ? bar.join(" ") : null, holds, skipped: shown ? null : reason });
-};
+const table = new Table("piece");
+const add = (row) => table.add(row);
 
 const calibration = ours("calibration");
 const avx = ours("commp avx512");
@@ -74,12 +66,6 @@ const others = figures.filter((f) => f.root && f.who && f.who !== "raas").map((f
 add({ what: `roots that differ from those of ${others.length} others`, unit: "roots", value: differing.length, at: others.length > 0 ? differing.length : undefined, bar: ["<=", 0], reason: "no peer is there" });
 
 console.log(`processor time, best of ${runs}; a ratio is ours over the other's`);
-const text = (v) => (typeof v === "number" ? v.toPrecision(3) : "-");
-for (const r of rows) {
-  const peers = Object.entries(r.peers).map(([name, v]) => `${name} ${text(v)}`).join(", ") || "-";
-  const holds = r.holds === null ? r.skipped : r.holds ? "holds" : "MISSED";
-  console.log(`${r.what.padEnd(50)} ${text(r.ours).padStart(8)} ${r.unit.padEnd(10)} ${peers.padEnd(28)} ${text(r.ratio).padStart(7)} ${(r.bar ?? "-").padEnd(8)} ${holds}`);
-}
+table.print();
 differing.forEach((line) => console.log(`DIFFERENT ROOTS: ${line}`));
-if (json === "--json") console.log(JSON.stringify({ bench: "piece", rows }));
-process.exitCode = rows.some((r) => r.holds === false) ? 1 : 0;
+table.end(json);

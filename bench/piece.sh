@@ -11,40 +11,14 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-readonly RUNS=9 KUBO=v0.43.0 SINGULARITY=v0.5.16
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/raas"
-peers="$cache/bench"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
-mkdir -p "$peers"
+readonly RUNS=9 SINGULARITY=v0.5.16
+# shellcheck source=bench/lib.sh
+. bench/lib.sh
 
 # A whole piece of 128 MiB, and a file so long that starting node does not count for much.
 readonly PIECE_BYTES=$((127 << 20)) FILE_BYTES=$((512 << 20))
 # One file after the other: memory must not grow with them.
 readonly STREAMS="$((64 << 20)) $((1 << 30)) $((4 << 30))"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-found="$work/found"
-: >"$found"
-
-# Notes one figure: WHO WHAT VALUE ROOT.
-note() { printf '{"who":"%s","what":"%s","value":%s,"root":"%s"}\n' "$@" >>"$found"; }
-
-# Notes why there is none: WHO REASON.
-note_missing() {
-    echo "$1: $2" >&2
-    printf '{"who":"%s","missing":"%s"}\n' "$1" "$(tr -d '"\\\n\t' <<<"$2" | cut -c 1-200)" >>"$found"
-}
-
-# Runs an installation, and notes the last line of what it says if it fails: WHO COMMAND...
-install_peer() {
-    local who=$1
-    shift
-    if ! "$@" >"$work/install.log" 2>&1; then
-        note_missing "$who" "did not install: $(tail -n 1 "$work/install.log")"
-        return 1
-    fi
-}
 
 # The least processor time of RUNS runs of a command whose last line is a CID: WHO WHAT COMMAND...
 least() {
@@ -58,10 +32,6 @@ least() {
     note "$who" "$what" "$best" "$cid"
 }
 
-# A field of the line of JSON on stdin.
-field() { node -p "JSON.parse(require('fs').readFileSync(0, 'utf8')).$1"; }
-
-go_module() { (cd "$1" && go build -o "$peers/$2" "$3"); }
 rust_peers() { CARGO_TARGET_DIR="$peers/rust" cargo build --release --locked --manifest-path bench/peers/rust/Cargo.toml "$@"; }
 js_peers() {
     mkdir -p "$peers/js"

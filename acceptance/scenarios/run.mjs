@@ -7,7 +7,7 @@ import { World } from './lib.mjs';
 const NAMES = [
     'storms', 'kills', 'lies', 'lies-midway', 'same-seed', 'renews-twice', 'providers', 'same-roots', 'renews',
     'hedges', 'repairs', 'lost-answers', 'edges', 'lost-at-once', 'adopts', 'requests', 'two-owners', 'comes-back', 'money', 'escrow',
-    'stores-three', 'no-room', 'bad-input', 'wrong-start', 'late-fields',
+    'stores-three', 'no-room', 'cut-uploads', 'bad-input', 'wrong-start', 'late-fields',
 ];
 // They wait for rounds and rests more than they compute.
 const AT_ONCE = 3;

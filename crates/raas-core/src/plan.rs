@@ -114,13 +114,14 @@ pub struct Want {
 }
 
 impl Want {
-    /// As the same holding would want it in `round`: what is wanted at once is due now, however long it has waited.
+    /// When it is due in `round`, if nothing touched its holding since: what is wanted at once is due now, however long it
+    /// has waited.
     #[must_use]
-    pub fn at(mut self, round: &Round) -> Self {
-        if !matches!(self.reason, Reason::Suspect { .. } | Reason::TermEnds { .. } | Reason::Hedge { .. }) {
-            self.due = round.height;
+    pub const fn due_in(&self, round: &Round) -> Epoch {
+        match self.reason {
+            Reason::Suspect { .. } | Reason::TermEnds { .. } | Reason::Hedge { .. } => self.due,
+            _ => round.height,
         }
-        self
     }
 }
 
@@ -457,7 +458,7 @@ pub fn plan(holdings: &[Holding], fleet: &Fleet, round: &Round, rules: &Rules, h
         wants.extend(its_wants);
         waits.extend(its_waits);
     }
-    let admitted = admit(wants, fleet, round);
+    let admitted = admit(&wants, fleet, round);
     waits.extend(admitted.waits);
     waits.sort_by_key(|wait| (wait.holding, wait.slot));
     Plan { actions: admitted.actions, waits }

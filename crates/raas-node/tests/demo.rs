@@ -7,14 +7,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// Bytes of the file that is shown: several blocks of a CAR, and a directory of them.
 const FILE_BYTES: usize = 3_000_000;
 
 struct Demo {
     child: Child,
+    /// What it said on stderr until its end.
+    said: JoinHandle<String>,
     lines: Vec<Value>,
     http: reqwest::Client,
     rpc: String,
@@ -27,9 +30,17 @@ impl Demo {
             .args(["--json", "demo"])
             .arg(path)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_LOG")
             .kill_on_drop(true)
             .spawn()
             .expect("the demo starts");
+        let mut errors = child.stderr.take().expect("its errors");
+        let said = tokio::spawn(async move {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).await.expect("text");
+            text
+        });
         let mut output = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut lines: Vec<Value> = Vec::new();
         while let Some(line) = output.next_line().await.expect("a line") {
@@ -42,7 +53,7 @@ impl Demo {
         }
         let rpc = lines[0]["rpc"].as_str().expect("the first line names the endpoint").to_owned();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { child, lines, http, rpc }
+        Self { child, said, lines, http, rpc }
     }
 
     /// The only line of a step.
@@ -281,6 +292,16 @@ async fn every_line_of_the_demo_is_true() {
     let faulted = ledger.epoch("faulted", |fact| {
         fact["provider"] == number(&fault["copy"]["provider"]) && fact["sector"] == fault["copy"]["sector"]
     });
+    for (line, kind) in [(fault, "faulty"), (demo.line("terminated"), "lost")] {
+        let incident = &line["incident"];
+        let at = incident["provider"].as_u64().unwrap_or_else(|| number(&incident["provider"]));
+        assert_eq!(number(&line["copy"]["provider"]), at, "{line}");
+        assert_eq!(
+            (&incident["kind"], incident["worst"].as_u64() >= Some(1)),
+            (&json!(kind), true),
+            "{line}"
+        );
+    }
     assert!((fault["since"].as_i64().expect("F") - faulted).abs() <= 1, "{fault} {faulted}");
 
     let patience = job["job"]["policy"]["repair_after"].as_i64().expect("a patience");
@@ -343,6 +364,7 @@ async fn every_line_of_the_demo_is_true() {
     interrupt(&demo.child);
     let status = demo.child.wait().await.expect("its end");
     assert!(status.success(), "Ctrl-C ends it in order: {status}");
+    assert_eq!(demo.said.await.expect("read"), "", "what its node warns of is told in the demo's own lines");
 }
 
 #[tokio::test(flavor = "multi_thread")]

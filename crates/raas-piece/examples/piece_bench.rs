@@ -2,6 +2,7 @@
 //! `bench/piece.sh` puts it beside others.
 //!
 //!     piece_bench payload BYTES FILE   writes a file that the others are measured with
+//!     piece_bench calibrate RUNS       the machine alone: sha2 of 1 GiB
 //!     piece_bench hash FILE RUNS       the machine, CommP by each path, two threads, one pass, small pieces
 //!     piece_bench pack FILE            packs a file and throws the CAR away; for a clock outside
 //!     piece_bench aggregate RUNS       262,144 pieces with index and all proofs, the memory of it, and one proof
@@ -35,6 +36,7 @@ fn main() {
             io::copy(&mut Payload::new(bytes.parse().unwrap()), &mut out).unwrap();
             out.flush().unwrap();
         }
+        ["calibrate", runs] => calibrate(&vec![1; 64 << 20], runs.parse().unwrap()),
         ["hash", file, runs] => hash(&fs::read(file).unwrap(), runs.parse().unwrap()),
         ["pack", file] => {
             let (packed, _) = pack_path(file.as_ref(), Nowhere(0), &PackOptions::default()).unwrap();
@@ -82,15 +84,19 @@ fn best<T>(runs: usize, run: impl FnMut() -> T) -> (f64, T) {
     best_by(cpu_seconds, runs, run)
 }
 
-fn hash(payload: &[u8], runs: usize) {
-    let gib = payload.len() as f64 / GIB;
-    let block = &payload[..64 << 20];
+/// A sixteenth of a GiB, sixteen times.
+fn calibrate(block: &[u8], runs: usize) {
     let calibration = best(runs, || {
         let mut hasher = Sha256::new();
         (0..16).for_each(|_| hasher.update(block));
         hasher.finalize()
     });
     row("calibration", 1.0 / calibration.0, "");
+}
+
+fn hash(payload: &[u8], runs: usize) {
+    let gib = payload.len() as f64 / GIB;
+    calibrate(&payload[..64 << 20], runs);
     for path in [Path::Avx512, Path::ShaNi].into_iter().filter(Path::is_available) {
         let (seconds, piece) = best(runs, || {
             let mut hasher = Hasher::on(path);

@@ -4,6 +4,7 @@
 
 mod abi;
 mod artifact;
+mod holes;
 mod kind;
 mod logs;
 mod quantity;
@@ -18,6 +19,7 @@ pub use abi::{
     Policy, ProofData,
 };
 pub use artifact::{Artifact, ArtifactError, CodeMatch, DeploySettings};
+pub use holes::{LogsSeen, logs_seen};
 pub use kind::{AbiKind, UnknownKind};
 pub use status::DealStatus;
 pub use transaction::{NoCall, calldata, created_address};

@@ -8,7 +8,7 @@
 use super::logs::{LogIdentity, TOPICS, WireLog, identified, read};
 use super::quantity::hex_number;
 use super::witness::{receipts, walk};
-use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
+use crate::rpc::{Call, CallError, Pool, Unknown};
 use alloy_primitives::Address as EthAddress;
 use futures_util::future::join_all;
 use raas_core::observation::Round;
@@ -63,7 +63,7 @@ pub(super) async fn certified(scope: Scope<'_>, from: Epoch, to: Epoch) -> Resul
                 });
                 next = end.saturating_add(1);
             }
-            Err(CallError::Evidence(Evidence::RangeTooWide(text))) if end > next => {
+            Err(CallError::TooMuch(text)) if end > next => {
                 let asked = end - next + 1;
                 // What an endpoint says it gives is asked for; without a word of that, half.
                 width = allowed(&text).filter(|allowed| *allowed < asked).unwrap_or(asked / 2).max(1);
@@ -110,7 +110,7 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
         match answer.and_then(|value| read(value, contract, from, to)) {
             Ok(logs) if logs.len() >= RESULTS_MAX && from < to => {
                 let text = format!("{} logs at once are perhaps not all", logs.len());
-                return Err(CallError::Evidence(Evidence::RangeTooWide(text)));
+                return Err(CallError::TooMuch(text));
             }
             Ok(logs) => voices.push((at, logs)),
             Err(error) => failed = Some(worse(failed, error)),
@@ -119,9 +119,7 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
     // A second voice is worth a narrower window, but not one of single blocks: the state vouches, too.
     let narrow = voices.len() < pool.len().min(2) && to - from >= NARROW;
     match failed {
-        Some(error @ CallError::Evidence(Evidence::RangeTooWide(_)))
-            if narrow || voices.len() < pool.wanted() =>
-        {
+        Some(error @ CallError::TooMuch(_)) if narrow || voices.len() < pool.wanted() => {
             return Err(error);
         }
         Some(error) if voices.len() < pool.wanted() => return Err(error),
@@ -140,10 +138,10 @@ async fn ask_each(pool: &Pool, call: &Call, width: i64) -> Vec<Result<Value, Cal
     join_all((0..pool.len()).map(|at| async move {
         if let Some(most) = pool.log_blocks(at).filter(|most| *most < width) {
             let text = format!("{width} blocks at once are more than it gives (maximum: {most})");
-            return Err(CallError::Evidence(Evidence::RangeTooWide(text)));
+            return Err(CallError::TooMuch(text));
         }
         let answer = pool.ask_at(at, call).await;
-        if let Err(CallError::Evidence(Evidence::RangeTooWide(text))) = &answer
+        if let Err(CallError::TooMuch(text)) = &answer
             && let Some(most) = allowed(text).filter(|most| *most < width)
         {
             pool.learn_log_blocks(at, most);
@@ -157,7 +155,7 @@ async fn ask_each(pool: &Pool, call: &Call, width: i64) -> Vec<Result<Value, Cal
 /// when nothing else is known that the blocks are too old.
 fn worse(known: Option<CallError>, error: CallError) -> CallError {
     let rank = |error: &CallError| match error {
-        CallError::Evidence(Evidence::RangeTooWide(_)) => 0,
+        CallError::TooMuch(_) => 0,
         CallError::Unknown(Unknown::MissingState(_)) => 2,
         _ => 1,
     };
@@ -241,7 +239,7 @@ mod tests {
     #[test]
     fn too_old_is_said_only_when_nothing_else_is_known() {
         let old = || CallError::Unknown(Unknown::MissingState("old".to_owned()));
-        let wide = || CallError::Evidence(Evidence::RangeTooWide("wide".to_owned()));
+        let wide = || CallError::TooMuch("wide".to_owned());
         let strange = || CallError::malformed("x");
         assert_eq!(worse(None, old()), old());
         assert_eq!(worse(Some(old()), strange()), strange());

@@ -87,7 +87,7 @@ async fn by_receipts(
 ) -> Result<Walked, CallError> {
     if to - from >= RECEIPTS_MAX {
         let text = format!("receipts are read one by one (maximum: {RECEIPTS_MAX})");
-        return Err(CallError::Evidence(Evidence::RangeTooWide(text)));
+        return Err(CallError::TooMuch(text));
     }
     let mut logs = Logs::new();
     for block in from..=to {
@@ -202,7 +202,7 @@ async fn mark(
         return Ok(mark.clone());
     }
     if marks.len() >= MARKS_MAX {
-        return Err(CallError::Evidence(Evidence::RangeTooWide("the state changes too often".to_owned())));
+        return Err(CallError::TooMuch("the state changes too often".to_owned()));
     }
     let tip = key_of_text(&scope.round.tipset);
     let call = Call::new("Filecoin.ChainGetTipSetAfterHeight", vec![json!(height + 1), tip]);

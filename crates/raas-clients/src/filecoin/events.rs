@@ -5,7 +5,7 @@
 //! that can be seen.
 
 use super::wire::{actor_id, base64_cbor, from_base64_cbor, or_default};
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Pool};
 use raas_core::ids::{ActorId, DealId, ProviderId};
 use raas_core::ports::{DealChange, DealEvent, DealEvents};
 use raas_core::units::Epoch;
@@ -60,8 +60,8 @@ pub(super) async fn deal_events(pool: &Pool, from: Epoch, to: Epoch) -> Result<D
                 found.extend(keyed);
                 next = end.saturating_add(1);
             }
-            Err(CallError::Evidence(Evidence::RangeTooWide(_))) if end > next => width = (end - next + 1) / 2,
-            Err(CallError::Evidence(Evidence::RangeTooWide(why))) => {
+            Err(CallError::TooMuch(_)) if end > next => width = (end - next + 1) / 2,
+            Err(CallError::TooMuch(why)) => {
                 tracing::warn!(height = next, "events of deals are left out: {why}");
                 left_out.push(Epoch(next));
                 next = end.saturating_add(1);
@@ -92,7 +92,7 @@ async fn window(pool: &Pool, from: i64, to: i64) -> Result<Vec<DealEvent>, CallE
                 joined.extend(events);
             }
             Err(error) => {
-                let wide = matches!(error, CallError::Evidence(Evidence::RangeTooWide(_)));
+                let wide = matches!(error, CallError::TooMuch(_));
                 if wide || failed.is_none() {
                     failed = Some(error);
                 }

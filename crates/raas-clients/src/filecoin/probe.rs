@@ -2,7 +2,7 @@
 //! many blocks of logs it gives at once. Found once, and again when it comes back after a failure.
 
 use super::wire::{TipSet, key_value};
-use crate::rpc::{Abilities, Call, CallError, Evidence, Pool, Unknown};
+use crate::rpc::{Abilities, Call, CallError, Pool, Unknown};
 use serde_json::{Value, json};
 
 /// Asked without parameters, which a method that is there refuses as too few and one that is not as unknown. All of
@@ -132,7 +132,7 @@ async fn ask_logs(pool: &Pool, at: usize, head: i64, width: i64) -> Width {
     });
     match pool.ask_at(at, &Call::new("eth_getLogs", vec![filter])).await {
         Ok(_) => Width::Given,
-        Err(CallError::Evidence(Evidence::RangeTooWide(text))) => Width::Refused(crate::evm::allowed(&text)),
+        Err(CallError::TooMuch(text)) => Width::Refused(crate::evm::allowed(&text)),
         // So far back it keeps none.
         Err(CallError::Unknown(Unknown::MissingState(_))) => Width::Refused(None),
         Err(_) => Width::Nothing,

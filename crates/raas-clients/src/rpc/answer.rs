@@ -13,19 +13,25 @@ pub(super) struct Answer {
     pub(super) result: Value,
     #[serde(default)]
     pub(super) error: Option<ErrorObject>,
+    /// It was beyond the cap and is not here, in words.
+    #[serde(skip)]
+    pub(super) too_much: Option<String>,
+}
+
+impl Answer {
+    /// In place of one that is larger than `cap` bytes.
+    pub(super) fn beyond(cap: usize) -> Self {
+        let too_much = Some(format!("an answer of more than {cap} bytes"));
+        Self { id: Value::Null, result: Value::Null, error: None, too_much }
+    }
 }
 
 /// The answers of a body that holds one or a batch.
 pub(super) fn one_or_many(body: &[u8]) -> Result<Vec<Answer>, CallError> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Body {
-        Many(Vec<Answer>),
-        One(Answer),
-    }
-    match serde_json::from_slice(body) {
-        Ok(Body::Many(many)) => Ok(many),
-        Ok(Body::One(one)) => Ok(vec![one]),
-        Err(error) => Err(CallError::malformed(error)),
-    }
+    // An untagged enum would read everything twice: a batch about a whole provider is tens of megabytes.
+    let read = match body.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice(body),
+        _ => serde_json::from_slice(body).map(|one| vec![one]),
+    };
+    read.map_err(CallError::malformed)
 }

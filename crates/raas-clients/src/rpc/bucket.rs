@@ -12,6 +12,9 @@ const LEAST: f64 = 0.5;
 const UNLIMITED: f64 = 10_000.0;
 /// Growth in a second without a refusal.
 const GROWTH: f64 = 1.1;
+/// Calls that were on their way together are turned away together: within so long after it was lowered the rate is not
+/// lowered again.
+const LOWERED_FOR: Duration = Duration::from_secs(1);
 /// Seconds of the rate that may be asked at once.
 const BURST_SECONDS: f64 = 2.0;
 /// Longest pause that a refusal may ask for.
@@ -29,6 +32,8 @@ pub(super) struct Bucket {
     at: Instant,
     /// Nothing goes before.
     paused_until: Option<Instant>,
+    /// When the rate was lowered last.
+    lowered_at: Option<Instant>,
     /// Calls in the second that began at `.0`.
     counted: (Instant, f64),
 }
@@ -37,7 +42,15 @@ impl Bucket {
     /// `most` calls a second; `None` is without a limit.
     pub(super) fn new(most: Option<u32>, now: Instant) -> Self {
         let most = most.map_or(f64::INFINITY, |most| f64::from(most.max(1)));
-        Self { rate: most, most, tokens: burst(most), at: now, paused_until: None, counted: (now, 0.0) }
+        Self {
+            rate: most,
+            most,
+            tokens: burst(most),
+            at: now,
+            paused_until: None,
+            lowered_at: None,
+            counted: (now, 0.0),
+        }
     }
 
     /// Takes `calls` tokens; how long to wait before they go.
@@ -58,6 +71,11 @@ impl Bucket {
 
     /// It was busy; it may have said for how long.
     pub(super) fn turned_away(&mut self, pause: Option<Duration>, now: Instant) {
+        self.paused_until = pause.map(|pause| now + pause.min(PAUSE_MAX));
+        if self.lowered_at.is_some_and(|at| now.saturating_duration_since(at) < LOWERED_FOR) {
+            return;
+        }
+        self.lowered_at = Some(now);
         // Not limited so far: what was asked in the last second was too much.
         let was = if self.rate.is_finite() { self.rate } else { self.counted.1.max(1.0) };
         self.rate = (was / 2.0).max(LEAST);
@@ -66,7 +84,11 @@ impl Bucket {
             self.tokens = 0.0;
         }
         self.at = now;
-        self.paused_until = pause.map(|pause| now + pause.min(PAUSE_MAX));
+    }
+
+    /// Whether the rate was lowered since `moment`, so that a turn that was given before it is void.
+    pub(super) fn lowered_since(&self, moment: Instant) -> bool {
+        self.lowered_at.is_some_and(|at| at > moment)
     }
 
     /// Calls a second at present.
@@ -135,11 +157,27 @@ mod tests {
     fn it_never_stops_and_never_passes_its_limit() {
         let now = start();
         let mut bucket = Bucket::new(Some(8), now);
+        let mut later = now;
         for _ in 0..50 {
-            bucket.turned_away(None, now);
+            bucket.turned_away(None, later);
+            later += SECOND;
         }
         assert_eq!(bucket.rate(), Some(LEAST));
-        bucket.take(1, now + 900 * SECOND);
+        bucket.take(1, later + 900 * SECOND);
         assert_eq!(bucket.rate(), Some(8.0));
+    }
+
+    #[test]
+    fn those_who_were_turned_away_together_lower_the_rate_once() {
+        let now = start();
+        let mut bucket = Bucket::new(None, now);
+        bucket.take(80, now);
+        for _ in 0..8 {
+            bucket.turned_away(Some(SECOND), now + SECOND / 2);
+        }
+        assert_eq!(bucket.rate(), Some(40.0));
+        assert!(bucket.lowered_since(now) && !bucket.lowered_since(now + SECOND / 2));
+        bucket.turned_away(None, now + 2 * SECOND);
+        assert_eq!(bucket.rate(), Some(20.0), "and again, once it was still too much");
     }
 }

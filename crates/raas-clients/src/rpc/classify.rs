@@ -21,8 +21,15 @@ pub(super) struct ErrorObject {
 const DEAL_NOT_FOUND: &str = " not found - deal may not have completed sealing before deal proposal start epoch, \
                               or deal may have been slashed";
 
-const BUSY: [&str; 6] =
-    ["server busy", "connection limited", "rate limit", "too many requests", "f3 is disabled", "not ready"];
+const BUSY: [&str; 7] = [
+    "server busy",
+    "server is busy",
+    "connection limited",
+    "rate limit",
+    "too many requests",
+    "f3 is disabled",
+    "not ready",
+];
 const MISSING_STATE: [&str; 8] = [
     "bad tipset",
     "lookback",
@@ -33,8 +40,14 @@ const MISSING_STATE: [&str; 8] = [
     "tipset not found",
     "missing state",
 ];
-const TOO_WIDE: [&str; 4] =
-    ["block range exceeds", "matches too many events", "heights is too large", "query returned more than"];
+const TOO_MUCH: [&str; 6] = [
+    "block range exceeds",
+    "matches too many events",
+    "heights is too large",
+    "query returned more than",
+    "response is too big",
+    "batch response was too large",
+];
 const FUTURE: [&str; 5] = [
     "requested a future epoch",
     "are not yet available",
@@ -52,14 +65,16 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
         -32601 | -32001 => return CallError::Unknown(Unknown::NotOffered(method.to_owned())),
         4 | 10 => return busy(message),
         12 => return null_round(data.as_ref(), &text, message.clone()),
+        // Servers of the jsonrpsee library, of which Forest is one: a request, an answer, or those of a batch are beyond
+        // their cap.
+        -32007 | -32008 | -32010 | -32011 => return CallError::TooMuch(message),
+        // The same library's word that it takes no batches, whatever their size.
+        -32005 if text.contains("batch") => return CallError::Unknown(Unknown::Other { code, message }),
+        -32009 => return busy(message),
         -32002 => return CallError::Unknown(Unknown::Upgrade(message)),
         -32005 => {
-            let limited = has(&BUSY) && !has(&TOO_WIDE);
-            return if limited {
-                busy(message)
-            } else {
-                CallError::Evidence(Evidence::RangeTooWide(message))
-            };
+            let limited = has(&BUSY) && !has(&TOO_MUCH);
+            return if limited { busy(message) } else { CallError::TooMuch(message) };
         }
         3 => {
             let bytes = data.as_ref().and_then(Value::as_str).and_then(|text| text.strip_prefix("0x"));
@@ -87,8 +102,8 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
     if text.contains("due to state fork") {
         return CallError::Unknown(Unknown::Upgrade(message));
     }
-    if has(&TOO_WIDE) {
-        return CallError::Evidence(Evidence::RangeTooWide(message));
+    if has(&TOO_MUCH) {
+        return CallError::TooMuch(message);
     }
     if has(&FUTURE) {
         return CallError::Evidence(Evidence::Future(message));
@@ -109,6 +124,7 @@ pub(super) fn classify(method: &str, error: ErrorObject) -> CallError {
 pub(super) fn classify_status(status: u16) -> CallError {
     let reached = if status == 429 { Reached::No } else { Reached::Perhaps };
     match status {
+        413 => CallError::TooMuch(format!("HTTP status {status}")),
         408 | 425 | 429 | 500..=599 => CallError::Retry { reason: format!("HTTP status {status}"), reached },
         _ => CallError::Unknown(Unknown::Other {
             code: i64::from(status),
@@ -171,7 +187,7 @@ mod tests {
 
     #[test]
     fn registered_codes_and_known_texts_are_evidence() {
-        let table: [(&str, i64, &str, Option<Value>, Evidence); 10] = [
+        let table: [(&str, i64, &str, Option<Value>, Evidence); 7] = [
             ("Filecoin.StateLookupID", 11, "actor not found", None, Evidence::ActorNotFound),
             (
                 "Filecoin.StateGetActor",
@@ -203,32 +219,6 @@ mod tests {
             ),
             (
                 "eth_getLogs",
-                -32005,
-                "block range exceeds maximum of 2880 (got 3000)",
-                None,
-                Evidence::RangeTooWide("block range exceeds maximum of 2880 (got 3000)".to_owned()),
-            ),
-            (
-                "eth_getLogs",
-                1,
-                "filter matches too many events, try a more restricted filter",
-                None,
-                Evidence::RangeTooWide(
-                    "filter matches too many events, try a more restricted filter".to_owned(),
-                ),
-            ),
-            (
-                "Filecoin.GetActorEventsRaw",
-                1,
-                "invalid epoch range: range between to and 'from' heights is too large (maximum: 2880)",
-                None,
-                Evidence::RangeTooWide(
-                    "invalid epoch range: range between to and 'from' heights is too large (maximum: 2880)"
-                        .to_owned(),
-                ),
-            ),
-            (
-                "eth_getLogs",
                 1,
                 "events for the requested block are not yet available",
                 None,
@@ -248,9 +238,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_at_once_is_a_class_of_its_own() {
+        for (method, code, message) in [
+            ("eth_getLogs", -32005, "block range exceeds maximum of 2880 (got 3000)"),
+            ("eth_getLogs", 1, "filter matches too many events, try a more restricted filter"),
+            (
+                "Filecoin.GetActorEventsRaw",
+                1,
+                "invalid epoch range: range between to and 'from' heights is too large (maximum: 2880)",
+            ),
+            ("Filecoin.StateMinerPartitions", -32008, "Response is too big"),
+            ("Filecoin.StateMinerPartitions", -32603, "Response is too big"),
+            ("Filecoin.StateCall", -32010, "The batch request was too large"),
+            ("Filecoin.StateCall", -32011, "The batch response was too large"),
+        ] {
+            let error = read(method, code, message, None);
+            assert_eq!(error, CallError::TooMuch(message.to_owned()), "{message}");
+            assert_eq!(error.not_seen(), raas_core::observation::NotSeen::RpcFailed);
+        }
+        assert!(matches!(classify_status(413), CallError::TooMuch(_)));
+        let batchless = read("eth_call", -32005, "Batched requests are not supported by this server", None);
+        assert!(matches!(batchless, CallError::Unknown(Unknown::Other { .. })), "{batchless:?}");
+    }
+
+    #[test]
     fn load_is_a_reason_to_come_back() {
         for (code, message) in [
             (1, "server busy. please retry"),
+            (-32009, "Server is busy, try again later"),
+            (-32603, "Server is busy, try again later"),
             (-32603, "connection limited. please retry"),
             (4, "f3 is disabled"),
             (10, "f3 is not ready"),

@@ -186,7 +186,17 @@ impl Endpoint {
     pub(super) async fn ask(&self, calls: &[&Call], needed: bool) -> Vec<Result<Value, CallError>> {
         let sends = calls.iter().any(|call| SENDS.contains(&call.method()));
         match self.admit(needed, sends).await {
-            Ok(()) => self.ask_admitted(calls).await,
+            Ok(()) => {
+                let answers = self.ask_admitted(calls).await;
+                // A connection that was made meanwhile may lead to another machine, whose word must not count.
+                if self.expected.get().is_some()
+                    && !self.is_checked_connection()
+                    && let Err(error) = self.admit(needed, false).await
+                {
+                    return vec![Err(error); calls.len()];
+                }
+                answers
+            }
             Err(error) => vec![Err(error); calls.len()],
         }
     }
@@ -213,15 +223,19 @@ impl Endpoint {
                 .map_err(|reason| CallError::Retry { reason, reached: Reached::No })?;
         }
         let Some(expected) = self.expected.get() else { return Ok(()) };
-        let within = sends.then_some(CHECKED_FOR_SENDS);
-        if self.is_checked(within) {
+        let is_checked = || {
+            // What a new connection would be made for is asked over it first.
+            let is_open = self.socket_transport().is_none_or(|socket| socket.is_open());
+            self.is_checked(sends.then_some(CHECKED_FOR_SENDS)) && (is_open || !sends)
+        };
+        if is_checked() {
             return Ok(());
         }
         let _one = self.checking.lock().await;
-        if self.is_checked(within) {
+        if is_checked() {
             return Ok(());
         }
-        if let Transport::Socket(socket) = &self.transport {
+        if let Some(socket) = self.socket_transport() {
             socket.connect().await.map_err(|failure| self.note_failure(failure))?;
         }
         let connections = self.connections();
@@ -244,30 +258,44 @@ impl Endpoint {
         Err(error)
     }
 
-    fn connections(&self) -> u64 {
+    /// The socket that calls go over, if they do.
+    const fn socket_transport(&self) -> Option<&Arc<Socket>> {
         match &self.transport {
-            Transport::Http(_) => 0,
-            Transport::Socket(socket) => socket.connections(),
+            Transport::Http(_) => None,
+            Transport::Socket(socket) => Some(socket),
         }
     }
 
-    fn is_checked(&self, within: Option<Duration>) -> bool {
+    fn connections(&self) -> u64 {
+        self.socket_transport().map_or(0, |socket| socket.connections())
+    }
+
+    fn is_checked_connection(&self) -> bool {
         self.checked_on.load(std::sync::atomic::Ordering::Acquire) == self.connections()
-            && self.memory().is_checked(within, now())
+    }
+
+    fn is_checked(&self, within: Option<Duration>) -> bool {
+        self.is_checked_connection() && self.memory().is_checked(within, now())
     }
 
     async fn ask_admitted(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(calls.len());
-        for chunk in calls.chunks(self.limits.batch.clamp(1, BATCH_MAX)) {
-            if chunk.len() > 1 && !self.is_batchless() {
-                let together = self.ask_chunk(chunk).await;
-                if !self.is_batchless() {
-                    answers.extend(together);
-                    continue;
-                }
+        let mut open: Vec<&[&Call]> = calls.chunks(self.limits.batch.clamp(1, BATCH_MAX)).rev().collect();
+        while let Some(chunk) = open.pop() {
+            let many = chunk.len() > 1;
+            if many && self.is_batchless() {
+                open.extend(chunk.chunks(1).rev());
+                continue;
             }
-            for call in chunk {
-                answers.extend(self.ask_chunk(&[*call]).await);
+            let together = self.ask_chunk(chunk).await;
+            // The answers together may be too much although none alone is.
+            let too_much = || together.iter().all(|answer| matches!(answer, Err(CallError::TooMuch(_))));
+            if many && !self.is_batchless() && too_much() {
+                open.extend(chunk.chunks(chunk.len().div_ceil(2)).rev());
+            } else if many && self.is_batchless() {
+                open.extend(chunk.chunks(1).rev());
+            } else {
+                answers.extend(together);
             }
         }
         answers
@@ -321,18 +349,21 @@ impl Endpoint {
                 if let Some(error) = answer.error {
                     let method = open.first().map_or("", |(_, call)| call.method());
                     let error = classify(method, error);
-                    if matches!(error, CallError::Retry { .. }) {
-                        memory.turned_away(None, now());
-                    } else if open.len() > 1 {
-                        memory.batchless = true;
+                    match &error {
+                        CallError::Retry { .. } => memory.turned_away(None, now()),
+                        // A smaller batch may do.
+                        CallError::TooMuch(_) => {}
+                        _ if open.len() > 1 => memory.batchless = true,
+                        _ => {}
                     }
                     fill(answers, &error);
                 }
                 continue;
             };
-            let answer = match answer.error {
-                None => Ok(answer.result),
-                Some(error) => Err(classify(call.method(), error)),
+            let answer = match (answer.too_much, answer.error) {
+                (Some(what), _) => Err(CallError::TooMuch(what)),
+                (None, None) => Ok(answer.result),
+                (None, Some(error)) => Err(classify(call.method(), error)),
             };
             match &answer {
                 Err(CallError::Unknown(Unknown::NotOffered(_))) => memory.not_offered(call.method(), now()),
@@ -354,7 +385,8 @@ impl Endpoint {
     async fn exchange(&self, calls: &[(usize, &Call)]) -> Result<Vec<Answer>, Failure> {
         let mut tries = 0;
         loop {
-            let turn = self.memory().bucket.take(calls.len(), now());
+            let taken_at = now();
+            let turn = self.memory().bucket.take(calls.len(), taken_at);
             if turn > TURN_MAX || (tries > 0 && turn > self.limits.deadline) {
                 return Err(Failure::Busy(None));
             }
@@ -363,6 +395,10 @@ impl Endpoint {
             }
             // Waiting for a turn does not count against the deadline: what was not sent has not failed.
             let _permit = self.permits.acquire().await;
+            // Whoever waited for a permit while others were turned away would be turned away, too.
+            if self.memory().bucket.lowered_since(taken_at) {
+                continue;
+            }
             tries += 1;
             match self.send(calls).await {
                 Err(Failure::Busy(pause)) if tries < TRIES => self.memory().turned_away(pause, now()),
@@ -388,10 +424,9 @@ impl Endpoint {
             }
             Transport::Socket(socket) => {
                 let each = calls.iter().map(|(at, call)| async move {
+                    let repeats = !SENDS.contains(&call.method());
                     let answer =
-                        tokio::time::timeout(self.limits.deadline, socket.call(call.method(), call.params()))
-                            .await
-                            .unwrap_or_else(|_| Err(Failure::late(self.limits.deadline)))?;
+                        socket.call(call.method(), call.params(), self.limits.deadline, repeats).await?;
                     Ok(Answer { id: json!(at), ..answer })
                 });
                 join_all(each).await.into_iter().collect()
@@ -411,6 +446,10 @@ impl Endpoint {
                         "an endpoint does not answer; it is left alone"
                     );
                 }
+            }
+            // It did what it was asked for.
+            Failure::TooMuch(_) => {
+                memory.worked();
             }
             Failure::Useless(error) => memory.useless(&error.to_string()),
         }

@@ -14,6 +14,10 @@ pub enum CallError {
         /// Whether the endpoint may have acted on the request.
         reached: Reached,
     },
+    /// Too much at once for this endpoint, or an answer beyond the cap: ask for less, or elsewhere. It says nothing about
+    /// the chain, and the endpoint is not at fault.
+    #[error("too much at once: {0}")]
+    TooMuch(String),
     /// An answer that says nothing about the chain.
     #[error("nothing can be concluded from the answer: {0}")]
     Unknown(Unknown),
@@ -52,7 +56,7 @@ pub enum Unknown {
     /// Fewer endpoints said it than must agree.
     #[error("too few endpoints confirm it")]
     Unconfirmed,
-    /// Not of the expected form, or too large.
+    /// Not of the expected form.
     #[error("unreadable answer: {0}")]
     Malformed(String),
     /// An error that is not known.
@@ -80,9 +84,6 @@ pub enum Evidence {
     /// A contract refused, with these revert bytes.
     #[error("execution reverted with 0x{}", hex::encode(.0))]
     Reverted(Vec<u8>),
-    /// Too many heights or results in one query: ask for less.
-    #[error("the range is too wide: {0}")]
-    RangeTooWide(String),
     /// Not reached yet, or not executed yet.
     #[error("not there yet: {0}")]
     Future(String),

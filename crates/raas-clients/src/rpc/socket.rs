@@ -2,6 +2,10 @@
 //!
 //! What a notification says is not read: it only wakes the poll, which is the truth. So a lost, doubled or reordered
 //! one does no harm, and the native (`ChainNotify`) and the EVM (`newHeads`) form serve alike.
+//!
+//! A message beyond the cap ends the connection before it can be told whose answer it is. Where only one call was
+//! unanswered, it is that one's. Else each of those that only look is asked again alone on a new connection, so that
+//! the one that is too much is told apart and the others have their answers.
 
 use super::answer::Answer;
 use super::error::Reached;
@@ -12,11 +16,12 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
@@ -30,8 +35,74 @@ const SILENCE: Duration = Duration::from_secs(120);
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Calls that wait to be written.
 const QUEUE: usize = 64;
+/// Calls without an answer that are remembered after their callers gave them up.
+const FORGOTTEN_MAX: usize = 1_000;
 
-type Pending = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>>;
+/// How a call on a connection ended.
+#[derive(Debug)]
+enum Told {
+    Answer(Answer),
+    /// A message was beyond the cap; whether no other call than this one was unanswered.
+    Beyond {
+        alone: bool,
+    },
+}
+
+/// The unanswered calls of a connection; `None` for one whose caller has given up, whose answer may still come.
+#[derive(Clone, Debug, Default)]
+struct Pending(Arc<Mutex<BTreeMap<u64, Option<oneshot::Sender<Told>>>>>);
+
+impl Pending {
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<u64, Option<oneshot::Sender<Told>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, id: u64) -> oneshot::Receiver<Told> {
+        let (tell, told) = oneshot::channel();
+        let mut calls = self.calls();
+        if calls.len() > FORGOTTEN_MAX {
+            calls.retain(|_, waiting| waiting.is_some());
+        }
+        calls.insert(id, Some(tell));
+        told
+    }
+
+    /// Its caller waits no longer.
+    fn give_up(&self, id: u64) {
+        if let Some(waiting) = self.calls().get_mut(&id) {
+            *waiting = None;
+        }
+    }
+
+    /// Without one that can be read, whoever asked is told by the loss of its channel.
+    fn answer(&self, id: u64, answer: Option<Answer>) {
+        let waiting = self.calls().remove(&id).flatten();
+        if let (Some(waiting), Some(answer)) = (waiting, answer) {
+            // Whoever asked may have given up.
+            let _ = waiting.send(Told::Answer(answer));
+        }
+    }
+
+    /// The connection has ended: those who wait are told by the loss of their channel, or why it ended.
+    fn end(&self, ended: Ended) {
+        let calls = std::mem::take(&mut *self.calls());
+        let alone = calls.len() == 1;
+        if matches!(ended, Ended::Beyond) {
+            for waiting in calls.into_values().flatten() {
+                let _ = waiting.send(Told::Beyond { alone });
+            }
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// A message was larger than is read.
+    Beyond,
+    /// Anything else.
+    Closed,
+}
 
 /// An open connection.
 #[derive(Clone, Debug)]
@@ -51,6 +122,8 @@ pub(super) struct Socket {
     /// The tasks that read and write; they end with the socket.
     tasks: Mutex<JoinSet<()>>,
     next_id: AtomicU64,
+    /// Calls have it in common; one that must be alone has it for itself.
+    crowd: tokio::sync::RwLock<()>,
     /// Counts connections, so that a new one can be told from the last.
     connections: AtomicU64,
 }
@@ -71,6 +144,7 @@ impl Socket {
             live: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
             next_id: AtomicU64::new(1),
+            crowd: tokio::sync::RwLock::default(),
             connections: AtomicU64::new(0),
         }
     }
@@ -90,22 +164,49 @@ impl Socket {
         self.connected().await.map(|_| ())
     }
 
-    /// One call and its answer. The caller bounds the time.
-    pub(super) async fn call(&self, method: &str, params: &[Value]) -> Result<Answer, Failure> {
-        let live = self.connected().await?;
-        self.call_on(&live, method, params).await
+    /// One call and its answer, within `deadline`. `repeats`: it only looks, and may be asked again where another's
+    /// answer ended the connection.
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        params: &[Value],
+        deadline: Duration,
+        repeats: bool,
+    ) -> Result<Answer, Failure> {
+        let late = |_| Err(Failure::late(deadline));
+        let first = {
+            let _among_others = self.crowd.read().await;
+            tokio::time::timeout(deadline, self.ask(method, params)).await.unwrap_or_else(late)?
+        };
+        let beyond = || Answer::beyond(self.response_bytes);
+        match first {
+            Told::Answer(answer) => Ok(answer),
+            Told::Beyond { alone: true } => Ok(beyond()),
+            Told::Beyond { alone: false } if !repeats => Err(closed(Reached::Perhaps)),
+            Told::Beyond { alone: false } => {
+                let _alone = self.crowd.write().await;
+                match tokio::time::timeout(deadline, self.ask(method, params)).await.unwrap_or_else(late)? {
+                    Told::Answer(answer) => Ok(answer),
+                    Told::Beyond { alone: true } => Ok(beyond()),
+                    // An answer that came too late for whoever had asked for it.
+                    Told::Beyond { alone: false } => Err(closed(Reached::Perhaps)),
+                }
+            }
+        }
     }
 
-    async fn call_on(&self, live: &Live, method: &str, params: &[Value]) -> Result<Answer, Failure> {
+    async fn ask(&self, method: &str, params: &[Value]) -> Result<Told, Failure> {
+        let live = self.connected().await?;
+        self.ask_on(&live, method, params).await
+    }
+
+    async fn ask_on(&self, live: &Live, method: &str, params: &[Value]) -> Result<Told, Failure> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel();
-        live.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(id, tell);
-        // A caller that gives up takes its place in the list with it.
+        let told = live.pending.add(id);
         let _place = Place { pending: &live.pending, id };
         let text = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string();
-        let dead = |reached| Failure::Dead { reason: "the WebSocket closed".to_owned(), reached };
-        live.out.send(Message::text(text)).await.map_err(|_| dead(Reached::No))?;
-        told.await.map_err(|_| dead(Reached::Perhaps))
+        live.out.send(Message::text(text)).await.map_err(|_| closed(Reached::No))?;
+        told.await.map_err(|_| closed(Reached::Perhaps))
     }
 
     async fn connected(&self) -> Result<Live, Failure> {
@@ -140,9 +241,9 @@ impl Socket {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            serve(stream, queue, &pending, &heads).await;
-            // Those who wait are told by the loss of their channel.
-            pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let ended = serve(stream, queue, &pending, &heads).await;
+            // The next call must not find this connection any more.
+            pending.end(ended);
             closed.notify_one();
         });
         Ok(live)
@@ -172,11 +273,13 @@ impl Socket {
         let live = self.connected().await?;
         for (method, params) in [("Filecoin.ChainNotify", vec![]), ("eth_subscribe", vec![json!("newHeads")])]
         {
-            let answer = tokio::time::timeout(CONNECT, self.call_on(&live, method, &params))
+            let told = tokio::time::timeout(CONNECT, self.ask_on(&live, method, &params))
                 .await
                 .unwrap_or_else(|_| Err(Failure::late(CONNECT)))?;
-            if answer.error.is_none() {
-                return Ok(live);
+            match told {
+                Told::Answer(answer) if answer.error.is_none() => return Ok(live),
+                Told::Answer(_) => {}
+                Told::Beyond { .. } => return Err(closed(Reached::Perhaps)),
             }
         }
         Err(unreachable("it offers no subscription to heads"))
@@ -191,8 +294,12 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.pending.give_up(self.id);
     }
+}
+
+fn closed(reached: Reached) -> Failure {
+    Failure::Dead { reason: "the WebSocket closed".to_owned(), reached }
 }
 
 fn unreachable(reason: &str) -> Failure {
@@ -213,23 +320,29 @@ fn reason(error: &tungstenite::Error) -> String {
 type Stream = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// Reads and writes until the connection ends, everybody has gone, or nothing comes any more.
-async fn serve(mut stream: Stream, mut queue: mpsc::Receiver<Message>, pending: &Pending, heads: &Notify) {
+async fn serve(
+    mut stream: Stream,
+    mut queue: mpsc::Receiver<Message>,
+    pending: &Pending,
+    heads: &Notify,
+) -> Ended {
     loop {
         tokio::select! {
             message = queue.recv() => match message {
-                Some(message) => if stream.send(message).await.is_err() { return },
+                Some(message) => if stream.send(message).await.is_err() { return Ended::Closed },
                 None => {
                     // Nobody is left to tell.
                     let _ = stream.close(None).await;
-                    return;
+                    return Ended::Closed;
                 }
             },
             frame = tokio::time::timeout(SILENCE, stream.next()) => match frame {
-                Ok(Some(Ok(Message::Text(text)))) => if !take(text.as_bytes(), pending, heads) { return },
-                Ok(Some(Ok(Message::Binary(bytes)))) => if !take(&bytes, pending, heads) { return },
+                Ok(Some(Ok(Message::Text(text)))) => if !take(text.as_bytes(), pending, heads) { return Ended::Closed },
+                Ok(Some(Ok(Message::Binary(bytes)))) => if !take(&bytes, pending, heads) { return Ended::Closed },
                 // Pings are answered by the library at the next write or read.
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
-                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return,
+                Ok(Some(Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })))) => return Ended::Beyond,
+                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return Ended::Closed,
             },
         }
     }
@@ -244,11 +357,8 @@ fn take(bytes: &[u8], pending: &Pending, heads: &Notify) -> bool {
         Some(_) => {}
         None => {
             let id = value.get("id").and_then(Value::as_u64);
-            let waiting =
-                id.and_then(|id| pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
-            if let (Some(waiting), Ok(answer)) = (waiting, serde_json::from_value(value)) {
-                // Whoever asked may have given up.
-                let _ = waiting.send(answer);
+            if let Some(id) = id {
+                pending.answer(id, serde_json::from_value(value).ok());
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::answer::one_or_many;
 use super::classify::classify_status;
 use super::config::{EndpointConfig, Limits};
-use super::error::{CallError, Evidence, Reached};
+use super::error::{CallError, Reached};
 use super::pool::PoolError;
 use crate::http;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
@@ -23,6 +23,8 @@ pub(super) enum Failure {
         /// Whether it may have acted on the request.
         reached: Reached,
     },
+    /// It answered more than is read.
+    TooMuch(String),
     /// It answered, but nothing that can be used.
     Useless(CallError),
 }
@@ -32,6 +34,7 @@ impl Failure {
         match self {
             Self::Busy(_) => CallError::Retry { reason: "HTTP status 429".to_owned(), reached: Reached::No },
             Self::Dead { reason, reached } => CallError::Retry { reason, reached },
+            Self::TooMuch(what) => CallError::TooMuch(what),
             Self::Useless(error) => error,
         }
     }
@@ -91,8 +94,7 @@ impl Http {
         let bytes =
             http::read_capped(response, self.limits.response_bytes).await.map_err(|error| match error {
                 http::ReadError::TooLarge(cap) => {
-                    let what = format!("an answer of more than {cap} bytes");
-                    Failure::Useless(CallError::Evidence(Evidence::RangeTooWide(what)))
+                    Failure::TooMuch(format!("an answer of more than {cap} bytes"))
                 }
                 http::ReadError::Broken(reason) => Failure::Dead { reason, reached: Reached::Perhaps },
             })?;
@@ -104,6 +106,7 @@ impl Http {
         }
         Err(match classify_status(status.as_u16()) {
             CallError::Retry { reason, reached } => Failure::Dead { reason, reached },
+            CallError::TooMuch(what) => Failure::TooMuch(what),
             other => Failure::Useless(other),
         })
     }

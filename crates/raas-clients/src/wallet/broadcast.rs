@@ -81,7 +81,9 @@ fn name(lane: Lane, value: Value) -> Option<String> {
 fn refusal(error: CallError) -> Broadcast {
     let words = match error {
         CallError::Retry { reason, .. } => return Broadcast::Uncertain(reason),
-        CallError::Unknown(Unknown::Malformed(reason)) => return Broadcast::Uncertain(reason),
+        CallError::Unknown(Unknown::Malformed(reason)) | CallError::TooMuch(reason) => {
+            return Broadcast::Uncertain(reason);
+        }
         CallError::Unknown(Unknown::Other { message, .. }) => message,
         CallError::Unknown(unknown) => unknown.to_string(),
         CallError::Evidence(evidence) => evidence.to_string(),
@@ -129,7 +131,10 @@ mod tests {
             let lost = CallError::Retry { reason: "timed out".to_owned(), reached };
             assert_eq!(refusal(lost), Broadcast::Uncertain("timed out".to_owned()));
         }
-        let garbled = CallError::Unknown(Unknown::Malformed("cut".to_owned()));
-        assert_eq!(refusal(garbled), Broadcast::Uncertain("cut".to_owned()));
+        for unread in
+            [CallError::Unknown(Unknown::Malformed("cut".to_owned())), CallError::TooMuch("cut".to_owned())]
+        {
+            assert_eq!(refusal(unread), Broadcast::Uncertain("cut".to_owned()));
+        }
     }
 }

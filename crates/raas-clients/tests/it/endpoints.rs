@@ -85,7 +85,7 @@ async fn failures_to_look_are_told_apart() {
 
     let huge = saying(json!("x".repeat(200_000))).await;
     let error = pool(&[&huge], 1).read::<String>(call()).await.expect_err("too much");
-    assert!(matches!(error, CallError::Evidence(Evidence::RangeTooWide(_))), "{error:?}");
+    assert!(matches!(error, CallError::TooMuch(_)), "{error:?}");
 
     let page = answering(|_| async { "<html>sign in</html>".into_response() }).await;
     let error = pool(&[&page], 1).read::<String>(call()).await.expect_err("no JSON");
@@ -188,6 +188,62 @@ async fn a_batch_turned_away_whole_is_not_seen_or_asked_call_by_call() {
     assert_eq!(deals_at(&busy, 2).await, vec![DealSeen::NotSeen(NotSeen::RpcFailed); 2]);
     let batchless = refusing(-32600, "no batches here").await;
     assert_eq!(deals_at(&batchless, 2).await, vec![DealSeen::Gone; 2]);
+}
+
+/// Each answer is small, and those of a batch are more than is read: over HTTP, and by a server's own cap.
+#[tokio::test]
+async fn a_batch_whose_answers_are_too_much_together_is_asked_in_parts() {
+    let padded = |call: &Value| {
+        let mut answer = gone(call);
+        answer["padding"] = json!("x".repeat(9_000));
+        answer
+    };
+    let long = answering(move |request| async move {
+        let calls = request.as_array().cloned().unwrap_or_else(|| vec![request]);
+        Json(calls.iter().map(padded).collect::<Value>()).into_response()
+    })
+    .await;
+    assert_eq!(deals_at(&long, 40).await, vec![DealSeen::Gone; 40]);
+    let capped = answering(|request| async move {
+        let Value::Array(calls) = &request else { return Json(gone(&request)).into_response() };
+        let answer = if calls.len() > 6 {
+            let error = json!({"code": -32011, "message": "The batch response was too large"});
+            json!({"jsonrpc": "2.0", "id": null, "error": error})
+        } else {
+            calls.iter().map(gone).collect()
+        };
+        Json(answer).into_response()
+    })
+    .await;
+    assert_eq!(deals_at(&capped, 40).await, vec![DealSeen::Gone; 40]);
+    // One alone that is too much costs itself only.
+    let one = answering(|request| async move {
+        let calls = request.as_array().cloned().unwrap_or_else(|| vec![request]);
+        let answers = calls.iter().map(|call| {
+            let mut answer = gone(call);
+            if call["method"] == "Filecoin.StateMarketStorageDeal" && call["params"][0] == 5 {
+                answer["padding"] = json!("x".repeat(200_000));
+            }
+            answer
+        });
+        Json(answers.collect::<Value>()).into_response()
+    })
+    .await;
+    let seen = deals_at(&one, 8).await;
+    assert_eq!(seen[5], DealSeen::NotSeen(NotSeen::RpcFailed));
+    assert_eq!(seen.iter().filter(|deal| **deal == DealSeen::Gone).count(), 7);
+}
+
+/// What an endpoint finds too much is no word about the chain, so that the next one's answer contradicts nothing.
+#[tokio::test]
+async fn what_is_too_much_for_one_endpoint_the_next_one_answers() {
+    let good = saying(json!("testnet")).await;
+    let huge = saying(json!("x".repeat(200_000))).await;
+    for bad in [huge, failing(-32008, "Response is too big").await, with_status(413).await] {
+        assert_eq!(pool(&[&bad, &good], 1).read::<String>(call()).await, Ok("testnet".to_owned()));
+        let both = pool(&[&bad, &good], 2).agreed::<String>(call()).await;
+        assert!(matches!(both, Err(CallError::TooMuch(_))), "{both:?}");
+    }
 }
 
 #[test]

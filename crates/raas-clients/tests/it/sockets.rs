@@ -177,3 +177,79 @@ async fn fault_27_a_new_connection_is_asked_for_its_network_again() {
     }
     assert_eq!(chain.pin(&Look::default()).await, Err(Hold::OtherNetwork));
 }
+
+/// A server that answers `Filecoin.Huge` with more than is read, `Filecoin.Small` with little, after it was asked for
+/// `together` things; and how often it was asked for each.
+async fn lavish(together: usize) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}/rpc/v1", listener.local_addr().expect("bound"));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+            let mut waiting = if std::mem::take(&mut first) { together } else { 1 };
+            let mut calls: Vec<Value> = Vec::new();
+            while let Some(Ok(Message::Text(text))) = socket.next().await {
+                let call: Value = serde_json::from_str(&text).expect("JSON");
+                noted.lock().expect("free").push(call["method"].as_str().expect("a method").to_owned());
+                calls.push(call);
+                if calls.len() < waiting {
+                    continue;
+                }
+                waiting = 1;
+                // What is too much comes first, so that all others are unanswered when it ends the connection.
+                calls.sort_by_key(|call| call["method"] != "Filecoin.Huge");
+                for call in calls.drain(..) {
+                    let length = if call["method"] == "Filecoin.Huge" { 200_000 } else { 10 };
+                    let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": "x".repeat(length)});
+                    // The connection may be gone.
+                    let _ = socket.send(Message::text(answer.to_string())).await;
+                }
+            }
+        }
+    });
+    (url, asked)
+}
+
+fn capped(url: &str) -> Pool {
+    let limits = Limits { deadline: Duration::from_secs(20), response_bytes: 100_000, ..Limits::default() };
+    Pool::new(&[EndpointConfig::new(url.parse().expect("a URL"))], limits, 1).expect("a pool")
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_cap_is_told_apart_from_a_lost_connection() {
+    let (url, asked) = lavish(1).await;
+    let pool = capped(&url);
+    let read = async |method| pool.read::<String>(Call::new(method, vec![])).await;
+    let huge = read("Filecoin.Huge").await;
+    assert!(matches!(&huge, Err(CallError::TooMuch(words)) if words.contains("100000 bytes")), "{huge:?}");
+    assert_eq!(pool.seen()[0].standing, raas_core::endpoint::Standing::Good, "it did what it was asked for");
+    assert_eq!(read("Filecoin.Small").await.expect("the next one is answered").len(), 10);
+    assert_eq!(*asked.lock().expect("free"), ["Filecoin.Huge", "Filecoin.Small"], "each once");
+}
+
+#[tokio::test]
+async fn calls_beside_one_whose_answer_is_beyond_the_cap_have_theirs() {
+    let (url, asked) = lavish(4).await;
+    let pool = capped(&url);
+    let read = async |method| pool.read::<String>(Call::new(method, vec![])).await;
+    let (huge, one, two, sent) = tokio::join!(
+        read("Filecoin.Huge"),
+        read("Filecoin.Small"),
+        read("Filecoin.Small"),
+        // What sends is not sent again, whoever is to blame.
+        read("Filecoin.MpoolPush"),
+    );
+    assert!(matches!(huge, Err(CallError::TooMuch(_))), "{huge:?}");
+    assert_eq!((one.map(|text| text.len()), two.map(|text| text.len())), (Ok(10), Ok(10)));
+    assert!(matches!(sent, Err(CallError::Retry { reached: Reached::Perhaps, .. })), "{sent:?}");
+    let asked = asked.lock().expect("free").clone();
+    let times = |method: &str| asked.iter().filter(|asked| *asked == method).count();
+    assert_eq!(
+        (times("Filecoin.Huge"), times("Filecoin.Small"), times("Filecoin.MpoolPush")),
+        (2, 4, 1),
+        "{asked:?}"
+    );
+}

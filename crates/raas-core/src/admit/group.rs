@@ -2,25 +2,26 @@
 
 use crate::cid::{Commitment, DataCid};
 use crate::ids::{ContractAddress, HoldingId, OperatorId, OrderId, ProviderId};
+use crate::observation::Round;
 use crate::order::{Cause, SlotRef};
 use crate::plan::{CopyWanted, Priority, Reason, Want, Wanted};
 use crate::units::Epoch;
 use std::collections::BTreeMap;
 
 /// One thing to decide: wants that are served by one action.
-pub(super) struct Item {
+pub(super) struct Item<'a> {
     /// At least one; in their total order.
-    pub(super) wants: Vec<Want>,
-    pub(super) key: Key,
+    pub(super) wants: Vec<&'a Want>,
+    key: Key<'a>,
 }
 
 /// The total order of service. Derived ordering compares the fields as they stand.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+struct Key<'a> {
     priority: Priority,
     due: Epoch,
     proven: u32,
-    cid: DataCid,
+    cid: &'a DataCid,
     slot: u32,
     holding: HoldingId,
     kind: u8,
@@ -30,8 +31,8 @@ pub(super) struct Key {
     contract: Option<ContractAddress>,
 }
 
-impl Key {
-    fn of(want: &Want) -> Self {
+impl<'a> Key<'a> {
+    fn of(want: &'a Want, round: &Round) -> Self {
         const NO_SLOT: u32 = u32::MAX;
         let (kind, slot, last) = match &want.what {
             Wanted::Cancel { order } => (0, NO_SLOT, (order.0, 0)),
@@ -47,9 +48,9 @@ impl Key {
         };
         Self {
             priority: want.priority,
-            due: want.due,
+            due: want.due_in(round),
             proven: want.proven,
-            cid: want.cid.clone(),
+            cid: &want.cid,
             slot,
             holding: want.holding,
             kind,
@@ -88,25 +89,26 @@ impl Shared {
 }
 
 /// All items in the order of service.
-pub(super) fn in_order(mut wants: Vec<Want>) -> Vec<Item> {
-    wants.sort_by_cached_key(Key::of);
-    let mut items: Vec<Item> = Vec::new();
+pub(super) fn in_order<'a>(wants: impl IntoIterator<Item = &'a Want>, round: &Round) -> Vec<Item<'a>> {
+    let mut wants: Vec<(Key<'a>, &Want)> =
+        wants.into_iter().map(|want| (Key::of(want, round), want)).collect();
+    wants.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut items: Vec<Item<'_>> = Vec::with_capacity(wants.len());
     let mut shared: BTreeMap<Shared, usize> = BTreeMap::new();
-    for want in wants {
-        let at = Shared::of(&want).map(|key| *shared.entry(key).or_insert(items.len()));
+    for (key, want) in wants {
+        let at = Shared::of(want).map(|of| *shared.entry(of).or_insert(items.len()));
         match at.and_then(|at| items.get_mut(at)) {
-            Some(item) => item.join(want),
-            None => items.push(Item { key: Key::of(&want), wants: vec![want] }),
+            Some(item) => item.join(key, want),
+            None => items.push(Item { key, wants: vec![want] }),
         }
     }
     items.sort_by(|a, b| a.key.cmp(&b.key));
     items
 }
 
-impl Item {
+impl<'a> Item<'a> {
     /// The most urgent of its members gives the item its place.
-    fn join(&mut self, want: Want) {
-        let key = Key::of(&want);
+    fn join(&mut self, key: Key<'a>, want: &'a Want) {
         self.key.priority = self.key.priority.min(key.priority);
         self.key.due = self.key.due.min(key.due);
         self.key.proven = self.key.proven.min(key.proven);

@@ -16,7 +16,7 @@ const REJECTED_MAX: usize = 64;
 
 /// What of `wants` starts now under the limits of `fleet`, and what the rest waits for.
 #[must_use]
-pub fn admit(wants: Vec<Want>, fleet: &Fleet, round: &Round) -> Plan {
+pub fn admit<'a>(wants: impl IntoIterator<Item = &'a Want>, fleet: &Fleet, round: &Round) -> Plan {
     let mut run = Run {
         round,
         providers: fleet.providers.clone(),
@@ -27,7 +27,7 @@ pub fn admit(wants: Vec<Want>, fleet: &Fleet, round: &Round) -> Plan {
         cancelled: BTreeSet::new(),
         plan: Plan::default(),
     };
-    for item in group::in_order(wants) {
+    for item in group::in_order(wants, round) {
         run.serve(item);
     }
     run.plan
@@ -46,8 +46,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn serve(&mut self, item: Item) {
-        let Some(first) = item.wants.first() else { return };
+    fn serve(&mut self, item: Item<'_>) {
+        let Some(&first) = item.wants.first() else { return };
         let holding = first.holding;
         let action = match &first.what {
             Wanted::Copy(_) => return self.buy(item),
@@ -64,12 +64,12 @@ impl Run<'_> {
     }
 
     /// One purchase for all slots of the item, or as few as their limits allow.
-    fn buy(&mut self, item: Item) {
+    fn buy(&mut self, item: Item<'_>) {
         if let Some((for_, wake)) = self.held(&item) {
             self.wait_all(&item.wants, &for_, wake);
             return;
         }
-        let mut left: Vec<&Want> = item.wants.iter().collect();
+        let mut left = item.wants.clone();
         while !left.is_empty() {
             // Each further purchase for the same item is held to the same limits.
             if let Some((for_, wake)) = self.held(&item) {
@@ -86,17 +86,19 @@ impl Run<'_> {
     }
 
     /// What holds back all purchases of the item, whoever the provider would be.
-    fn held(&self, item: &Item) -> Option<(WaitFor, Wake)> {
+    fn held(&self, item: &Item<'_>) -> Option<(WaitFor, Wake)> {
         let storm = item
             .wants
             .iter()
-            .find_map(suspect_at)
+            .find_map(|want| suspect_at(want))
             .and_then(|provider| self.storm.holds(provider, item.priority(), self.round));
-        storm.or_else(
-            || {
-                if item.wants.iter().any(replaces_lost) { self.pacer.holds(self.round) } else { None }
-            },
-        )
+        storm.or_else(|| {
+            if item.wants.iter().any(|want| replaces_lost(want)) {
+                self.pacer.holds(self.round)
+            } else {
+                None
+            }
+        })
     }
 
     /// The purchase that serves as many of `wants` as one provider can, in their order: usually all. One
@@ -137,7 +139,7 @@ impl Run<'_> {
     }
 
     /// Orders `purchase` when there is money for it.
-    fn order(&mut self, item: &Item, purchase: &Purchase, served: &[&Want]) {
+    fn order(&mut self, item: &Item<'_>, purchase: &Purchase, served: &[&Want]) {
         let copy = &purchase.copy;
         let Ok(provider) = choose(copy, &self.providers, self.round.head) else { return };
         let Some(ask) = provider.ask else { return };
@@ -185,7 +187,7 @@ impl Run<'_> {
         self.wait(want, WaitFor::Provider { rejected }, wake);
     }
 
-    fn wait_all(&mut self, wants: &[Want], for_: &WaitFor, wake: Wake) {
+    fn wait_all(&mut self, wants: &[&Want], for_: &WaitFor, wake: Wake) {
         wants.iter().for_each(|want| self.wait(want, for_.clone(), wake));
     }
 

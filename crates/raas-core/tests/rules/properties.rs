@@ -303,7 +303,7 @@ proptest! {
             _ => true,
         });
         if sleeps {
-            let kept: Vec<Want> = wants.into_iter().map(|want| want.at(&then)).collect();
+            let kept: Vec<Want> = wants.into_iter().map(|want| Want { due: want.due_in(&then), ..want }).collect();
             prop_assert_eq!(want(holding, &then, &rules()).0, kept);
         }
     }

@@ -91,7 +91,7 @@ fn the_window_opens_at_its_epoch_by_the_head() {
 fn a_kept_want_is_due_now_unless_a_term_or_a_fault_says_when() {
     let holding = holding_with(1, vec![vec![proven(1, 1_000, SOON)], vec![sick(2, 1_010)], vec![]]);
     let (wants, _) = want(&holding, &round(NOW), &rules());
-    let due = |later| wants.iter().map(|want| want.clone().at(&round(later)).due.0).collect::<Vec<_>>();
+    let due = |later| wants.iter().map(|want| want.due_in(&round(later)).0).collect::<Vec<_>>();
     assert_eq!(due(NOW), wants.iter().map(|want| want.due.0).collect::<Vec<_>>());
     assert_eq!(due(NOW + 7), [SOON - 30 * DAY, NOW - DAY, NOW + 7]);
 }

@@ -59,7 +59,7 @@ pub enum Rejection {
     EndTooFar { end: Epoch, head: Epoch },
     #[error("provider collateral {found} is outside {least}..={most}")]
     Collateral { found: AttoFil, least: AttoFil, most: AttoFil },
-    #[error("verified deal: client {0} has no DataCap")]
+    #[error("verified deal: client {0} has not enough DataCap")]
     DataCap(String),
     #[error("storage price per epoch {found} is below the ask of {least} for this piece")]
     Price { found: AttoFil, least: AttoFil },
@@ -208,7 +208,7 @@ fn check_money(
     if !(least..=most).contains(&proposal.provider_collateral) {
         return Err(Rejection::Collateral { found: proposal.provider_collateral, least, most });
     }
-    if proposal.verified {
+    if proposal.verified && chain.datacap(&proposal.client) < piece.get() {
         return Err(Rejection::DataCap(proposal.client.to_string()));
     }
     let asked = AttoFil(terms.ask.0.saturating_mul(u128::from(piece.get())) >> 30);

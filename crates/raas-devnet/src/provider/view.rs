@@ -16,6 +16,9 @@ pub trait ChainView {
     /// What `client` has in the market's escrow and not locked; zero for a stranger.
     fn available_escrow(&self, client: &Address) -> AttoFil;
 
+    /// The DataCap of `client` in bytes; zero for a stranger, without a bound where verified deals need none.
+    fn datacap(&self, client: &Address) -> u64;
+
     /// Least and most collateral of a provider for a piece, as `StateDealProviderCollateralBounds` answers.
     fn provider_collateral_bounds(&self, size: PaddedSize, verified: bool) -> (AttoFil, AttoFil);
 

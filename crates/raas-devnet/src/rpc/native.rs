@@ -94,8 +94,7 @@ const METHODS: &[Method] = &[
     of("StateGetAllocation", 3, registry::allocation),
     of("StateGetAllocations", 2, registry::allocations),
     of("StateGetAllAllocations", 1, registry::all_allocations),
-    // The market takes no verified deals here, so that none of its deals has an allocation.
-    of("StateGetAllocationForPendingDeal", 2, |_, _| Ok(Value::Null)),
+    of("StateGetAllocationForPendingDeal", 2, registry::of_pending_deal),
     of("StateVerifiedClientStatus", 2, registry::datacap),
     without_f3("F3GetLatestCertificate", 0),
     without_f3("F3GetPowerTableByInstance", 1),

@@ -2,8 +2,8 @@
 //! they are about.
 
 use super::{RpcError, encode, params::Params, view::View};
-use crate::world::{Allocation, Claim, StateAt};
-use raas_core::ids::ProviderId;
+use crate::world::{Allocation, Claim, Phase, StateAt};
+use raas_core::ids::{DealId, ProviderId};
 use serde_json::{Map, Value, json};
 
 fn provider(view: View<'_>, params: Params<'_>, at: StateAt) -> Result<ProviderId, RpcError> {
@@ -51,6 +51,16 @@ pub(super) fn allocation(view: View<'_>, params: Params<'_>) -> Result<Value, Rp
     let at = view.state(params, 2)?;
     let (client, id) = (view.actor(&params.address(0)?, at)?, params.get(1)?);
     Ok(view.world.allocation(client, id, at).map_or(Value::Null, show_allocation))
+}
+
+/// `StateGetAllocationForPendingDeal [deal, key]`: null for one that is not there, not verified, or active.
+pub(super) fn of_pending_deal(view: View<'_>, params: Params<'_>) -> Result<Value, RpcError> {
+    let at = view.state(params, 1)?;
+    let Ok((deal, Phase::Published)) = view.world.market().deal(DealId(params.get(0)?), at) else {
+        return Ok(Value::Null);
+    };
+    let waits = deal.allocation.and_then(|id| view.world.allocation(deal.client, id, at));
+    Ok(waits.map_or(Value::Null, show_allocation))
 }
 
 /// `StateGetAllocations [client, key]`

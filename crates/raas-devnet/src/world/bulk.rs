@@ -221,6 +221,7 @@ impl Batch {
             client: self.client,
             provider: self.provider.0,
             publish_message: signed_cid,
+            allocation: None,
             phase,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Network version 29 freezes both actors (FIP-0118): every message is forbidden then, and reads go on.
 
+use super::publish::Skipped;
 use super::{
     actor_events::EventBuilder,
     calls::{read, write},
@@ -10,7 +11,7 @@ use super::{
     state::{World, read_address},
     timeline::StateAt,
 };
-use crate::codec::{Address, TokenAmount, to_cbor};
+use crate::codec::{Address, DealProposal, TokenAmount, to_cbor};
 use cid::Cid;
 use raas_core::{
     ids::{ActorId, ProviderId, SectorNumber},
@@ -32,6 +33,8 @@ const TERM_MIN: i64 = 518_400;
 const TERM_MAX: i64 = 5_259_485;
 /// How far ahead an allocation may expire: 60 days.
 const EXPIRATION_MAX: i64 = 172_800;
+/// How much longer than its deal a verified deal's claim may last: 90 days.
+const DEAL_TERM_BUFFER: i64 = 259_200;
 /// The smallest verified piece.
 const SIZE_MIN: u64 = 1 << 20;
 /// f07 counts in units of 10^-18 bytes.
@@ -298,6 +301,55 @@ impl World {
         let claim = Claim { id, provider, client, data, size, term, start: epoch, sector };
         self.emit(epoch, REGISTRY, cid, EventBuilder::claim("claim", &claim));
         self.registry.put_claim(epoch, claim);
+    }
+
+    /// What the market does for a verified deal: as operator of the client's DataCap it has the registry set it aside for
+    /// the deal's provider. Nothing for a deal that is not verified, or since version 29, where the flag means nothing.
+    pub(super) fn set_aside(
+        &mut self,
+        epoch: i64,
+        (client, provider): (ActorId, ProviderId),
+        proposal: &DealProposal,
+        cid: Cid,
+    ) -> Result<Option<u64>, Skipped> {
+        if !proposal.verified || self.is_frozen(StateAt(epoch)) {
+            return Ok(None);
+        }
+        let (size, data) = (proposal.piece_size, proposal.piece_cid);
+        if size < SIZE_MIN {
+            return Err(Skipped::TooSmallToVerify(size));
+        }
+        let available = self.registry.datacap(client, StateAt::NEWEST);
+        if available < size {
+            return Err(Skipped::DataCap { available, needed: size });
+        }
+        let term = (proposal.duration(), TERM_MAX.min(proposal.duration() + DEAL_TERM_BUFFER));
+        let expiration = proposal.start.0.min(epoch + EXPIRATION_MAX);
+        self.registry.change(client, epoch, |own| own - size);
+        self.registry.change(REGISTRY, epoch, |held| held + size);
+        let asked = Allocation { id: 0, client, provider, data, size, term, expiration };
+        let made = self.registry.allocate(epoch, asked);
+        self.emit(epoch, REGISTRY, cid, EventBuilder::allocation("allocation", &made));
+        Ok(Some(made.id))
+    }
+
+    /// A verified deal's allocation becomes a claim by a sector that ends at `ends`. False when that cannot be any more:
+    /// then the deal cannot be activated either.
+    pub(super) fn claim_for_deal(
+        &mut self,
+        epoch: i64,
+        (client, id): (ActorId, u64),
+        (sector, ends): (SectorNumber, i64),
+        cid: Cid,
+    ) -> bool {
+        let waits = self.registry.allocation(client, id, StateAt::NEWEST).cloned();
+        let Some(waits) = waits.filter(|waits| {
+            epoch <= waits.expiration && (waits.term.0..=waits.term.1).contains(&(ends - epoch))
+        }) else {
+            return false;
+        };
+        self.claim(epoch, &waits, sector, cid);
+        true
     }
 
     /// The verifier gives `bytes` of DataCap to `address` by a message in the head tipset.

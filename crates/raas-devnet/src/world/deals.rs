@@ -24,13 +24,25 @@ pub(super) struct Settlement {
 }
 
 impl World {
-    /// Activates a published deal in a proven sector. False when its start epoch has passed or it is not there.
-    pub(super) fn activate(&mut self, epoch: i64, id: DealId, sector: SectorNumber, message: Cid) -> bool {
+    /// Activates a published deal in a proven sector that ends at `ends`. False when its start epoch has passed, it is
+    /// not there, or its allocation can no longer be claimed.
+    pub(super) fn activate(
+        &mut self,
+        epoch: i64,
+        id: DealId,
+        (sector, ends): (SectorNumber, i64),
+        message: Cid,
+    ) -> bool {
         let Some((deal, Phase::Published)) = self.market.current(id) else { return false };
         if deal.proposal.start.0 < epoch {
             return false;
         }
         let deal = deal.into_owned();
+        if let Some(allocation) = deal.allocation.filter(|_| !self.is_frozen(super::StateAt(epoch)))
+            && !self.claim_for_deal(epoch, (deal.client, allocation), (sector, ends), message)
+        {
+            return false;
+        }
         self.market.set_phase(id, epoch, Phase::Active { sector, since: epoch, settled: None });
         let event = EventBuilder::deal("deal-activated", id, deal.client, deal.provider);
         self.emit(epoch, MARKET, message, event);

@@ -72,6 +72,9 @@ pub struct Deal {
     pub provider: ActorId,
     /// The publish message.
     pub publish_message: Cid,
+    /// The allocation that a verified deal was published with. It waits for as long as the deal does, unless it is
+    /// removed after its expiry.
+    pub allocation: Option<u64>,
     /// Where it stood when.
     pub phase: Timeline<Phase>,
 }

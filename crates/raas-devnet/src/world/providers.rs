@@ -40,6 +40,12 @@ impl ChainView for World {
         self.actors.lookup(client, at).map_or(AttoFil::ZERO, available)
     }
 
+    fn datacap(&self, client: &Address) -> u64 {
+        let at = self.at_head();
+        let spendable = |id| if self.is_frozen(at) { u64::MAX } else { self.registry.datacap(id, at) };
+        self.actors.lookup(client, at).map_or(0, spendable)
+    }
+
     fn provider_collateral_bounds(&self, size: PaddedSize, _verified: bool) -> (AttoFil, AttoFil) {
         collateral_bounds(size.get())
     }

@@ -29,8 +29,14 @@ impl World {
         let number = miner.next_number();
         self.pre_commit(epoch, provider, number);
         let message = self.worker_message(epoch, provider, provider.0, PROVE_COMMIT, 0, Vec::new());
-        let active: Vec<DealId> =
-            deals.iter().copied().filter(|deal| self.activate(epoch, *deal, number, message)).collect();
+        let ends =
+            deals.iter().filter_map(|id| self.market.current(*id)).map(|(deal, _)| deal.proposal.end.0);
+        let ends = ends.max().unwrap_or(epoch).max(epoch + MIN_SECTOR_LIFE);
+        let active: Vec<DealId> = deals
+            .iter()
+            .copied()
+            .filter(|deal| self.activate(epoch, *deal, (number, ends), message))
+            .collect();
         if active.is_empty() {
             return None;
         }

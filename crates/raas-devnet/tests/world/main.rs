@@ -19,6 +19,7 @@ mod rpc;
 mod shapes;
 mod socket;
 mod states;
+mod verified;
 mod whole;
 
 /// Where providers fetch from, as the providers' own tests have it.

@@ -15,7 +15,7 @@ const TRANSFER: u64 = 80_475_954;
 const EXTEND: u64 = 1_752_273_514;
 const REMOVE_ALLOCATIONS: u64 = 2_421_068_268;
 const REMOVE_CLAIMS: u64 = 2_873_373_899;
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 /// 180 days.
 const TERM: i64 = 518_400;
 

@@ -37,6 +37,8 @@ pub struct App<W: World> {
     pub wake: Notify,
     /// The network's name, in every answer.
     pub network: String,
+    /// How the data listener names itself since this start.
+    pub listener: String,
     /// Largest upload in bytes.
     pub upload_max_bytes: u64,
     /// Whether the node runs on a devnet.

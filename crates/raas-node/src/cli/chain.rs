@@ -55,7 +55,8 @@ pub async fn chain(node: &Client, command: &Chain, json: bool) -> Result<(), Fai
     }
     let token = token(&wanted.token_file)?;
     let question = format!(
-        "Only when you know that the network was rewound and no endpoint lies. Read everything from epoch {} again on {}?",
+        "This is right only if the network itself was rewound: if an endpoint lies, take it out instead, and nothing needs to be \
+         read again. Read everything from epoch {} again on {}?",
         plain(&preview["from"]),
         plain(&preview["network"])
     );
@@ -67,7 +68,7 @@ pub async fn chain(node: &Client, command: &Chain, json: bool) -> Result<(), Fai
     } else {
         let rewind = plain(&answer["rewind"]);
         output::data(&format!(
-            "rewind {rewind} is done, the node goes on (network {})",
+            "rewind {rewind} is done, the node goes on (network {}); `raas job list` and `raas wallet txs` show what became of it",
             plain(&answer["network"])
         ));
     }
@@ -78,39 +79,70 @@ fn show(preview: &Value) {
     let (gone, round) = (&preview["gone"], &preview["round"]);
     output::table(&[
         ["network".to_owned(), plain(&preview["network"])],
-        ["was final".to_owned(), format!("epoch {}, {}", plain(&gone["height"]), plain(&gone["tipset"]))],
         [
-            "is final now".to_owned(),
-            format!("epoch {}, {}", plain(&round["height"]), plain(&round["tipset"])),
+            "seen final".to_owned(),
+            format!(
+                "epoch {}, {}: not on the chain any more",
+                plain(&gone["height"]),
+                plain(&gone["tipset"])
+            ),
         ],
-        ["read again from".to_owned(), format!("epoch {}", plain(&preview["from"]))],
+        ["final now".to_owned(), format!("epoch {}, {}", plain(&round["height"]), plain(&round["tipset"]))],
+        ["to be read again".to_owned(), format!("everything from epoch {} on", plain(&preview["from"]))],
     ]);
-    for contract in list(&preview["contracts"]) {
-        output::data("");
-        output::data(&format!("contract {}", plain(&contract["contract"])));
+    output::data("");
+    output::data("what the contracts told and tell:");
+    let contracts = list(&preview["contracts"]);
+    let differs = |contract: &&Value| {
+        ["superseded", "moved", "new"].iter().any(|field| !list(&contract[*field]).is_empty())
+    };
+    if !contracts.iter().any(|contract| differs(&contract)) {
+        output::data("  no event differs");
+    }
+    for contract in contracts.iter().filter(differs) {
+        output::data(&format!("  contract {}", plain(&contract["contract"])));
         for event in list(&contract["superseded"]) {
-            output::data(&format!("  is gone: {}", words(event)));
+            output::data(&format!("    gone: {}", words(event)));
         }
         for moved in list(&contract["moved"]) {
-            output::data(&format!("  moved: {}, now {}", words(&moved["before"]), words(&moved["after"])));
+            output::data(&format!("    moved: {}, now {}", words(&moved["before"]), words(&moved["after"])));
         }
         for event in list(&contract["new"]) {
-            output::data(&format!("  is new: {}", words(event)));
-        }
-        for (field, what) in [("jobs_ended", "ends"), ("jobs_unregistered", "is registered again")] {
-            for job in list(&contract[field]) {
-                output::data(&format!("  job {} {what}", plain(job)));
-            }
+            output::data(&format!("    new: {}", words(event)));
         }
     }
     output::data("");
+    output::data("what reading it again will do:");
+    let mut done = Vec::new();
+    for contract in contracts {
+        for job in list(&contract["jobs_ended"]) {
+            done.push(format!("job {} ends: its request is on no chain", plain(job)));
+        }
+        for job in list(&contract["jobs_unregistered"]) {
+            done.push(format!("job {} goes on, and is registered at the contract once more", plain(job)));
+        }
+    }
     for order in list(&preview["orders"]) {
         let [id, from, to] = ["order", "from", "to"].map(|field| plain(&order[field]));
-        output::data(&format!("order {id}: {from}, then {to}"));
+        done.push(if from == to {
+            format!("order {id} stays {to}")
+        } else {
+            format!("order {id} was {from}, and becomes {to} as the chain has it now")
+        });
     }
     for transaction in list(&preview["transactions"]) {
-        output::data(&format!("transaction {} is looked for, and sent, again", plain(transaction)));
+        let id = plain(transaction);
+        done.push(format!(
+            "transaction {id} is looked for, and its same bytes are sent again if it is nowhere"
+        ));
     }
+    if done.is_empty() {
+        done.push("no job, order or transaction changes; the node goes on".to_owned());
+    }
+    for line in done {
+        output::data(&format!("  {line}"));
+    }
+    output::data("  nothing is deleted: what is gone stays in the store as superseded");
 }
 
 /// An event in words.

@@ -10,9 +10,11 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Log to stderr; `-v` for details, `RUST_LOG` for everything, as levels by module: `debug,sqlx=warn`.
-pub fn start_log(verbose: u8) {
+/// Log to stderr; `-v` for details, `RUST_LOG` for everything, as levels by module: `debug,sqlx=warn`. `tells`: the command
+/// tells in its own lines what its node would warn of.
+pub fn start_log(verbose: u8, tells: bool) {
     let default = match verbose {
+        0 if tells => "error",
         0 => "warn",
         1 => "info",
         _ => "debug",

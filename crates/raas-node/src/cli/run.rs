@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// The whole command line.
 pub fn run() -> ExitCode {
     let args = Args::parse();
-    output::start_log(args.verbose);
+    output::start_log(args.verbose, tells(&args.command));
     // The first provider wins; a second call says that there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -31,6 +31,16 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure, json),
     }
+}
+
+/// Whether the command's own lines are the story, in which its node's warnings would be told twice.
+const fn tells(command: &Command) -> bool {
+    #[cfg(feature = "devnet")]
+    if matches!(command, Command::Demo(_)) {
+        return true;
+    }
+    let _ = command;
+    false
 }
 
 async fn dispatch(args: Args) -> Result<(), Failure> {

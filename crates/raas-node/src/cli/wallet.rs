@@ -6,7 +6,7 @@ use super::args::{PayOptions, Wallet};
 use super::client::Client;
 use super::failure::Failure;
 use super::output;
-use super::words::plain;
+use super::words::{epochs, plain};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
@@ -72,12 +72,14 @@ async fn pay(
             output::json(&quote);
         } else {
             costs(&quote);
+            datacap_taken(&quote["datacap"]);
             output::say("a dry run: nothing was sent");
         }
         return Ok(());
     }
     if !json {
         costs(&quote);
+        datacap_taken(&quote["datacap"]);
     }
     confirm(options, &format!("{what} on {}?", plain(&quote["network"])))?;
     body["dry_run"] = json!(false);
@@ -110,6 +112,40 @@ fn costs(quote: &Value) {
         ["together at most".to_owned(), money(&quote["total_max"])],
         ["balance".to_owned(), money(&quote["balance"])],
     ]);
+}
+
+/// What an allocation takes, for whom, and what becomes of it.
+fn datacap_taken(datacap: &Value) {
+    if datacap.is_null() {
+        return;
+    }
+    let span = |field: &str| datacap[field].as_i64().map_or_else(|| "-".to_owned(), epochs);
+    output::table(&[
+        ["DataCap".to_owned(), format!("{} bytes", plain(&datacap["has"]))],
+        ["  it takes".to_owned(), format!("{} bytes", plain(&datacap["takes"]))],
+        ["  and leaves".to_owned(), format!("{} bytes", plain(&datacap["leaves"]))],
+        [
+            "provider".to_owned(),
+            format!("{}, operator {}", plain(&datacap["provider"]), plain(&datacap["operator"])),
+        ],
+        [
+            "piece".to_owned(),
+            format!("{}, {} bytes padded", plain(&datacap["piece"]), plain(&datacap["size"])),
+        ],
+        ["kept for".to_owned(), format!("{} to {}", span("term_min"), span("term_max"))],
+        [
+            "claim by".to_owned(),
+            format!("epoch {}, in {}", plain(&datacap["claim_by"]), span("claim_within")),
+        ],
+    ]);
+    output::say("unclaimed, its DataCap can be taken back after that epoch; claimed, it is spent");
+    if let Some(same) = datacap["same_waiting"].as_array().filter(|same| !same.is_empty()) {
+        let ids: Vec<String> = same.iter().map(plain).collect();
+        output::say(&format!(
+            "this piece waits for this provider already: allocation {}; another one takes as much again",
+            ids.join(", ")
+        ));
+    }
 }
 
 /// Both forms of an amount.

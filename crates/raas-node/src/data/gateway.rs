@@ -10,7 +10,7 @@ use crate::blocks::LocalPiece;
 use crate::settings::GatewaySettings;
 use crate::world::World;
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::get;
@@ -19,6 +19,9 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+/// The header in which `/piece` without a CID names this listener, so that it can be told from another node's. The name is
+/// made at each start and says nothing else.
+pub const LISTENER: &str = "raas-listener";
 /// Buffers that wait to be used again: as many as 16 answers use at once.
 const BUFFERS_KEPT: usize = 32;
 
@@ -72,6 +75,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 pub fn router<W: World>(app: Arc<App<W>>, settings: GatewaySettings) -> Router {
     let network = api::network_header(&app.network);
     Router::new()
+        .route("/piece", get(named::<W>))
         .route("/piece/{cid}", get(piece::piece::<W>))
         .route("/ipfs/{cid}", get(ipfs::root::<W>))
         .route("/ipfs/{cid}/", get(ipfs::root::<W>))
@@ -80,6 +84,14 @@ pub fn router<W: World>(app: Arc<App<W>>, settings: GatewaySettings) -> Router {
         .method_not_allowed_fallback(error::no_method)
         .layer(network)
         .with_state(Arc::new(Gateway::new(app, settings)))
+}
+
+/// Nothing is there, but the answer says whose nothing.
+async fn named<W: World>(
+    State(gateway): State<Arc<Gateway<W>>>,
+    uri: Uri,
+) -> ([(&'static str, String); 1], ApiError) {
+    ([(LISTENER, gateway.app.listener.clone())], no_route(uri).await)
 }
 
 async fn no_route(uri: Uri) -> ApiError {

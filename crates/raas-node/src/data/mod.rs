@@ -14,5 +14,5 @@ mod patience;
 mod piece;
 mod range;
 
-pub use gateway::router;
+pub use gateway::{LISTENER, router};
 pub use patience::{Patient, Patiently};

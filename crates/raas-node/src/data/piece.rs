@@ -2,6 +2,7 @@
 //! is read and never written. To whoever knows the secret of a deal of it; to anyone where the node is told to.
 
 use super::aggregates::{alone, stored};
+use super::ahead::Chunks;
 use super::answer::Answer;
 use super::asked::Conditions;
 use super::files::{DealRange, FileRange, OnDisk};
@@ -44,8 +45,8 @@ pub async fn piece<W: World>(
     };
     let content = content.ok_or_else(absent)?;
     let bytes = content.bytes_as(name).ok_or_else(absent)?;
-    let answer = respond(&gateway, content, bytes, &cid, order.is_some(), &headers)?;
-    answer.send(method == Method::HEAD, seat).await
+    let answer = respond(&gateway, content, bytes, &cid, order.is_some(), &headers).await?;
+    answer.ok_or_else(absent)?.send(method == Method::HEAD, seat).await
 }
 
 /// What a piece CID names, and its usual spelling.
@@ -57,14 +58,15 @@ fn name(text: &str) -> Result<(PieceName, String), ApiError> {
     Ok((name, cid.to_string()))
 }
 
-fn respond<W: World>(
+/// The answer; `None` where a piece of what was asked for is not here: what cannot be sent whole is not begun.
+async fn respond<W: World>(
     gateway: &Gateway<W>,
     content: Content,
     bytes: u64,
     cid: &str,
     by_secret: bool,
     headers: &HeaderMap,
-) -> Result<Answer, ApiError> {
+) -> Result<Option<Answer>, ApiError> {
     let etag = format!("\"{cid}\"");
     let whose = if by_secret { "private" } else { "public" };
     let response = Response::builder()
@@ -75,7 +77,7 @@ fn respond<W: World>(
     let conditions = Conditions::read(headers);
     if conditions.has(&etag) {
         let response = response.status(StatusCode::NOT_MODIFIED);
-        return Ok(Answer::Ready(response.body(Body::empty())?));
+        return Ok(Some(Answer::Ready(response.body(Body::empty())?)));
     }
     let (kind, ending) = content.media_type();
     let response = response
@@ -83,17 +85,21 @@ fn respond<W: World>(
         .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{cid}.{ending}\""));
     let (response, first, length) = match part(response, conditions.range(bytes, &etag), bytes)? {
         Part::Bytes(response, first, length) => (response, first, length),
-        Part::Outside(response) => return Ok(Answer::Ready(response)),
+        Part::Outside(response) => return Ok(Some(Answer::Ready(response))),
     };
     let buffers = Arc::clone(&gateway.buffers);
-    Ok(match content {
-        Content::Car { file, bytes } => {
-            Answer::Chunks(response, Box::new(FileRange::new(file, bytes, first, length, buffers)))
-        }
+    let chunks: Box<dyn Chunks> = match content {
+        Content::Car { file, bytes } => Box::new(FileRange::new(file, bytes, first, length, buffers)),
         Content::Aggregate(deal) => {
-            Answer::Chunks(response, Box::new(DealRange::new(deal, first, length, buffers)))
+            let begun = move || DealRange::begin(deal, first, length, buffers);
+            let begun = tokio::task::spawn_blocking(begun).await;
+            match begun.map_err(|error| ApiError::Internal(error.into()))?? {
+                Some(range) => Box::new(range),
+                None => return Ok(None),
+            }
         }
-    })
+    };
+    Ok(Some(Answer::Chunks(response, chunks)))
 }
 
 /// What is served.
@@ -158,26 +164,17 @@ async fn car<W: World>(gateway: &Gateway<W>, piece: Commitment) -> Result<Option
     Ok(recorded.map(|recorded| Content::Car { file: local.file, bytes: recorded.piece.car_bytes }))
 }
 
-/// A stored aggregate, or the one around `around` alone.
+/// A stored aggregate, or the one around `around` alone. Of one at hand nothing is read again: its pieces are for ever the same.
 async fn aggregate<W: World>(
     gateway: &Gateway<W>,
     wanted: Commitment,
     around: Option<Commitment>,
 ) -> Result<Option<Content>, ApiError> {
-    let (store, pieces) = (gateway.app.engine.store(), gateway.app.pieces.clone());
-    let parts = store.aggregate(wanted).await?;
-    // One that lacks a piece is not begun.
-    let is_here = match &parts {
-        Some(parts) => parts.pieces.iter().all(|piece| pieces.has(piece.commitment)),
-        None => around.is_none_or(|piece| pieces.has(piece)),
-    };
-    if !is_here {
-        return Ok(None);
-    }
     if let Some(deal) = gateway.aggregates.get(wanted) {
         return Ok(Some(Content::Aggregate(deal)));
     }
-    let deal = match (parts, around) {
+    let (store, pieces) = (gateway.app.engine.store(), gateway.app.pieces.clone());
+    let deal = match (store.aggregate(wanted).await?, around) {
         (Some(parts), _) => {
             // Hundreds of thousands of pieces take a while.
             let made = tokio::task::spawn_blocking(move || stored(&pieces, wanted, &parts));

@@ -197,7 +197,9 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let doors = Doors::new(&network.to_string());
+    #[expect(clippy::disallowed_methods, reason = "the name of this start's data listener")]
+    let listener = hex::encode(rand::random::<[u8; 16]>());
+    let doors = Doors::new(&network.to_string(), &listener);
     tasks.spawn(serve(admin, doors.admin.clone(), stop.clone()));
     let data = Patiently::new(data, Duration::from_millis(config.gateway.stall_ms));
     tasks.spawn(serve(data, doors.data.clone(), stop.clone()));
@@ -234,6 +236,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
         fetching: tokio::sync::Mutex::default(),
         wake: tokio::sync::Notify::new(),
         network: shown.clone(),
+        listener,
         upload_max_bytes: payload_max(config),
         devnet,
         wallet_token: token::read_or_make(&config.data_dir.join("wallet.token"))?,

@@ -1,5 +1,7 @@
 //! The listeners of a node that waits for a chain endpoint: they are bound and answer, with the reason.
 
+use crate::api::network_header;
+use crate::data::LISTENER;
 use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
@@ -76,25 +78,27 @@ pub struct Doors {
     pub admin: Door,
     pub data: Door,
     network: String,
+    listener: String,
 }
 
 impl Doors {
     /// Both waiting.
-    pub fn new(network: &str) -> Self {
-        let (network, why) = (network.to_owned(), "the node starts");
-        Self { admin: Door::new(waiting(&network, why)), data: Door::new(waiting(&network, why)), network }
+    pub fn new(network: &str, listener: &str) -> Self {
+        let door = || Door::new(waiting(network, listener, "the node starts"));
+        Self { admin: door(), data: door(), network: network.to_owned(), listener: listener.to_owned() }
     }
 
     /// Tells what is waited for.
     pub fn wait_for(&self, why: &str) {
-        self.admin.open(waiting(&self.network, why));
-        self.data.open(waiting(&self.network, why));
+        self.admin.open(waiting(&self.network, &self.listener, why));
+        self.data.open(waiting(&self.network, &self.listener, why));
     }
 }
 
-fn waiting(network: &str, why: &str) -> Router {
+fn waiting(network: &str, listener: &str, why: &str) -> Router {
     let state = json!({
         "network": network,
+        "listener": listener,
         "ready": false,
         "round": null,
         "hold": Hold::NoEndpoint,
@@ -103,8 +107,10 @@ fn waiting(network: &str, why: &str) -> Router {
     });
     let unavailable =
         move || -> Response { (StatusCode::SERVICE_UNAVAILABLE, Json(state.clone())).into_response() };
-    Router::new().route("/livez", get(async || "ok")).fallback(move || {
-        let response = unavailable();
+    let named = [(LISTENER, listener.to_owned())];
+    let fallback = move || {
+        let response = (named.clone(), unavailable()).into_response();
         async move { response }
-    })
+    };
+    Router::new().route("/livez", get(async || "ok")).fallback(fallback).layer(network_header(network))
 }

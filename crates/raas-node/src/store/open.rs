@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pages that a connection keeps in memory, in KiB: those of the indexes it goes through again and again. A writer meets
 /// all of them, a reader some.
-const WRITER_CACHE_KIB: u32 = 64 << 10;
-const READER_CACHE_KIB: u32 = 16 << 10;
+const WRITER_CACHE_KIB: u32 = 32 << 10;
+const READER_CACHE_KIB: u32 = 24 << 10;
 
 /// Rows handed over from a connection's thread at once: with few, long reads are mostly waking each other up.
 const ROWS_BUFFERED: usize = 1_024;

@@ -35,7 +35,8 @@ macro_rules! stored_orders {
         [
             concat!("SELECT o.version, o.holding, ", order_columns!(), " FROM orders o WHERE ", $where, " ORDER BY o.id"),
             concat!(
-                "SELECT s.order_id, s.holding, s.slot FROM order_slot s JOIN orders o ON o.id = s.order_id WHERE ",
+                // CROSS keeps SQLite to this order: it would rather go over all places than sort those of a few orders.
+                "SELECT s.order_id, s.holding, s.slot FROM orders o CROSS JOIN order_slot s ON s.order_id = o.id WHERE ",
                 $where,
                 " ORDER BY s.holding, s.slot"
             ),

@@ -67,7 +67,7 @@ impl Store {
 
     /// All pieces whose CAR is on the disk.
     pub async fn local_pieces(&self) -> Result<Vec<StoredPiece>, Error> {
-        let rows = sqlx::query(piece_sql!("WHERE local = 1 ORDER BY commitment"))
+        let rows = sqlx::query(piece_sql!("INDEXED BY piece_scrubbed WHERE local = 1 ORDER BY commitment"))
             .fetch_all(&mut *self.read().await?)
             .await?;
         rows.iter().map(decode).collect()

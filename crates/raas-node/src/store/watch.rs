@@ -168,7 +168,7 @@ impl Store {
     pub async fn unlisted(&self, limit: u32) -> Result<Vec<Holding>, Error> {
         self.listed(
             "SELECT id FROM holding WHERE listed_at IS NULL AND $1 = $1
-             AND id IN (SELECT holding FROM job WHERE open = 1) ORDER BY id LIMIT $2",
+             AND EXISTS (SELECT 1 FROM job WHERE job.holding = holding.id AND open = 1) ORDER BY id LIMIT $2",
             Epoch(0),
             limit,
         )

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Deals read in one call of the port.
 const DEALS_AT_ONCE: usize = 500;
 /// Replicas of those that turned, or are gone, that one pass takes up.
-const SLICE: usize = 2_000;
+const SLICE: usize = 1_000;
 /// Providers read side by side.
 const SIDE_BY_SIDE: usize = 4;
 

@@ -238,7 +238,6 @@ impl Memory {
         // What was wanted before something touched the holding may not be wanted any more.
         let is_fresh = |holding: &HoldingId| !index.touched.has(*holding) && !self.waiting.contains(holding);
         let wants = self.wants.iter().filter(|(holding, _)| is_fresh(holding)).flat_map(|(_, wants)| wants);
-        let wants = wants.map(|want| want.clone().at(round)).collect();
         let mut admitted = admit(wants, &fleet, round);
         let mut committed = Vec::new();
         if !admitted.actions.is_empty() {

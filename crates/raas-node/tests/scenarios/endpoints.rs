@@ -108,6 +108,9 @@ async fn fault_41_a_chain_that_stands_still_is_named_by_status_and_doctor_and_pa
     }
     scene.advance(840).await;
     scene.quiesce().await;
+    // There is something to do, so that it can be seen not to be done.
+    let (cid, piece) = scene.upload(small(113)).await;
+    scene.quiesce().await;
     let node = scene.get("/v1/node").await.expect(200);
     assert_eq!(node["hold"]["hold"], "chain_stalled", "{node}");
     let ready = scene.get("/readyz").await;
@@ -124,6 +127,7 @@ async fn fault_41_a_chain_that_stands_still_is_named_by_status_and_doctor_and_pa
     scene.advance(30).await;
     scene.quiesce().await;
     assert_eq!(scene.get("/readyz").await.status, 200);
+    scene.until_proven(&cid, &piece, 3).await;
     scene.end().await;
 }
 

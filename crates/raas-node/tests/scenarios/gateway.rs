@@ -310,6 +310,12 @@ async fn pieces_and_aggregates_are_served_by_both_their_cids_whole_and_in_ranges
     let told = scene.get(&format!("/v1/aggregates/{v2}")).await.expect(200);
     assert_eq!(told["pieces"].as_array().map(Vec::len), Some(4));
     assert_eq!(told["pieces"][3]["pieceCid"], pieces[1].as_str());
+
+    // An answer that would need what is not here is not begun.
+    std::fs::remove_file(scene.pieces().join(format!("{}.car", pieces[0]))).expect("it was there");
+    let status = async |range: &str| part(range, &tag).await.0;
+    assert_eq!((status("bytes=0-").await, status("bytes=1400000-1700000").await), (404, 404));
+    assert_eq!(status("bytes=-1000").await, 206, "these come from no piece");
     scene.end().await;
 }
 

@@ -1,6 +1,6 @@
 //! Money that is short is a wait; a deal that somebody else made is not bought again.
 
-use crate::harness::{Foreign, Scene, Setting, small};
+use crate::harness::{Foreign, Scene, Setting, sha256_counter, small};
 use serde_json::{Value, json};
 
 /// attoFIL of one epoch of 2 KiB (padded) at the asks of f01000, f01002 and f01003, rounded up as providers do; a
@@ -44,18 +44,34 @@ async fn money_for_two_of_three_copies_buys_two_and_the_third_follows_a_top_up()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deal_that_an_aggregator_completes_by_itself_is_adopted_and_not_bought_again() {
+    adopts(false).await;
+}
+
+/// Whose DataCap paid for it is nothing to the node: it reads the flag back and keeps it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verified_deal_of_an_aggregator_is_adopted_and_kept_as_such() {
+    adopts(true).await;
+}
+
+async fn adopts(verified: bool) {
     let mut scene = Setting::new().devnet_only().await;
     let aggregator = Foreign::arrive(&scene, 11).await;
     let (contract, block) = aggregator.deploy_for_node(&scene).await;
     scene.config.contract.address = Some(format!("{contract:#x}"));
     scene.config.contract.from_block = Some(block);
     scene.start_node().await;
-    let bytes = small(71);
+    // DataCap is spent on a MiB and more.
+    let bytes = if verified { sha256_counter("verified", 700_000) } else { small(71) };
     let (cid, piece) = scene.upload_only(bytes).await;
     let car = scene.car(&cid).await;
 
     // The aggregator makes a deal for the very piece, a user asks for two copies, the aggregator completes one.
-    let deal = aggregator.makes_deal(&scene, car, 1_000).await;
+    let deal = match verified {
+        true => aggregator.makes_verified_deal(&scene, car, 1_000).await,
+        false => aggregator.makes_deal(&scene, car, 1_000).await,
+    };
+    let told = scene.rpc("Filecoin.StateMarketStorageDeal", json!([deal.deal, null])).await;
+    assert_eq!(told["Proposal"]["VerifiedDeal"], verified);
     let user = Foreign::arrive(&scene, 12).await;
     let contract = format!("{contract:#x}");
     user.submit(&contract, &cid, 2, 2_880, 86_400).await;
@@ -73,12 +89,14 @@ async fn a_deal_that_an_aggregator_completes_by_itself_is_adopted_and_not_bought
     assert_eq!(ledger.completions(&contract), deals, "each attested once, by whoever made it");
     let why = scene.why(&cid).await;
     assert_eq!(why["seen_on_contract"].as_array().map(Vec::len), Some(2));
-    keeps_proposals(&scene, &piece).await;
+    let flags = keeps_proposals(&scene, &piece).await;
+    assert_eq!(flags, [verified, false], "the aggregator's, and the node's own");
     scene.end().await;
 }
 
 /// Both proposals are kept whole: after a termination the market tells nothing of the deal any more.
-async fn keeps_proposals(scene: &Scene, piece: &str) {
+/// Whether the adopted one is verified, and the other.
+async fn keeps_proposals(scene: &Scene, piece: &str) -> [bool; 2] {
     let orders = async || {
         let jobs = scene.get("/v1/jobs").await.expect(200);
         let job = scene.get(&format!("/v1/jobs/{}", jobs["jobs"][0]["id"])).await.expect(200);
@@ -117,4 +135,6 @@ async fn keeps_proposals(scene: &Scene, piece: &str) {
     let after = orders().await;
     let kept = after.iter().find(|order| order["order"] == adopted["order"]).expect("the same order");
     assert_eq!((&kept["state"], &kept["proposal"]), (&json!("lost"), &adopted["proposal"]));
+    let other = before.iter().find(|order| order["order"] != adopted["order"]).expect("the node's own");
+    [adopted, other].map(|order| order["proposal"]["verifiedDeal"].as_bool().expect("a flag"))
 }

@@ -178,8 +178,17 @@ async fn fault_11_an_admin_has_rewritten_history_read_again_and_nothing_is_done_
     let token = ["--token-file", token.to_str().expect("a path")];
     let (code, said) = raas(&scene, &["chain", "rewind", "--dry-run"]).await;
     assert!(
-        code == Some(0) && said.contains(&format!("is gone: request {first}")) && said.contains("ends"),
+        code == Some(0) && said.contains(&format!("gone: request {first}")) && said.contains("ends"),
         "{said}"
+    );
+    let (told, does) = said.split_once("what reading it again will do:").expect("a preview of what is done");
+    assert!(
+        told.contains("not on the chain any more") && told.contains("moved: request"),
+        "what differs comes first: {said}"
+    );
+    assert!(
+        does.contains("nothing is deleted") && !does.contains("is done"),
+        "nothing is told as if it were done: {said}"
     );
     let (code, said) = raas(&scene, &[&["chain", "rewind"][..], &token].concat()).await;
     assert!(code == Some(2) && said.contains("--yes"), "nobody is there to say yes: {said}");

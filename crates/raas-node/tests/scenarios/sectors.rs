@@ -59,6 +59,7 @@ async fn allocated(scene: &Scene, piece: &str, provider: u64) -> u64 {
     short["allocation"]["term_min"] = json!(100);
     let short = scene.pay(PAY, "short", &short).await;
     assert!(short.status == 400 && short.text("field") == "allocation.term_min", "{}", short.body);
+    previewed(scene, &wanted["allocation"]).await;
     let first = scene.pay(PAY, "once", &wanted).await.expect(200);
     let again = scene.pay(PAY, "once", &wanted).await.expect(200);
     assert_eq!((&first["intent"]["intent"], &again["new"]), (&json!("allocate"), &json!(false)));
@@ -70,7 +71,42 @@ async fn allocated(scene: &Scene, piece: &str, provider: u64) -> u64 {
     let waiting = datacap["allocations"].as_array().expect("a list");
     assert_eq!(waiting.len(), 1, "once: {datacap}");
     assert_eq!((&waiting[0]["provider"], &waiting[0]["piece"]), (&json!(provider), &json!(piece)));
+    // Nothing hinders a second one, so that it is said before.
+    scene.rpc("devnet_datacap", json!([scene.node_account(), MIB])).await;
+    scene.advance(2).await;
+    let mut dry = wanted.clone();
+    dry["dry_run"] = json!(true);
+    let again = scene.pay(PAY, "dry", &dry).await.expect(200);
+    assert_eq!(again["datacap"]["same_waiting"], json!([waiting[0]["id"]]), "{again}");
+    let mut nobody = dry;
+    nobody["allocation"]["provider"] = json!(9_999_999);
+    let nobody = scene.pay(PAY, "nobody", &nobody).await;
+    assert!(nobody.status == 400 && nobody.text("field") == "allocation.provider", "{}", nobody.body);
     waiting[0]["id"].as_u64().expect("a number")
+}
+
+/// Before it is sent, the command line shows all that an allocation takes and grants.
+async fn previewed(scene: &Scene, wanted: &Value) {
+    let number = |field: &str| wanted[field].to_string();
+    let (admin, token) = (scene.admin(), scene.config.data_dir.join("wallet.token"));
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_raas"));
+    command.args(["--node", &admin, "wallet", "allocate", "--dry-run", "--size", &number("size")]);
+    command.args(["--provider", &format!("f0{}", wanted["provider"]), "--piece"]);
+    command.args([wanted["piece"].as_str().expect("a CID"), "--expiration", &number("expiration")]);
+    let output = command.arg("--token-file").arg(token).output().await.expect("it runs");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    for words in [
+        format!("{} bytes", 2 * MIB),
+        format!("{MIB} bytes"),
+        format!("f0{}, operator f0", wanted["provider"]),
+        wanted["piece"].as_str().expect("a CID").to_owned(),
+        "518400 epochs (180 d) to 5259485 epochs (1826 d)".to_owned(),
+        format!("epoch {}", wanted["expiration"]),
+        "gas at most".to_owned(),
+    ] {
+        assert!(shown.contains(&words), "{words:?} in {shown}");
+    }
 }
 
 /// Request 1 wants two copies. One is in a sector already, and its miner has told the contract so: one is bought.
@@ -216,7 +252,11 @@ async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_
     let sector = onboard(&scene, free[0], &verified).await;
     scene.advance(2).await;
     let left = scene.get("/v1/wallet/datacap").await.expect(200);
-    assert_eq!((&left["bytes"], &left["allocations"]), (&json!(MIB.to_string()), &json!([])), "claimed");
+    assert_eq!(
+        (&left["bytes"], &left["allocations"]),
+        (&json!((2 * MIB).to_string()), &json!([])),
+        "claimed"
+    );
     scene
         .until("the claim is found", 3 * DAY, async || scene.standing(&cid).await["proven"] == json!(4))
         .await;

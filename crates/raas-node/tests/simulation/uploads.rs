@@ -136,6 +136,7 @@ impl<W: World> Run<W> {
             pieces: self.uploads.pieces.clone(),
             fetching: tokio::sync::Mutex::default(),
             wake: tokio::sync::Notify::new(),
+            listener: "simulation".to_owned(),
             network: "simulation".to_owned(),
             upload_max_bytes: 1 << 20,
             devnet: true,

@@ -29,6 +29,7 @@ const BANS: &[Ban] = &[
             ("crates/raas-devnet/src/rpc/endpoints.rs", "calls per second of a limited endpoint"),
             ("crates/raas-devnet/src/rpc/socket.rs", "pings of a socket"),
             ("crates/raas-node/src/cli/demo/run.rs", "how long the demo took, for people"),
+            ("crates/raas-node/src/node/doctor/look/chain.rs", "how long an endpoint takes, for people"),
             ("crates/raas-node/src/data/limit.rs", "requests per second of a client"),
             ("crates/raas-node/src/data/patience.rs", "time-outs of connections whose readers do not read"),
         ],
@@ -47,7 +48,11 @@ const BANS: &[Ban] = &[
             ("crates/raas-node/src/cli/wallet.rs", "the name of one payment"),
             ("crates/raas-node/src/api/spec/upload.rs", "the name of an upload, before its CID is known"),
             ("crates/raas-node/src/store/open.rs", "the id of a store, made once"),
-            ("crates/raas-node/src/node/start.rs", "the id of a store, unless a run is to be repeated"),
+            (
+                "crates/raas-node/src/node/start.rs",
+                "the id of a store, unless a run is to be repeated; the name of a listener",
+            ),
+            ("crates/raas-node/src/node/doctor/look/listener.rs", "a name that nobody else knows"),
         ],
     },
     Ban {

@@ -98,15 +98,33 @@ impl<F: ReadAt> VirtualDeal<F> {
         RangeReader::new(self, start, end)
     }
 
+    /// The files that bytes `start..end` are read from, in their order.
+    pub fn files_in(&self, start: u64, end: u64) -> impl Iterator<Item = &F> {
+        let first = self.spans.partition_point(|span| span.start + span.len <= start);
+        let spans = self.spans.get(first..).unwrap_or_default();
+        spans.iter().take_while(move |span| span.start < end).filter_map(move |span| match span.kind {
+            SpanKind::Piece(position) => {
+                let payload = self.payloads.get(position)?;
+                (start < span.start + payload.bytes).then_some(&payload.file)
+            }
+            SpanKind::Zeros | SpanKind::Index => None,
+        })
+    }
+
     fn span_at(&self, at: u64) -> Option<(usize, &Span)> {
         let number = self.spans.partition_point(|span| span.start + span.len <= at);
         self.spans.get(number).map(|span| (number, span))
     }
 }
 
-impl<F: ReadAt> ReadAt for VirtualDeal<F> {
-    /// Without the check of whole pieces; [`VirtualDeal::range`] has it.
-    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+impl<F: ReadAt> VirtualDeal<F> {
+    /// Fills the buffer with the bytes at `offset`; `read` does it where they are a file's.
+    fn fill_by(
+        &self,
+        mut buffer: &mut [u8],
+        mut offset: u64,
+        mut read: impl FnMut(&F, &mut [u8], u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         while !buffer.is_empty() {
             let (_, span) = self.span_at(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
             let within = offset - span.start;
@@ -120,7 +138,7 @@ impl<F: ReadAt> ReadAt for VirtualDeal<F> {
                     let data = usize::try_from(payload.bytes.saturating_sub(within)).unwrap_or(usize::MAX);
                     let (data, zeros) = now.split_at_mut(len.min(data));
                     if !data.is_empty() {
-                        payload.file.read_exact_at(data, within)?;
+                        read(&payload.file, data, within)?;
                     }
                     zeros.fill(0);
                 }
@@ -129,6 +147,13 @@ impl<F: ReadAt> ReadAt for VirtualDeal<F> {
             buffer = later;
         }
         Ok(())
+    }
+}
+
+impl<F: ReadAt> ReadAt for VirtualDeal<F> {
+    /// Without the check of whole pieces; [`VirtualDeal::range`] has it.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.fill_by(buffer, offset, F::read_exact_at)
     }
 }
 
@@ -148,10 +173,48 @@ impl<F: ReadAt, D: Deref<Target = VirtualDeal<F>>> RangeReader<D> {
         Self { deal, at: start.min(end), end, checking: None }
     }
 
-    fn check(&mut self, span: &Span, position: usize, bytes: &[u8]) -> io::Result<()> {
-        let (start, end) = (span.start, span.start + span.len);
+    /// Whether a check of an entry begins with the next byte.
+    fn begins_check(&self, span: &Span, position: usize) -> bool {
         let is_checked = |checked: &AtomicBool| checked.load(Ordering::Relaxed);
-        if self.at == start && end <= self.end && !self.deal.checked.get(position).is_some_and(is_checked) {
+        self.at == span.start
+            && span.start + span.len <= self.end
+            && !self.deal.checked.get(position).is_some_and(is_checked)
+    }
+
+    /// Whether the next bytes will be hashed, which takes several times as long as reading them.
+    #[must_use]
+    pub fn hashes_next(&self) -> bool {
+        let Some((_, span)) = self.deal.span_at(self.at) else { return false };
+        let SpanKind::Piece(position) = span.kind else { return false };
+        let is_begun = self.checking.as_ref().is_some_and(|(checked, _)| *checked == position);
+        is_begun || self.begins_check(span, position)
+    }
+
+    /// Reads on like [`Read::read`]; `read` fills a buffer from a place in a file. When it fails nothing was read.
+    ///
+    /// # Errors
+    /// Those of `read`, and `InvalidData` for a piece that is not the one it should be.
+    pub fn read_by(
+        &mut self,
+        buffer: &mut [u8],
+        read: impl FnMut(&F, &mut [u8], u64) -> io::Result<()>,
+    ) -> io::Result<usize> {
+        let Some((_, span)) = self.deal.span_at(self.at) else { return Ok(0) };
+        let span = *span;
+        let left = self.end.min(span.start + span.len) - self.at;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..len];
+        self.deal.fill_by(buffer, self.at, read)?;
+        if let SpanKind::Piece(position) = span.kind {
+            self.check(&span, position, buffer)?;
+        }
+        self.at += len as u64;
+        Ok(len)
+    }
+
+    fn check(&mut self, span: &Span, position: usize, bytes: &[u8]) -> io::Result<()> {
+        let end = span.start + span.len;
+        if self.begins_check(span, position) {
             self.checking = Some((position, Hasher::new()));
         }
         let Some((_, hasher)) = self.checking.as_mut().filter(|(checked, _)| *checked == position) else {
@@ -175,16 +238,6 @@ impl<F: ReadAt, D: Deref<Target = VirtualDeal<F>>> RangeReader<D> {
 
 impl<F: ReadAt, D: Deref<Target = VirtualDeal<F>>> Read for RangeReader<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((_, span)) = self.deal.span_at(self.at) else { return Ok(0) };
-        let span = *span;
-        let left = self.end.min(span.start + span.len) - self.at;
-        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let buffer = &mut buffer[..len];
-        self.deal.read_exact_at(buffer, self.at)?;
-        if let SpanKind::Piece(position) = span.kind {
-            self.check(&span, position, buffer)?;
-        }
-        self.at += len as u64;
-        Ok(len)
+        self.read_by(buffer, F::read_exact_at)
     }
 }

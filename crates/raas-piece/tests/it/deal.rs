@@ -137,6 +137,42 @@ fn a_payload_is_hashed_until_it_was_right_once() {
     assert_eq!(read().unwrap() as u64, deal.bytes());
 }
 
+#[test]
+fn a_range_says_what_it_needs_and_a_read_that_failed_can_be_repeated() {
+    let contents = [sha256_counter("a", 5000), sha256_counter("b", 5000), sha256_counter("c", 200)];
+    let (aggregate, deal) = deal(&contents);
+    let second = aggregate.segments()[1].payload_offset();
+    let files = |start: u64, end: u64| -> Vec<usize> {
+        deal.files_in(start, end)
+            .map(|file| contents.iter().position(|content| content == file).unwrap())
+            .collect()
+    };
+    assert_eq!(files(0, deal.bytes()), [0, 1, 2]);
+    assert_eq!(files(10, 20), [0]);
+    assert_eq!(files(4_999, second + 1), [0, 1]);
+    assert_eq!(files(5_000, second + 1), [1], "zeros follow the first payload");
+    let index = aggregate.layout().index_payload_offset();
+    for (start, end) in [(5_000, second), (second, second), (index, deal.bytes())] {
+        assert!(files(start, end).is_empty(), "{start}..{end}");
+    }
+
+    // The first piece lies in it whole, of the second there is only a part.
+    let mut range = deal.range(0, second + 100);
+    assert!(range.hashes_next());
+    let mut buffer = [0; 100];
+    let waits = |_: &Vec<u8>, _: &mut [u8], _: u64| Err(io::ErrorKind::WouldBlock.into());
+    assert_eq!(range.read_by(&mut buffer, waits).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(range.read_by(&mut buffer, Vec::read_exact_at).unwrap(), 100);
+    assert!(buffer == contents[0][..100] && range.hashes_next());
+    let mut rest = Vec::new();
+    range.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() as u64 == second && rest[second as usize - 100..] == contents[1][..100]);
+    assert!(!range.hashes_next(), "it is at its end");
+    assert!(!deal.range(0, second).hashes_next(), "it was right once");
+    assert!(!deal.range(second + 1, deal.bytes()).hashes_next());
+    assert!(deal.range(second, deal.bytes()).hashes_next());
+}
+
 /// The layout of a call's argument as the Solidity specification has it, written down by hand for a small proof.
 #[test]
 fn proofs_as_abi() {

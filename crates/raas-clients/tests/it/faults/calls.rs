@@ -2,7 +2,7 @@
 
 use super::{before, chain_of, config, error, is};
 use crate::server::{Say, serve, silent};
-use crate::support::{Net, done, endpoint, pool};
+use crate::support::{Net, control, done, endpoint, pool};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
@@ -137,4 +137,27 @@ async fn fault_37_a_storm_of_429_makes_calls_late_and_not_wrong() {
     let rate = alone.seen()[0].calls_per_second;
     assert!(rate.is_some(), "it is asked more slowly from then on");
     assert!(seen.load(Ordering::SeqCst) >= 5, "some were turned away and sent again");
+}
+
+/// Everybody asks at once an endpoint that gives thirty calls a second, as after a restart or on a head on which much falls
+/// due: all of them are answered, later, and few are turned away more than once.
+#[tokio::test]
+async fn fault_37_a_crowd_before_a_limited_endpoint_waits_and_all_of_it_is_answered() {
+    const CROWD: usize = 90;
+    const RATE: u64 = 30;
+    let net = Net::start().await;
+    control(&net.pool, "devnet_setEndpoint", json!(["limited", { "callsPerSecond": RATE }])).await;
+    let url = format!("{}/limited", net.devnet.rpc_url());
+    let limits = Limits { deadline: Duration::from_secs(30), ..Limits::default() };
+    let alone = Pool::new(&[config(&url)], limits, 1).expect("a pool");
+    let calls = (0..CROWD).map(|_| alone.read::<String>(Call::new("Filecoin.StateNetworkName", vec![])));
+    let answers = futures_util::future::join_all(calls).await;
+    let failed: Vec<_> = answers.iter().filter(|answer| answer.is_err()).collect();
+    assert!(failed.is_empty(), "{} of {CROWD} failed: {:?}", failed.len(), failed.first());
+    let listed = control(&net.pool, "devnet_endpoints", json!([false])).await;
+    let limited = listed.as_array().expect("endpoints").iter().find(|end| end["name"] == "limited");
+    let turned_away = limited.expect("the endpoint")["limited"].as_u64().expect("a count");
+    assert!(turned_away > 0 && turned_away <= CROWD as u64, "{turned_away} of {CROWD} were turned away");
+    let rate = alone.seen()[0].calls_per_second.expect("it has learned");
+    assert!((5..=60).contains(&rate), "asked {rate} a second, of {RATE} that are given");
 }

@@ -6,7 +6,7 @@ use crate::support::{Net, control, endpoint, pool};
 use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::SolEvent as _;
 use raas_clients::evm::{DealStatus, DealStatusAbi};
-use raas_clients::rpc::{Call, CallError, Evidence, Pool};
+use raas_clients::rpc::{Call, CallError, Pool};
 use raas_core::ids::JobId;
 use raas_core::observation::{NotSeen, Round};
 use raas_core::ports::{Chain as _, Contract as _, TxIntent, Witness};
@@ -277,10 +277,7 @@ async fn fault_38_more_than_2880_epochs_and_10000_logs_are_all_read_once() {
     {
         let filter = json!({ "fromBlock": format!("{first:#x}"), "toBlock": format!("{last:#x}"), "address": address });
         let refused: Result<Value, CallError> = net.pool.read(Call::new("eth_getLogs", vec![filter])).await;
-        assert!(
-            matches!(&refused, Err(CallError::Evidence(Evidence::RangeTooWide(text))) if text.contains(words)),
-            "{refused:?}"
-        );
+        assert!(matches!(&refused, Err(CallError::TooMuch(text)) if text.contains(words)), "{refused:?}");
     }
     // Older ones leave out what is over their limit without a word, and some over a limit that nobody knows.
     let unlimited = |keep: u64| {

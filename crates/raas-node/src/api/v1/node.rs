@@ -48,6 +48,7 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
         "contracts": contracts,
         "providers": settings.providers.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "public_url": settings.public_url,
+        "listener": app.listener,
         "breaker": app.engine.store().breaker().await?,
         "default_policy": settings.default_policy,
     })))

@@ -13,7 +13,7 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use raas_core::allocation::Allocation;
+use raas_core::allocation::{Allocation, Waiting};
 use raas_core::amount::{self, fil};
 use raas_core::ids::DealId;
 use raas_core::ports::{Chain, Lane, TxIntent, Wallet};
@@ -65,6 +65,11 @@ pub async fn pay<W: World>(
 ) -> Result<Json<Value>, ApiError> {
     authorised(&app, &headers)?;
     let intent = intent(&app, &payment).await?;
+    // First, since the registry's own refusal would say less.
+    let taken = match &intent {
+        TxIntent::Allocate(allocation) => Some(datacap(&app, allocation).await?),
+        _ => None,
+    };
     let wallet = app.engine.world().wallet();
     let lane = intent.lane();
     let unread = |what: &str| ApiError::Unavailable(format!("no endpoint tells {what} now; try again"));
@@ -88,6 +93,9 @@ pub async fn pay<W: World>(
         "balance": shown(balance),
         "dry_run": payment.dry_run,
     });
+    if let Some(taken) = taken {
+        answer["datacap"] = taken;
+    }
     if balance < total {
         let why = format!(
             "the account {} has {}; {} are needed, gas of at most {} with it",
@@ -164,30 +172,57 @@ async fn intent<W: World>(app: &App<W>, payment: &Payment) -> Result<TxIntent, A
         }
         Do::Allocate => {
             let allocation = payment.allocation.ok_or_else(|| ApiError::field("allocation", "for what?"))?;
-            allocatable(app, &allocation).await?;
+            let head = app.engine.status().round.ok_or_else(datacap_unread)?.head;
+            allocation
+                .check(head)
+                .map_err(|refused| ApiError::field(format!("allocation.{}", refused.field), refused.why))?;
             TxIntent::Allocate(allocation)
         }
     })
 }
 
-/// Whether the registry would take an allocation of this account's DataCap.
-async fn allocatable<W: World>(app: &App<W>, allocation: &Allocation) -> Result<(), ApiError> {
-    let unread = || ApiError::Unavailable("no endpoint tells the DataCap now; try again".to_owned());
-    let head = app.engine.status().round.ok_or_else(unread)?.head;
-    allocation
-        .check(head)
-        .map_err(|refused| ApiError::field(format!("allocation.{}", refused.field), refused.why))?;
-    let datacap = app.engine.world().chain().datacap().await.map_err(|_| unread())?;
+fn datacap_unread() -> ApiError {
+    ApiError::Unavailable("no endpoint tells the DataCap now; try again".to_owned())
+}
+
+/// What an allocation takes of this account's DataCap, who may claim it, and until when: whatever its owner should know
+/// before it is sent. An error where the registry would refuse it.
+async fn datacap<W: World>(app: &App<W>, allocation: &Allocation) -> Result<Value, ApiError> {
+    let chain = app.engine.world().chain();
+    let status = app.engine.status();
+    let round = status.round.as_ref().ok_or_else(datacap_unread)?;
+    let datacap = chain.datacap().await.map_err(|_| datacap_unread())?;
     if datacap.frozen {
         let why = "since version 29 the network has no DataCap to spend: every sector counts as much";
         return Err(ApiError::Conflict(why.to_owned()));
     }
     let (has, needed) = (datacap.bytes, u128::from(allocation.size.get()));
-    if has < needed {
+    let Some(left) = has.checked_sub(needed) else {
         let why = format!("the f1 account has {has} bytes of DataCap, {needed} are needed: ask an allocator");
         return Err(ApiError::Conflict(why));
-    }
-    Ok(())
+    };
+    let provider = chain.provider(round, allocation.provider).await.map_err(|why| {
+        let why = format!("{} could not be read as a provider: {why}", allocation.provider);
+        ApiError::field("allocation.provider", why)
+    })?;
+    let piece = allocation.piece.to_string();
+    let same = |waiting: &&Waiting| waiting.provider == allocation.provider && waiting.piece == piece;
+    let claimable = allocation.expiration.0.saturating_sub(round.head.0);
+    Ok(json!({
+        "has": has.to_string(),
+        "takes": needed.to_string(),
+        "leaves": left.to_string(),
+        "provider": allocation.provider.to_string(),
+        "operator": format!("f0{}", provider.operator),
+        "piece": piece,
+        "size": allocation.size,
+        "term_min": allocation.term_min,
+        "term_max": allocation.term_max,
+        "head": round.head,
+        "claim_by": allocation.expiration,
+        "claim_within": claimable,
+        "same_waiting": datacap.waiting.iter().filter(same).map(|waiting| waiting.id).collect::<Vec<_>>(),
+    }))
 }
 
 /// That the caller can read the node's files.

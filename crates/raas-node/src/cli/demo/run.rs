@@ -75,6 +75,7 @@ async fn stay(stage: &Stage, signals: &mut Signals, json: bool) -> Result<(), Fa
             stage.network
         ));
         output::say(&format!("  raas --node {} job list", stage.admin));
+        output::say(&format!("  raas --node {} incidents list", stage.admin));
         output::say("Ctrl-C ends it.");
     }
     loop {

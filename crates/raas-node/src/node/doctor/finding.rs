@@ -94,6 +94,22 @@ codes! {
     EndpointServes: Endpoint, Ok;
     /// It does not tell which network it serves.
     EndpointSilent: Endpoint, Problem;
+    /// It turns calls away.
+    EndpointBusy: Endpoint, Problem;
+    /// It wants a token.
+    EndpointRefuses: Endpoint, Problem;
+    /// What is there is no such endpoint.
+    EndpointStrange: Endpoint, Problem;
+    /// It takes long for a small question.
+    EndpointSlow: Endpoint, Warning;
+    /// It gives fewer calls than the node may ask.
+    EndpointThrottles: Endpoint, Warning;
+    /// Its log queries have what its receipts have.
+    EndpointLogsWhole: Endpoint, Ok;
+    /// Its log queries leave out what its receipts have.
+    EndpointHidesLogs: Endpoint, Problem;
+    /// A contract's state changed, and it has no event of that.
+    EndpointHidesEvents: Endpoint, Problem;
     /// It serves another network.
     EndpointForeign: Endpoint, Problem;
     /// Answers can be changed on their way.
@@ -152,6 +168,8 @@ codes! {
     DiskFull: Disk, Problem;
     /// Nothing can be written.
     DiskUnwritable: Disk, Problem;
+    /// It lies on another machine, where the store is not safe.
+    DiskRemote: Disk, Problem;
     /// The room cannot be told.
     DiskUnknown: Disk, Problem;
     /// Others can read the store.
@@ -198,6 +216,8 @@ codes! {
     ContractCounts: Contract, Ok;
     /// It does not.
     ContractCountless: Contract, Warning;
+    /// It is not final yet.
+    ContractYoung: Contract, Ok;
     /// It does not answer.
     ContractUnasked: Contract, Problem;
     /// A second witness vouches for its logs.
@@ -246,6 +266,10 @@ codes! {
     UrlSilent: DataListener, Problem;
     /// Something else answers there.
     UrlForeign: DataListener, Problem;
+    /// Another node answers there.
+    UrlOtherNode: DataListener, Problem;
+    /// Another program has the listener's own address.
+    PortTaken: DataListener, Problem;
     /// A devnet's address, which is known once the node runs.
     UrlToBeBound: DataListener, Ok;
     /// No node runs.

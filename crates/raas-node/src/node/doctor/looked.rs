@@ -1,8 +1,9 @@
 //! What was looked at, as plain data: everything that [`super::judge`] decides on, and nothing else.
 
 use alloy_primitives::Address as EthAddress;
-use raas_clients::evm::AbiKind;
+use raas_clients::evm::{AbiKind, LogsSeen};
 use raas_clients::filecoin::Identity;
+use raas_clients::rpc::{CallError, Unknown};
 use raas_core::endpoint::EndpointSeen;
 use raas_core::forecast::Urgency;
 use raas_core::gate::Hold;
@@ -11,6 +12,7 @@ use raas_core::observation::ProviderOnChain;
 use raas_core::ports::{Lane, Pin, Witness};
 use raas_core::units::{AttoFil, Epoch};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Everything. What depends on something that did not answer was not looked at and is `None` or empty.
 #[derive(Clone, Debug)]
@@ -71,11 +73,56 @@ pub struct Endpoint {
     /// Host and port; never the path, which may hold a key.
     pub name: String,
     /// Which network it serves, or why it does not tell.
-    pub identity: Result<Identity, String>,
+    pub identity: Result<Identity, Silence>,
     /// How it stood when a round was pinned.
     pub seen: Option<EndpointSeen>,
     /// Whether its WebSocket opens, if it has one.
     pub socket: Option<Result<(), String>>,
+    /// Whether its log queries tell all that it has; `None` where that could not be looked at.
+    pub logs: Option<LogsSeen>,
+    /// How long it took to tell which network it serves.
+    pub took: Duration,
+}
+
+/// Why an endpoint does not tell which network it serves, by what mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It turns calls away, because there are too many.
+    Busy(String),
+    /// It wants a token, or another one.
+    Refused(String),
+    /// Nobody is there, or not in time.
+    Dead(String),
+    /// Something is there, and it is no such endpoint.
+    Strange(String),
+}
+
+impl Silence {
+    /// In words.
+    pub(super) const fn why(&self) -> &String {
+        let (Self::Busy(why) | Self::Refused(why) | Self::Dead(why) | Self::Strange(why)) = self;
+        why
+    }
+}
+
+impl From<CallError> for Silence {
+    fn from(error: CallError) -> Self {
+        let why = error.to_string();
+        match error {
+            CallError::Retry { reason, .. } if is_busy(&reason) => Self::Busy(why),
+            CallError::Retry { .. } => Self::Dead(why),
+            CallError::Unknown(Unknown::Other { code: 401..=403, .. }) => Self::Refused(why),
+            CallError::Unknown(_) | CallError::TooMuch(_) | CallError::Evidence(_) => Self::Strange(why),
+        }
+    }
+}
+
+/// Whether it is the number of calls.
+fn is_busy(reason: &str) -> bool {
+    let text = reason.to_ascii_lowercase();
+    ["429", "busy", "rate limit", "too many requests", "connection limited"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 /// Which network an endpoint serves, by what is wanted.
@@ -83,7 +130,7 @@ pub struct Endpoint {
 pub(super) enum Serves<'a> {
     Right(&'a Identity),
     Other(&'a Identity),
-    Silent(&'a str),
+    Silent(&'a Silence),
 }
 
 impl Voices {
@@ -148,7 +195,9 @@ pub struct Disk {
     /// Its path.
     pub folder: String,
     /// Whether a file can be made there.
-    pub writable: Result<(), String>,
+    pub writable: Result<(), Unwritable>,
+    /// The network file system that it lies on, if it does.
+    pub remote: Option<&'static str>,
     /// Bytes that this user may still write.
     pub free: Result<u64, String>,
     /// Bytes that `store.reserve_mib` keeps free.
@@ -157,6 +206,19 @@ pub struct Disk {
     pub open_store: Option<String>,
     /// Where damaged CARs were put aside, and how many.
     pub damaged: (String, usize),
+}
+
+/// Why no file can be made in the data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unwritable {
+    /// This user may not.
+    Forbidden(String),
+    /// Nobody may: the disk is mounted to be read.
+    ReadOnly(String),
+    /// There is no room for another file.
+    Full(String),
+    /// Anything else.
+    Other(String),
 }
 
 /// The key and what is on it.
@@ -284,6 +346,8 @@ pub struct Listener {
     pub url: Option<String>,
     /// What was found there.
     pub answer: Option<Answer>,
+    /// Why the listener's own address cannot be had, where no node runs that could have it.
+    pub taken: Option<(String, String)>,
 }
 
 /// What answers at the public address.
@@ -291,6 +355,8 @@ pub struct Listener {
 pub enum Answer {
     /// The data listener.
     Ours,
+    /// The data listener of another node, on this network.
+    OtherNode(String),
     /// Something else.
     Other(String),
     /// Nothing.
@@ -316,6 +382,8 @@ pub enum Node {
     Waits {
         /// In its words.
         why: String,
+        /// How its data listener names itself.
+        listener: Option<String>,
     },
     /// It is on another network.
     Foreign {
@@ -347,6 +415,8 @@ pub struct Running {
     pub follows: Vec<Follows>,
     /// Where it tells providers to fetch.
     pub public_url: String,
+    /// How its data listener names itself; `None` of an older node.
+    pub listener: Option<String>,
 }
 
 /// How far a node follows one contract.

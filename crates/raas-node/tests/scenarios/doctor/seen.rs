@@ -80,6 +80,94 @@ async fn with_value(behind: i64) -> (Scene, [Proxy; 2], Config) {
     (scene, proxies, config)
 }
 
+/// Another node's data listener is no better than anything else, and a port that is taken is told where nothing runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_listener_of_another_node_is_not_taken_for_this_ones() {
+    let (mine, other) = (Setting::new().start().await, Setting::new().start().await);
+    let findings = look(&mine.config, Some(mine.admin())).await;
+    assert_eq!(only(&findings, Code::UrlAnswers).subject, mine.data());
+    // Its own address leads to the other node.
+    let mut config = mine.config.clone();
+    config.listen.public_url = Some(other.data());
+    config.listen.data = ([127, 0, 0, 1], free_port().await).into();
+    let nobody = format!("http://127.0.0.1:{}", free_port().await);
+    let findings = look(&config, Some(nobody.clone())).await;
+    let found = only(&findings, Code::UrlOtherNode);
+    assert!(found.subject == other.data() && found.fix.contains("listen.data"), "{found:?}");
+    assert!(!findings.iter().any(|found| found.code == Code::UrlAnswers), "{findings:#?}");
+    // A program that is no node has the port.
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    config.listen.data = taken.local_addr().expect("bound");
+    config.listen.public_url = None;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = taken.accept().await {
+            drop(stream);
+        }
+    });
+    let findings = look(&config, Some(nobody.clone())).await;
+    let found = only(&findings, Code::PortTaken);
+    assert!(found.subject == config.listen.data.to_string() && found.found.contains("in use"), "{found:?}");
+    // This very node has it, and was not found where it was looked for.
+    config.listen.data = mine.data().trim_start_matches("http://").parse().expect("an address");
+    let findings = look(&config, Some(nobody)).await;
+    assert!(only(&findings, Code::PortTaken).found.contains("--node"), "{findings:#?}");
+    mine.end().await;
+    other.end().await;
+}
+
+/// Whatever makes up for it, one that hides logs is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_hide_logs_or_limit_too_much_are_named_with_their_cause() {
+    let scene = Setting::new().start().await;
+    let (cid, _) = scene.upload_only(crate::harness::small(7)).await;
+    let user = Foreign::arrive(&scene, 14).await;
+    user.submit(&scene.contract(), &cid, 1, 2_880, 86_400).await;
+    scene.advance(40).await;
+    let at = |name: &str| EndpointSetting::Url(format!("{}/{name}", scene.devnet.rpc_url()));
+    let set = async |name: &str, behaviour: Value| {
+        scene.rpc("devnet_setEndpoint", json!([name, behaviour])).await;
+    };
+    let with = |names: &[&str]| {
+        let mut config = scene.config.clone();
+        config.chain.endpoints = names.iter().map(|name| at(name)).collect();
+        config
+    };
+    set("good", json!({})).await;
+    set("mute", json!({ "faults": [{ "mode": "emptyLogs", "method": "eth_getLogs" }] })).await;
+    set("cut", json!({ "faults": [{ "mode": "truncateLogs", "method": "eth_getLogs", "keep": 0 }] })).await;
+    let findings = look(&with(&["good"]), Some(scene.admin())).await;
+    assert_eq!(only(&findings, Code::EndpointLogsWhole).level, Level::Ok);
+    for name in ["mute", "cut"] {
+        for names in [&[name][..], &["good", name], &[name, "good"]] {
+            let findings = look(&with(names), Some(scene.admin())).await;
+            let found = only(&findings, Code::EndpointHidesLogs);
+            assert!(found.found.contains("leaves out") && found.level == Level::Problem, "{found:?}");
+            assert!(found.fix.contains("take it out"), "{found:?}");
+            // Its state and receipts, or the other endpoint, make up for it: the contract's events are read all the same.
+            assert_eq!(only(&findings, Code::LogsVouched).level, Level::Ok);
+        }
+    }
+    set("busy", json!({ "faults": [{ "mode": "http" }] })).await;
+    let findings = look(&with(&["busy"]), Some(scene.admin())).await;
+    let found = only(&findings, Code::EndpointBusy);
+    assert!(found.found.contains("429") && found.fix.contains("calls_per_second"), "{found:?}");
+    for (status, code) in
+        [(401, Code::EndpointRefuses), (403, Code::EndpointRefuses), (404, Code::EndpointStrange)]
+    {
+        set("odd", json!({ "faults": [{ "mode": "http", "status": status }] })).await;
+        let findings = look(&with(&["odd"]), Some(scene.admin())).await;
+        assert!(only(&findings, code).found.contains(&status.to_string()), "{findings:#?}");
+    }
+    set("page", json!({ "faults": [{ "mode": "garbage" }] })).await;
+    let findings = look(&with(&["page"]), Some(scene.admin())).await;
+    assert!(only(&findings, Code::EndpointStrange).fix.contains("/rpc/v1"));
+    set("short", json!({ "lookback": 300, "finalityLag": 20 })).await;
+    let findings = look(&with(&["short"]), Some(scene.admin())).await;
+    let found = only(&findings, Code::EndpointStateShort);
+    assert!(found.found.contains("lookback is 2") && found.fix.contains("at least a day"), "{found:?}");
+    scene.end().await;
+}
+
 /// The epoch by this machine's clock.
 fn wall_epoch(scene: &Scene) -> i64 {
     let genesis = scene.devnet.read(|world| world.config().genesis_unix());

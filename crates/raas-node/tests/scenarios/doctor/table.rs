@@ -3,7 +3,7 @@
 
 use super::{only, troubles};
 use alloy_primitives::Address as EthAddress;
-use raas_clients::evm::AbiKind;
+use raas_clients::evm::{AbiKind, LogsSeen};
 use raas_clients::filecoin::Identity;
 use raas_core::endpoint::{EndpointSeen, Standing};
 use raas_core::forecast::Urgency;
@@ -14,10 +14,11 @@ use raas_core::ports::{Lane, Pin, Witness};
 use raas_core::units::{AttoFil, Epoch};
 use raas_node::node::doctor::looked::{
     Account, Address, Answer, Clock, Contract, Contracts, Disk, Endpoint, Follows, Key, KeyTrouble, Listener,
-    Looked, Node, NodeAlarm, Pinned, Providers, Rights, Running, Voices, Wallet,
+    Looked, Node, NodeAlarm, Pinned, Providers, Rights, Running, Silence, Unwritable, Voices, Wallet,
 };
 use raas_node::node::doctor::{Code, Level, judge};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const NOW: i64 = 100_000;
 const CONTRACT: &str = "0x1111111111111111111111111111111111111111";
@@ -65,7 +66,14 @@ fn endpoint(name: &str) -> Endpoint {
         log_blocks: Some(500),
         calls_per_second: None,
     };
-    Endpoint { name: name.to_owned(), identity: Ok(identity()), seen: Some(seen), socket: Some(Ok(())) }
+    Endpoint {
+        name: name.to_owned(),
+        identity: Ok(identity()),
+        seen: Some(seen),
+        socket: Some(Ok(())),
+        logs: Some(LogsSeen::Whole),
+        took: Duration::from_millis(200),
+    }
 }
 
 fn contract() -> Contract {
@@ -130,6 +138,7 @@ fn well() -> Looked {
         disk: Disk {
             folder: "/data".to_owned(),
             writable: Ok(()),
+            remote: None,
             free: Ok(500 << 30),
             reserve: 1 << 30,
             open_store: None,
@@ -145,7 +154,7 @@ fn well() -> Looked {
             list: vec![provider(1_000), provider(1_001), provider(1_002)],
             copies: 3,
         },
-        listener: Listener { url: Some(URL.to_owned()), answer: Some(Answer::Ours) },
+        listener: Listener { url: Some(URL.to_owned()), answer: Some(Answer::Ours), taken: None },
         node: Node::Runs(Box::new(Running {
             at: "http://127.0.0.1:1337".to_owned(),
             version: "0.1.0".to_owned(),
@@ -161,6 +170,7 @@ fn well() -> Looked {
                 read_to: Some(Epoch(NOW - 21)),
             }],
             public_url: URL.to_owned(),
+            listener: Some("this".to_owned()),
         })),
     }
 }
@@ -184,6 +194,10 @@ fn running(looked: &mut Looked) -> &mut Running {
     }
 }
 
+fn silence(looked: &mut Looked, silence: Silence) {
+    looked.voices.endpoints[0].identity = Err(silence);
+}
+
 fn key(looked: &mut Looked, trouble: KeyTrouble) {
     looked.wallet.key = Key::File { path: KEY.to_owned(), opens: Err(trouble) };
 }
@@ -198,9 +212,54 @@ const CHAIN: &[Row] = &[
     row(Code::EndpointServes, |l| drop(l.voices.endpoints.pop()), &["calibrationnet", "314159"], &[]),
     row(
         Code::EndpointSilent,
-        |l| l.voices.endpoints[0].identity = Err("connection refused".to_owned()),
+        |l| silence(l, Silence::Dead("connection refused".to_owned())),
         &["one.example", "connection refused"],
-        &["URL", "token"],
+        &["URL", "reachable", "firewall"],
+    ),
+    row(
+        Code::EndpointBusy,
+        |l| silence(l, Silence::Busy("the endpoint did not answer: HTTP status 429".to_owned())),
+        &["one.example", "HTTP status 429"],
+        &["calls_per_second", "a token with a larger share", "another endpoint"],
+    ),
+    row(
+        Code::EndpointRefuses,
+        |l| silence(l, Silence::Refused("HTTP status 401 (code 401)".to_owned())),
+        &["one.example", "401"],
+        &["token_file"],
+    ),
+    row(
+        Code::EndpointStrange,
+        |l| silence(l, Silence::Strange("unreadable answer: expected value at line 1".to_owned())),
+        &["one.example", "unreadable answer"],
+        &["/rpc/v1"],
+    ),
+    row(
+        Code::EndpointSlow,
+        |l| l.voices.endpoints[0].took = Duration::from_millis(5_100),
+        &["one.example", "takes 5.1 s"],
+        &["nearer"],
+    ),
+    row(
+        Code::EndpointThrottles,
+        |l| seen(l).calls_per_second = Some(1),
+        &["one.example", "429", "1 a second"],
+        &["calls_per_second", "another endpoint"],
+    ),
+    row(Code::EndpointLogsWhole, |l| drop(l.voices.endpoints.pop()), &["one.example", "receipts"], &[]),
+    row(
+        Code::EndpointHidesLogs,
+        |l| {
+            l.voices.endpoints[0].logs = Some(LogsSeen::LeftOut { block: Epoch(99_970), count: 55 });
+        },
+        &["one.example", "leaves out 55 logs of block 99970"],
+        &["take it out", "validate-backfill"],
+    ),
+    row(
+        Code::EndpointHidesEvents,
+        |l| l.voices.endpoints[0].logs = Some(LogsSeen::Unexplained { block: Epoch(99_970) }),
+        &["one.example", "changed in block 99970"],
+        &["second endpoint", "take out"],
     ),
     row(
         Code::EndpointForeign,
@@ -251,8 +310,17 @@ const CHAIN: &[Row] = &[
     row(
         Code::EndpointStateShort,
         |l| seen(l).state_epochs = Some(100),
-        &["one.example", "less than 900 epochs"],
-        &["keeps a day"],
+        &["one.example", "lookback is 100 epochs", "fall 900 back"],
+        &["at least a day (2880 epochs)", "api-max-lookback"],
+    ),
+    row(
+        Code::EndpointStateShort,
+        |l| {
+            seen(l).state_epochs = Some(10);
+            seen(l).finalized = Some(Epoch(NOW - 30));
+        },
+        &["one.example", "lookback is 10 epochs", "finality lies 30 back", "nothing final can be read"],
+        &["at least a day (2880 epochs)"],
     ),
     row(Code::EndpointNoLogs, |l| seen(l).log_blocks = Some(0), &["one.example", "no logs"], &["log index"]),
     row(Code::EndpointFewLogs, |l| drop(l.voices.endpoints.pop()), &["one.example", "500 blocks"], &[]),
@@ -330,9 +398,33 @@ const MACHINE: &[Row] = &[
     ),
     row(
         Code::DiskUnwritable,
-        |l| l.disk.writable = Err("Read-only file system".to_owned()),
-        &["/data", "Read-only file system"],
+        |l| l.disk.writable = Err(Unwritable::Forbidden("Permission denied".to_owned())),
+        &["/data", "Permission denied"],
         &["right to write", "data_dir"],
+    ),
+    row(
+        Code::DiskUnwritable,
+        |l| l.disk.writable = Err(Unwritable::ReadOnly("Read-only file system".to_owned())),
+        &["/data", "Read-only file system"],
+        &["mount", "data_dir"],
+    ),
+    row(
+        Code::DiskUnwritable,
+        |l| l.disk.writable = Err(Unwritable::Full("No space left on device".to_owned())),
+        &["/data", "No space left"],
+        &["df -i", "data_dir"],
+    ),
+    row(
+        Code::DiskUnwritable,
+        |l| l.disk.writable = Err(Unwritable::Other("Input/output error".to_owned())),
+        &["/data", "Input/output error"],
+        &["dmesg", "data_dir"],
+    ),
+    row(
+        Code::DiskRemote,
+        |l| l.disk.remote = Some("NFS"),
+        &["/data", "NFS", "not safe"],
+        &["a disk of this machine"],
     ),
     row(
         Code::DiskUnknown,
@@ -466,9 +558,20 @@ const CONTRACTS: &[Row] = &[
         |l| {
             first(l).count = Some(Ok(None));
             first(l).oldest_gone = false;
+            first(l).abi = AbiKind::Reference;
+            rights(l).kind = AbiKind::Reference;
         },
         &[CONTRACT, "does not count"],
         &["two endpoints", "whole history"],
+    ),
+    row(
+        Code::ContractYoung,
+        |l| {
+            first(l).count = Some(Ok(None));
+            first(l).oldest_gone = false;
+        },
+        &[CONTRACT, "younger than what is final"],
+        &[],
     ),
     row(
         Code::ContractUnasked,
@@ -511,6 +614,7 @@ const CONTRACTS: &[Row] = &[
         |l| {
             first(l).count = Some(Ok(None));
             first(l).abi = AbiKind::Frc0087;
+            rights(l).kind = AbiKind::Frc0087;
         },
         &[CONTRACT, "block 5", "cannot read"],
         &["whole history", "contract.skip_to_block"],
@@ -598,7 +702,7 @@ const OTHERS: &[Row] = &[
     ),
     row(
         Code::UrlUnset,
-        |l| l.listener = Listener { url: None, answer: None },
+        |l| l.listener = Listener { url: None, answer: None, taken: None },
         &["listen.public_url is not set"],
         &["listen.public_url", "listen.data"],
     ),
@@ -622,10 +726,25 @@ const OTHERS: &[Row] = &[
         &["listen.public_url", "forwarding"],
     ),
     row(
+        Code::UrlOtherNode,
+        |l| l.listener.answer = Some(Answer::OtherNode("one on mainnet".to_owned())),
+        &[URL, "another raas node", "mainnet"],
+        &["listen.public_url", "listen.data"],
+    ),
+    row(
+        Code::PortTaken,
+        |l| {
+            let taken = ("0.0.0.0:1338".to_owned(), "Address already in use".to_owned());
+            l.listener.taken = Some(taken);
+        },
+        &["0.0.0.0:1338", "already in use"],
+        &["listen.data", "ss -ltnp"],
+    ),
+    row(
         Code::UrlToBeBound,
         |l| {
             l.devnet = true;
-            l.listener = Listener { url: None, answer: None };
+            l.listener = Listener { url: None, answer: None, taken: None };
         },
         &["once the node runs"],
         &[],
@@ -657,7 +776,10 @@ const OTHERS: &[Row] = &[
     ),
     row(
         Code::NodeWaits,
-        |l| l.node = Node::Waits { why: "the node waits for a chain endpoint".to_owned() },
+        |l| {
+            let why = "the node waits for a chain endpoint".to_owned();
+            l.node = Node::Waits { why, listener: None };
+        },
         &["waits for a chain endpoint"],
         &["endpoints above"],
     ),
@@ -816,7 +938,7 @@ fn every_hold_has_a_remedy() {
 fn what_needs_no_endpoint_is_judged_without_one() {
     let mut looked = well();
     for endpoint in &mut looked.voices.endpoints {
-        (endpoint.identity, endpoint.seen) = (Err("refused".to_owned()), None);
+        (endpoint.identity, endpoint.seen) = (Err(Silence::Dead("refused".to_owned())), None);
     }
     (looked.pinned, looked.clock) = (None, None);
     looked.wallet.accounts.clear();

@@ -20,7 +20,7 @@ use raas_core::ports::{
     TxIntent, Wallet,
 };
 use raas_core::units::{AttoFil, Epochs, PaddedSize};
-use raas_devnet::codec::CommP;
+use raas_devnet::codec::{CommP, DealParams, SecretKey, from_cbor, to_cbor};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -44,7 +44,7 @@ pub struct Foreign {
 pub struct Made {
     /// Of which market; `None`: f05.
     market: Option<ActorId>,
-    deal: DealId,
+    pub deal: DealId,
     provider: ProviderId,
     piece: Commitment,
     size: PaddedSize,
@@ -183,6 +183,29 @@ impl Foreign {
 
     /// Buys storage for `car` at `provider`, all by itself, until the deal is active at finality.
     pub async fn makes_deal(&self, scene: &Scene, car: Vec<u8>, provider: u64) -> Made {
+        self.deal(scene, car, provider, false).await
+    }
+
+    /// The same with DataCap of their own.
+    pub async fn makes_verified_deal(&self, scene: &Scene, car: Vec<u8>, provider: u64) -> Made {
+        let size = CommP::of(&car).padded_size.get();
+        scene.rpc("devnet_datacap", json!([self.wallet.native_address().to_string(), size])).await;
+        scene.advance(2).await;
+        self.deal(scene, car, provider, true).await
+    }
+
+    /// A signed deal as its bytes, with the flag that its client's DataCap is spent on it.
+    fn verified(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut params: DealParams = from_cbor(bytes).expect("a deal");
+        let deal = &mut params.client_deal_proposal;
+        deal.proposal.verified = true;
+        let secret = hex::decode(self.key.to_hex().as_str()).expect("hex").try_into().expect("32 bytes");
+        let key = SecretKey::from_bytes(secret).expect("a key");
+        deal.signature = key.sign(&deal.proposal.signing_bytes().expect("encodable"));
+        to_cbor(&params).expect("encodable")
+    }
+
+    async fn deal(&self, scene: &Scene, car: Vec<u8>, provider: u64, verified: bool) -> Made {
         self.adds_escrow(scene, AttoFil::fil(1)).await;
         let chain = LotusChain::new(self.pool.clone(), self.wallet.native_address());
         let round = chain.pin(&Look::default()).await.expect("a round").round;
@@ -208,7 +231,8 @@ impl Foreign {
             headers: Vec::new(),
         };
         let signed = self.wallet.sign_deal(&terms).await.expect("a deal");
-        assert_eq!(mk12.propose(&provider, &signed.bytes).await, Effect::Done(Proposed::Accepted));
+        let bytes = if verified { self.verified(&signed.bytes) } else { signed.bytes };
+        assert_eq!(mk12.propose(&provider, &bytes).await, Effect::Done(Proposed::Accepted));
         scene.advance(200).await;
         let round = chain.pin(&Look::default()).await.expect("a round").round;
         let client = chain.client_id().await.expect("an answer").expect("on chain");

@@ -3,7 +3,9 @@
 use super::Show;
 use crate::cli::demo::copies::{Copy, Standing};
 use crate::cli::failure::Failure;
-use serde_json::json;
+use crate::cli::words;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 /// One provider stops proving.
 pub async fn fault(show: &mut Show<'_>) -> Result<(), Failure> {
@@ -31,12 +33,13 @@ pub async fn fault(show: &mut Show<'_>) -> Result<(), Failure> {
         victim.provider,
         shown(victim.deal)
     );
+    let incident = incident(show, &victim, "faulty").await?;
     show.report.step(
         "fault",
         &said,
-        &[format!("tipset {}", seen.tipset)],
+        &[words::incident(&incident), format!("tipset {}", seen.tipset)],
         json!({
-            "round": seen.facts(), "copy": victim.facts(), "since": since, "until": until,
+            "round": seen.facts(), "copy": victim.facts(), "since": since, "until": until, "incident": incident,
         }),
     );
 
@@ -67,12 +70,13 @@ pub async fn terminate(show: &mut Show<'_>) -> Result<(), Failure> {
         shown(victim.deal),
         seen.finalized
     );
+    let incident = incident(show, &victim, "lost").await?;
     show.report.step(
         "terminated",
         &said,
-        &[format!("tipset {}", seen.tipset)],
+        &[words::incident(&incident), format!("tipset {}", seen.tipset)],
         json!({
-            "round": seen.facts(), "copy": victim.facts(),
+            "round": seen.facts(), "copy": victim.facts(), "incident": incident,
         }),
     );
 
@@ -112,6 +116,22 @@ async fn victim(show: &Show<'_>) -> Result<Copy, Failure> {
     proven.retain(|copy| copy.slot.is_some());
     proven.sort_by_key(|copy| (copy.cause == "repair", copy.slot));
     proven.into_iter().next().ok_or_else(|| Failure::failed("not verified: a copy is proven"))
+}
+
+/// The newest incident of a provider's trouble, as `raas incidents list` tells it.
+async fn incident(show: &Show<'_>, victim: &Copy, kind: &str) -> Result<Value, Failure> {
+    let answer = show.stage.client.call(Method::GET, "/v1/incidents", None).await?;
+    let of = |incident: &&Value| incident["kind"] == kind && named(&incident["provider"]) == victim.provider;
+    let found = answer["incidents"].as_array().into_iter().flatten().filter(of);
+    let newest = found.max_by_key(|incident| incident["id"].as_u64()).cloned();
+    newest.ok_or_else(|| {
+        Failure::failed(format!("not verified: {} has an incident of {kind} copies", victim.provider))
+    })
+}
+
+/// A provider's number as its address.
+fn named(provider: &Value) -> String {
+    provider.as_u64().map_or_else(|| words::plain(provider), |id| format!("f0{id}"))
 }
 
 async fn ordered(show: &Show<'_>, victim: &Copy) -> Result<Standing, Failure> {

@@ -54,6 +54,11 @@ fn is_there(contract: &Contract, findings: &mut Findings) -> bool {
         Some(Ok(Some(count))) => {
             findings.ok(Code::ContractCounts, address, format!("counts {count} requests"));
         }
+        // Ours counts from its first block on, which is not final yet.
+        Some(Ok(None)) if is_ours(contract) => {
+            let found = "is younger than what is final: its events are looked at once it is";
+            findings.ok(Code::ContractYoung, address, found);
+        }
         Some(Ok(None)) => {
             let fix =
                 "name two endpoints, so that its logs can be compared, and one that keeps the whole history";
@@ -67,6 +72,10 @@ fn is_there(contract: &Contract, findings: &mut Findings) -> bool {
         }
     }
     true
+}
+
+fn is_ours(contract: &Contract) -> bool {
+    matches!(&contract.rights, Some(Ok(rights)) if rights.kind == AbiKind::Raas)
 }
 
 /// Whether its newest events can be read and vouched for, and those from where a new node would begin.

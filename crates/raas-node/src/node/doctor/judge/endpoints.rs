@@ -1,10 +1,12 @@
 //! Endpoints one by one: network, head, finality, what they offer.
 
 use crate::node::doctor::finding::{Code, Findings};
-use crate::node::doctor::looked::{Looked, Serves};
+use crate::node::doctor::looked::{Looked, Serves, Silence};
+use raas_clients::evm::LogsSeen;
 use raas_core::endpoint::{EndpointSeen, FINALITY_STATE, Standing};
 use raas_core::gate::FINALITY_LAG_ALARM;
 use raas_core::units::Epoch;
+use std::time::Duration;
 
 /// Methods without which a part of the work cannot be done at all.
 const NEEDED: &[(&str, &str)] = &[
@@ -16,6 +18,10 @@ const NEEDED: &[(&str, &str)] = &[
     ("Filecoin.GetActorEventsRaw", "published deals are not found"),
     ("eth_call", "the contract cannot be read"),
 ];
+/// A small question takes longer at an endpoint that is far or overloaded.
+const SLOW: Duration = Duration::from_secs(5);
+/// A node with a million copies at rest asks twice a second.
+const CALLS_LEAST: u64 = 2;
 /// Log queries of a pass are this wide at best.
 const LOG_BLOCKS: i64 = 2_000;
 
@@ -35,15 +41,16 @@ pub(super) fn judge(looked: &Looked, findings: &mut Findings) {
                 );
                 findings.bad(Code::EndpointForeign, name, format!("serves {identity}"), fix);
             }
-            Serves::Silent(why) => {
-                let fix = "see that the URL is right and reachable from here, and the token, if it needs one";
-                findings.bad(Code::EndpointSilent, name, why, fix);
-            }
+            Serves::Silent(silence) => silent(name, silence, findings),
         }
         if let (Some(seen), Serves::Right(_)) = (&endpoint.seen, serves) {
             head(seen, findings);
             offers(seen, findings);
             keeps(seen, findings);
+            pace(seen, endpoint.took, findings);
+        }
+        if let Some(logs) = &endpoint.logs {
+            self::logs(name, logs, findings);
         }
         match &endpoint.socket {
             None => {}
@@ -58,6 +65,70 @@ pub(super) fn judge(looked: &Looked, findings: &mut Findings) {
         let found = "is asked in plain text, which anyone on the way can change";
         let fix = "use https or wss, or reach it through a tunnel";
         findings.bad(Code::EndpointPlainText, &address.host, found, fix);
+    }
+}
+
+/// Why it does not answer, by what mends it.
+fn silent(name: &str, silence: &Silence, findings: &mut Findings) {
+    let (code, fix) = match silence {
+        Silence::Busy(_) => (
+            Code::EndpointBusy,
+            "it limits how much it is asked: wait, give this endpoint a lower calls_per_second in chain.endpoints, name a \
+             token with a larger share, or name another endpoint beside it",
+        ),
+        Silence::Refused(_) => (
+            Code::EndpointRefuses,
+            "name a token that it takes in that entry of chain.endpoints (token_file), or the URL with its own path",
+        ),
+        Silence::Dead(_) => (
+            Code::EndpointSilent,
+            "see that host and port of the URL are right and reachable from here (DNS, firewall, proxy), and that it runs",
+        ),
+        Silence::Strange(_) => (
+            Code::EndpointStrange,
+            "see that the URL leads to the JSON-RPC of a Filecoin node, most often at /rpc/v1, and the token, if it needs one",
+        ),
+    };
+    findings.bad(code, name, silence.why(), fix);
+}
+
+/// How fast it answers, and how much it may be asked.
+fn pace(seen: &EndpointSeen, took: Duration, findings: &mut Findings) {
+    let name = seen.name.as_str();
+    if took > SLOW {
+        let found = format!("takes {:.1} s to tell its network; a pass asks much more", took.as_secs_f64());
+        let fix = "name an endpoint that is nearer or less busy before it in chain.endpoints";
+        findings.bad(Code::EndpointSlow, name, found, fix);
+    }
+    if let Some(calls) = seen.calls_per_second.filter(|calls| *calls < CALLS_LEAST) {
+        let found = format!("turned calls away (HTTP 429 or busy) and is asked {calls} a second from now on");
+        let fix = "give it a calls_per_second that it takes in chain.endpoints, name a token with a larger share, or name \
+                   another endpoint beside it";
+        findings.bad(Code::EndpointThrottles, name, found, fix);
+    }
+}
+
+/// Whether its log queries can be believed.
+fn logs(name: &str, logs: &LogsSeen, findings: &mut Findings) {
+    match logs {
+        LogsSeen::Whole => {
+            let found = "its newest logs are those of its receipts";
+            findings.ok(Code::EndpointLogsWhole, name, found);
+        }
+        LogsSeen::LeftOut { block, count } => {
+            let found =
+                format!("eth_getLogs leaves out {count} logs of block {block} that its receipts have");
+            let fix = "take it out, or have its operator fill its index again (Lotus: `lotus index validate-backfill`); until then \
+                       each window costs its receipts, and a second endpoint is worth more";
+            findings.bad(Code::EndpointHidesLogs, name, found, fix);
+        }
+        LogsSeen::Unexplained { block } => {
+            let found = format!(
+                "a contract's state changed in block {block}, and neither eth_getLogs nor eth_getBlockReceipts has an event of it"
+            );
+            let fix = "name a second endpoint to compare it with, and take out the one that hides events";
+            findings.bad(Code::EndpointHidesEvents, name, found, fix);
+        }
     }
 }
 
@@ -112,9 +183,18 @@ fn keeps(seen: &EndpointSeen, findings: &mut Findings) {
     let name = seen.name.as_str();
     if let Some(epochs) = seen.state_epochs {
         if seen.lacks_state() {
-            let fix =
-                "where finality falls back to 900 epochs nothing can be read: name one that keeps a day";
-            let found = format!("tells state less than {FINALITY_STATE} epochs back");
+            let behind = seen.head.zip(seen.finalized).map_or(0, |(head, to)| head.0.saturating_sub(to.0));
+            let found = if behind > epochs {
+                format!(
+                    "its lookback is {epochs} epochs, and finality lies {behind} back: nothing final can be read there now"
+                )
+            } else {
+                format!(
+                    "its lookback is {epochs} epochs: it refuses older state, and finality can fall {FINALITY_STATE} back"
+                )
+            };
+            let fix = "name an endpoint that keeps at least a day (2880 epochs) of state beside it, or have its operator \
+                       raise the limit (lotus-gateway: --api-max-lookback; a pruned Lotus: KeepSnapshots of its splitstore)";
             findings.bad(Code::EndpointStateShort, name, found, fix);
         } else {
             findings.ok(Code::EndpointState, name, format!("tells state at least {epochs} epochs back"));

@@ -1,7 +1,7 @@
 //! This machine: its disk and its time.
 
 use crate::node::doctor::finding::{Code, Findings};
-use crate::node::doctor::looked::{Clock, Disk, Looked};
+use crate::node::doctor::looked::{Clock, Disk, Looked, Unwritable};
 use raas_core::gate::{HEAD_AGE_MAX, HEAD_AHEAD_MAX};
 
 /// Less free space than this stops uploads sooner or later.
@@ -12,9 +12,27 @@ const DISK_EMPTY: u64 = 256 << 20;
 /// Whether the data directory can be written, how much room there is, and who can read the store.
 pub(super) fn disk(disk: &Disk, findings: &mut Findings) {
     let folder = disk.folder.as_str();
-    if let Err(why) = &disk.writable {
-        let fix = "give this user the right to write there, or name another data_dir";
+    if let Err(unwritable) = &disk.writable {
+        let (why, fix) = match unwritable {
+            Unwritable::Forbidden(why) => {
+                (why, "give this user the right to write there, or name another data_dir")
+            }
+            Unwritable::ReadOnly(why) => (
+                why,
+                "mount the disk for writing (its file system may be damaged: see dmesg), or name another data_dir",
+            ),
+            Unwritable::Full(why) => {
+                (why, "make room, also for more files (`df -i` shows inodes), or name another data_dir")
+            }
+            Unwritable::Other(why) => (why, "see that the disk is well (dmesg), or name another data_dir"),
+        };
         findings.bad(Code::DiskUnwritable, folder, format!("cannot be written: {why}"), fix);
+    }
+    if let Some(kind) = disk.remote {
+        let found = format!(
+            "lies on {kind}, a file system of another machine: locks and flushes of the store are not safe"
+        );
+        findings.bad(Code::DiskRemote, folder, found, "name a data_dir on a disk of this machine");
     }
     match &disk.free {
         Ok(free) => {

@@ -26,7 +26,7 @@ pub(super) fn judge(node: &Node, findings: &mut Findings) {
             let found = format!("the node that answers is on {network}");
             findings.bad(Code::NodeForeign, at, found, fix);
         }
-        Node::Waits { why } => {
+        Node::Waits { why, .. } => {
             findings.bad(Code::NodeWaits, "", why, "mend one of the endpoints above");
         }
         Node::Runs(running) => self::running(running, findings),

@@ -70,8 +70,18 @@ pub(super) fn listener(looked: &Looked, findings: &mut Findings) {
         let fix = "set listen.public_url to an address of listen.data that providers can reach from outside";
         findings.bad(Code::UrlPrivate, url, found, fix);
     }
+    if let Some((address, why)) = &looked.listener.taken {
+        let fix = "end the program that has it (`ss -ltnp` names it), or name another address in listen.data";
+        findings.bad(Code::PortTaken, address, format!("the node cannot have this address: {why}"), fix);
+    }
     match &looked.listener.answer {
         None => {}
+        Some(Answer::OtherNode(which)) => {
+            let found = format!("leads to another raas node: {which}");
+            let fix = "let listen.public_url lead to this node's listen.data: providers would ask the other one for pieces it \
+                       does not have";
+            findings.bad(Code::UrlOtherNode, url, found, fix);
+        }
         Some(Answer::Ours) => {
             findings.ok(Code::UrlAnswers, url, "leads to the data listener, as fetched from here");
         }

@@ -1,25 +1,34 @@
 //! Endpoints, time, and the pin.
 
 use super::patient::Patient;
-use crate::node::doctor::looked::{Address, Clock, Endpoint, Pinned, Voices};
+use crate::node::doctor::looked::{Address, Clock, Contracts, Endpoint, Pinned, Silence, Voices};
+use alloy_primitives::Address as EthAddress;
 use futures_util::future::join_all;
 use raas_clients::address::Address as FilecoinAddress;
 use raas_clients::clock::{DevnetClock, WallClock};
+use raas_clients::evm::logs_seen;
 use raas_clients::filecoin::{Identity, LotusChain, identify_one};
 use raas_clients::rpc::EndpointConfig;
 use raas_core::ids::ActorId;
+use raas_core::observation::Round;
 use raas_core::ports::{Chain, Clock as _, Look, Now};
 use raas_core::units::Epoch;
 
 /// Each endpoint: which network it serves.
 pub(super) async fn voices(patient: &Patient<'_>) -> Voices {
     let names: Vec<String> = patient.pool.names().map(str::to_owned).collect();
-    let told = join_all((0..names.len()).map(|at| identify_one(&patient.pool, at))).await;
-    let endpoints = names.into_iter().zip(told).map(|(name, identity)| Endpoint {
+    let told = join_all((0..names.len()).map(|at| async move {
+        let since = tokio::time::Instant::now();
+        (identify_one(&patient.pool, at).await, since.elapsed())
+    }))
+    .await;
+    let endpoints = names.into_iter().zip(told).map(|(name, (identity, took))| Endpoint {
         name,
-        identity: identity.map_err(|error| error.to_string()),
+        identity: identity.map_err(Silence::from),
         seen: None,
         socket: None,
+        logs: None,
+        took,
     });
     Voices {
         agree: patient.config.chain.agree,
@@ -76,6 +85,17 @@ pub(super) async fn pin(patient: &Patient<'_>, now: Now, voices: &mut Voices) ->
         }
     }
     Pinned { expected: now.epoch, pin }
+}
+
+/// Whether each endpoint's log queries tell all that it has, for the contracts that are there and in general.
+pub(super) async fn logs(patient: &Patient<'_>, round: &Round, contracts: &Contracts, voices: &mut Voices) {
+    let there = contracts.list.iter().filter(|contract| matches!(contract.code, Ok(Some(_))));
+    let addresses: Vec<EthAddress> = there.filter_map(|contract| contract.address.parse().ok()).collect();
+    let seen = logs_seen(&patient.pool, round, &addresses).await;
+    for (endpoint, seen) in voices.endpoints.iter_mut().zip(seen) {
+        // Why one could not be looked at is told of its methods, its lookback or its silence.
+        endpoint.logs = seen.ok();
+    }
 }
 
 /// The chain, of nobody's wallet.

@@ -21,12 +21,14 @@ struct Told {
     alarms: Vec<NodeAlarm>,
     contracts: Vec<Follows>,
     public_url: String,
+    listener: Option<String>,
 }
 
 /// What a node tells that waits for an endpoint.
 #[derive(Deserialize)]
 struct Waiting {
     error: String,
+    listener: Option<String>,
 }
 
 /// The node at `named`, or where the configuration lets it listen.
@@ -47,7 +49,7 @@ pub(super) async fn node(patient: &Patient<'_>, named: Option<&str>, identity: O
     if status == reqwest::StatusCode::SERVICE_UNAVAILABLE
         && let Ok(waiting) = serde_json::from_str::<Waiting>(&text)
     {
-        return Node::Waits { why: waiting.error };
+        return Node::Waits { why: waiting.error, listener: waiting.listener };
     }
     let told: Told = match serde_json::from_str(&text) {
         Ok(told) => told,
@@ -68,5 +70,6 @@ pub(super) async fn node(patient: &Patient<'_>, named: Option<&str>, identity: O
         alarms: told.alarms,
         follows: told.contracts,
         public_url: told.public_url,
+        listener: told.listener,
     }))
 }

@@ -48,7 +48,10 @@ pub(in crate::node::doctor) async fn look(config: &Config, wanted: &Examine) -> 
     let (wallet, account) = wallet::wallet(&patient, identity.as_ref()).await;
     let contracts = contracts::contracts(&patient, round.as_ref(), account, running).await;
     let providers = providers::providers(&patient, round.as_ref()).await;
-    let listener = listener::listener(&patient, running).await;
+    if let Some(round) = &round {
+        chain::logs(&patient, round, &contracts, &mut voices).await;
+    }
+    let listener = listener::listener(&patient, &node).await;
     Ok(Looked {
         network: patient.network.to_string(),
         devnet,
