@@ -200,12 +200,12 @@ fn pieces_are_as_large_as_enough_operators_take() {
         let price = AttoFil(1);
         (operator_of(provider), Ask { price, size_min: size(128), size_max: size(bytes) })
     };
-    let asks = [ask(1_000, 1 << 36), ask(1_001, 1 << 30), ask(1_002, 1 << 34), ask(1_003, 1 << 33)];
+    let asks = [ask(1_000, 1 << 36), ask(1_010, 1 << 30), ask(1_020, 1 << 34), ask(1_030, 1 << 33)];
     let table = [(0, 1 << 35), (1, 1 << 35), (2, 1 << 34), (3, 1 << 33), (4, 1 << 30), (5, 1 << 35)];
     for (copies, expected) in table {
         assert_eq!(piece_max(limit, copies, asks), size(expected), "{copies} copies");
     }
-    let twice = [ask(1_000, 1 << 30), ask(1_000, 1 << 34), ask(1_001, 1 << 31)];
+    let twice = [ask(1_000, 1 << 30), ask(1_000, 1 << 34), ask(1_010, 1 << 31)];
     assert_eq!(piece_max(limit, 1, twice), size(1 << 34));
     assert_eq!(piece_max(limit, 2, twice), size(1 << 31));
     assert_eq!(piece_max(limit, 3, twice), limit, "two operators");

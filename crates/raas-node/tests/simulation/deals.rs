@@ -6,6 +6,7 @@ use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::Ask;
 use raas_core::observation::{NotSeen, ProviderOnChain};
 use raas_core::ports::{Bytes, DealMaker, Effect, Fetched, Imported, PieceSource, Proposed};
+use raas_core::units::PaddedSize;
 use raas_devnet::codec::{DealParams, from_cbor};
 use raas_devnet::provider::{Command as ProviderCommand, Reply, Retrieval, StoreReply};
 use raas_devnet::world::{Command, Outcome};

@@ -15,7 +15,7 @@ use raas_core::ids::ProviderId;
 use raas_core::plan::{Wait, WaitFor};
 use raas_core::policy::KeepLocal;
 use raas_core::ports::{Lane, Wallet};
-use raas_core::units::{AttoFil, Epochs};
+use raas_core::units::{AttoFil, Epochs, PaddedSize};
 use raas_devnet::Config;
 use raas_devnet::provider::{Command as ProviderCommand, TransferEnd};
 use raas_devnet::world::{Command, World};
