@@ -108,6 +108,9 @@ pub struct Want {
     pub due: Epoch,
     /// Proven copies of the holding, for the order among equals: fewest first.
     pub proven: u32,
+    /// Which of its pieces, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Commitment>,
 }
 
 impl Want {
@@ -260,6 +263,9 @@ pub struct Wait {
     pub holding: Option<HoldingId>,
     /// Which place, when it concerns one.
     pub slot: Option<SlotRef>,
+    /// Which piece, where the holding may have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Commitment>,
     /// Why not now.
     pub for_: WaitFor,
     /// When it is looked at again.
@@ -355,6 +361,12 @@ pub enum WaitFor {
         /// The request.
         at: RequestAt,
     },
+    /// A request is shown no deals: the data lies in parts, each with deals of its own, and a contract that lists deals under
+    /// one CID cannot tell them apart.
+    InParts {
+        /// The request.
+        at: RequestAt,
+    },
     /// Every job of the holding is stopped: what lives is watched, nothing is ordered.
     Stopped,
     /// The local copy stays until enough copies are proven and one of them was read back.
@@ -435,7 +447,8 @@ impl Plan {
 #[must_use]
 pub fn plan(holdings: &[Holding], fleet: &Fleet, round: &Round, rules: &Rules, hold: Option<Hold>) -> Plan {
     if let Some(hold) = hold {
-        let wait = Wait { holding: None, slot: None, for_: WaitFor::Gate(hold), wake: Wake::OnRound };
+        let wait =
+            Wait { holding: None, slot: None, part: None, for_: WaitFor::Gate(hold), wake: Wake::OnRound };
         return Plan { actions: Vec::new(), waits: vec![wait] };
     }
     let mut wants = Vec::new();

@@ -462,6 +462,8 @@ pub struct PieceSource {
     pub piece: Commitment,
     /// Where it lies at the provider, if it is not a deal of its own.
     pub within: Option<Enclosed>,
+    /// Whether it holds only a part of the DAG under its root, so that other pieces complete it.
+    pub is_part: bool,
 }
 
 /// A piece at the beginning of an aggregate.
@@ -489,8 +491,8 @@ pub struct Packed {
 /// How a payload came, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// On the disk as a piece.
-    Packed(Packed),
+    /// On the disk: as one piece, or as the parts that hold it together, in order.
+    Packed(Vec<Packed>),
     /// No configured source has it now.
     Unavailable(String),
     /// A source served other bytes than the CID says.
@@ -508,8 +510,13 @@ pub trait Bytes: Send + Sync {
     /// As [`Bytes::fetch`], but keeps nothing: shows that the source serves the right bytes.
     fn verify(&self, source: &PieceSource) -> impl Future<Output = Fetched> + Send;
 
-    /// Finds a payload by its CID at the configured gateways, verifies it and packs it into a piece.
-    fn import(&self, root: &crate::cid::DataCid) -> impl Future<Output = Imported> + Send;
+    /// Finds a payload by its CID at the configured sources, verifies it and packs it into a piece, or into several if it needs
+    /// more than `piece_max`.
+    fn import(
+        &self,
+        root: &crate::cid::DataCid,
+        piece_max: PaddedSize,
+    ) -> impl Future<Output = Imported> + Send;
 
     /// Deletes the local copy. Deleting what is not there is done.
     fn evict(&self, piece: Commitment) -> impl Future<Output = Effect<()>> + Send;

@@ -2,11 +2,12 @@
 
 use crate::fleet::{Ask, Provider};
 use crate::hash::spread;
-use crate::ids::ProviderId;
+use crate::ids::{OperatorId, ProviderId};
 use crate::plan::CopyWanted;
 use crate::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// Why a provider does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +69,25 @@ pub fn choose<'a>(
             .filter_map(|provider| fit(wanted, provider, head).err().map(|unfit| (provider.id, unfit)))
             .collect()),
     }
+}
+
+/// The largest piece to make: at most `limit`, and no larger than what as many operators take as there are to be `copies`. Where
+/// fewer asks are known than that, they say nothing about it.
+#[must_use]
+pub fn piece_max(
+    limit: PaddedSize,
+    copies: u32,
+    asks: impl IntoIterator<Item = (OperatorId, Ask)>,
+) -> PaddedSize {
+    let mut largest: BTreeMap<OperatorId, PaddedSize> = BTreeMap::new();
+    for (operator, ask) in asks {
+        let size = largest.entry(operator).or_insert(ask.size_max);
+        *size = ask.size_max.max(*size);
+    }
+    let mut sizes: Vec<PaddedSize> = largest.into_values().collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let last = usize::try_from(copies).ok().and_then(|copies| copies.checked_sub(1));
+    last.and_then(|last| sizes.get(last)).map_or(limit, |taken| limit.min(*taken))
 }
 
 /// What is forbidden, the most lasting reason first.

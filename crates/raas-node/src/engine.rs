@@ -5,7 +5,7 @@
 //! no task takes an input besides the store and the ports.
 
 use crate::execute;
-use crate::settings::{ContractAt, Settings};
+use crate::settings::{ContractAt, PIECE_MAX_LEAST, Settings};
 use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
 use crate::tasks::follow::Stuck;
@@ -20,7 +20,8 @@ use raas_core::lead::Leads;
 use raas_core::observation::{ProviderView, Round};
 use raas_core::plan::{Plan, Wait, WaitFor, Wake};
 use raas_core::ports::{Clock, Now};
-use raas_core::units::{Epoch, Epochs};
+use raas_core::select::piece_max;
+use raas_core::units::{Epoch, Epochs, PaddedSize};
 use raas_core::want::want;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,6 +176,17 @@ impl<W: World> Engine<W> {
         &self.settings
     }
 
+    /// The largest piece to make of new data, by the configuration and by what enough providers take.
+    pub async fn piece_max(&self) -> Result<PaddedSize, Error> {
+        let settings = &self.settings;
+        let known = self.store.providers().await?;
+        let used = known.into_iter().filter(|known| settings.providers.contains(&known.on_chain.provider));
+        let asks = used.filter_map(|known| Some((known.on_chain.operator, known.ask?)));
+        let taken = piece_max(settings.piece_max, settings.default_policy.replicas.target, asks);
+        // Whatever is asked, a block has to fit.
+        Ok(taken.max(PaddedSize::new(PIECE_MAX_LEAST).unwrap_or(taken)))
+    }
+
     /// Its ports.
     pub fn world(&self) -> &W {
         &self.world
@@ -242,7 +254,8 @@ impl<W: World> Engine<W> {
         };
         let Some(round) = round else { return Ok(Plan::default()) };
         if let Some(hold) = status.hold {
-            let wait = Wait { holding: None, slot: None, for_: WaitFor::Gate(hold), wake: Wake::OnRound };
+            let (for_, wake) = (WaitFor::Gate(hold), Wake::OnRound);
+            let wait = Wait { holding: None, slot: None, part: None, for_, wake };
             return Ok(Plan { actions: Vec::new(), waits: vec![wait] });
         }
         let views = self.views.read().map(|views| Arc::clone(&views)).unwrap_or_default();

@@ -6,8 +6,11 @@ use raas_core::holding::Completes;
 use raas_core::ids::{ContractAddress, ProviderId};
 use raas_core::policy::Policy;
 use raas_core::spend::Limits;
-use raas_core::units::{AttoFil, Epoch, Epochs};
+use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use std::net::IpAddr;
+
+/// What the largest piece has to be at least, in bytes: any block of a DAG fits it, whose largest has 2 MiB.
+pub const PIECE_MAX_LEAST: u64 = 4 << 20;
 
 /// Settings of one engine.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Settings {
     pub spending: SpendingLimits,
     /// Kept in the wallet for gas when escrow is topped up.
     pub wallet_reserve: AttoFil,
+    /// Largest piece made of data. What needs more goes to several.
+    pub piece_max: PaddedSize,
     /// Orders on their way to one provider at once.
     pub provider_capacity: u32,
     /// Repairs of lost copies started per window.

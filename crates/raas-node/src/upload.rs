@@ -1,15 +1,21 @@
-//! From a stream of chunks to a kept piece, on a blocking thread and in flat memory.
+//! From a stream of chunks to kept pieces, on a blocking thread and in flat memory. Nothing is written twice.
 
-use crate::blocks::{Claim, NoRoom, PieceStore, Staged, core_size};
+use crate::blocks::{Claim, NoRoom, PieceStore, Staged, core_commitment, core_size, hashing_threads};
 use crate::causes::chain;
 use crate::store::{NewPiece, is_storage_full};
 use axum::body::Bytes;
+use cid::Cid;
 use raas_core::cid::DataCid;
-use raas_piece::car::Limits;
-use raas_piece::pack::{PackError, PackOptions, Packed, pack_car, pack_reader};
-use raas_piece::unixfs::Profile;
-use std::io::{self, Read, Seek, SeekFrom};
+use raas_core::units::PaddedSize;
+use raas_piece::car::{BlockSet, CarStore, Limits, Written, copy_split};
+use raas_piece::pack::{PackError, PackOptions, pack_reader_split};
+use raas_piece::unixfs::{FileReader, Profile};
+use std::io::{self, Read};
+use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
+
+/// Blocks of a CAR that is uploaded, at most: 80 bytes of memory each.
+const CAR_BLOCKS_MAX: u64 = 16 << 20;
 
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +43,7 @@ pub struct Input {
     too_large: bool,
 }
 
-/// Why bytes did not become a piece.
+/// Why bytes did not become pieces.
 #[derive(Debug)]
 pub enum PackFailure {
     /// The stream broke.
@@ -105,24 +111,26 @@ impl Read for Input {
     }
 }
 
-/// A kept piece that is not recorded yet.
+/// Kept pieces that are not recorded yet.
 #[derive(Debug)]
 pub struct Taken {
-    /// As it is to be recorded.
-    pub piece: NewPiece,
+    /// As they are to be recorded: one, or the parts that hold the payload together, in order.
+    pub pieces: Vec<NewPiece>,
     /// Bytes received.
     pub bytes: u64,
-    /// Held until it is recorded and something keeps it.
-    pub claim: Claim,
+    /// Bytes of the file; of a CAR, of its blocks.
+    pub payload_bytes: u64,
+    /// Held until they are recorded and something keeps them.
+    pub claims: Vec<Claim>,
 }
 
-/// Packs, checks the CID the caller named, and keeps the piece.
-pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<Taken, PackFailure> {
+/// Packs into as many pieces of at most `piece_max` as it takes, checks the CID the caller named, and keeps the pieces.
+pub fn pack(pieces: &PieceStore, mut input: Input, piece_max: PaddedSize) -> Result<Taken, PackFailure> {
     let expected = input.expected.clone();
     let outcome = match (input.kind, expected) {
-        (Kind::Car, expected) => car(pieces, &mut input, expected.as_ref()),
-        (Kind::File, None) => file(pieces, &mut input, Profile::default()),
-        (Kind::File, Some(cid)) => file_with_cid(pieces, &mut input, &cid),
+        (Kind::Car, expected) => car(pieces, &mut input, expected.as_ref(), piece_max),
+        (Kind::File, None) => file(pieces, &mut input, Profile::default(), piece_max),
+        (Kind::File, Some(cid)) => file_with_cid(pieces, &mut input, &cid, piece_max),
     };
     if let Some(why) = input.broken {
         return Err(PackFailure::Truncated(why));
@@ -130,46 +138,84 @@ pub fn pack(pieces: &PieceStore, mut input: Input) -> Result<Taken, PackFailure>
     if input.too_large {
         return Err(PackFailure::TooLarge);
     }
-    let (packed, staged) = outcome?;
+    let packed = outcome?;
     if input.taken == 0 {
         return Err(PackFailure::Empty);
     }
-    let claim = pieces.keep(staged, &packed).map_err(local)?;
-    let commitment = claim.piece();
     let root = DataCid::normalise(&packed.root).map_err(|error| PackFailure::Local(error.into()))?;
-    let Some(size) = core_size(packed.piece.padded()) else { return Err(PackFailure::TooLarge) };
-    let piece =
-        NewPiece { root, commitment, size, car_bytes: packed.car_bytes, payload_bytes: packed.payload_bytes };
-    Ok(Taken { piece, bytes: input.taken, claim })
+    let alone = packed.parts.len() == 1;
+    let new = |(written, _): &(Written, Staged)| {
+        Some(NewPiece {
+            root: root.clone(),
+            commitment: core_commitment(written.piece.commitment()),
+            size: core_size(written.piece.padded())?,
+            car_bytes: written.car_bytes,
+            payload_bytes: if alone { packed.payload_bytes } else { written.index.block_bytes() },
+        })
+    };
+    let recorded: Option<Vec<NewPiece>> = packed.parts.iter().map(new).collect();
+    let Some(recorded) = recorded else { return Err(PackFailure::TooLarge) };
+    let claims = pieces.keep_parts(packed.parts).map_err(local)?;
+    Ok(Taken { pieces: recorded, bytes: input.taken, payload_bytes: packed.payload_bytes, claims })
 }
 
-type Outcome = Result<(Packed, Staged), PackFailure>;
-
-fn file(pieces: &PieceStore, reader: &mut impl Read, profile: Profile) -> Outcome {
-    let options = PackOptions { profile, ..PackOptions::default() };
-    pack_reader(reader, pieces.stage().map_err(local)?, &options).map_err(failure)
+/// Packed data, in staging.
+struct InParts {
+    root: Cid,
+    payload_bytes: u64,
+    parts: Vec<(Written, Staged)>,
 }
 
-fn car(pieces: &PieceStore, reader: &mut impl Read, expected: Option<&DataCid>) -> Outcome {
+type Outcome = Result<InParts, PackFailure>;
+
+fn file(pieces: &PieceStore, reader: impl Read, profile: Profile, piece_max: PaddedSize) -> Outcome {
+    let max_car_bytes = piece_max.payload_bytes();
+    let options =
+        PackOptions { profile, max_car_bytes, threads: hashing_threads(), ..PackOptions::default() };
+    let (entry, parts) = pack_reader_split(reader, |_| pieces.stage(), &options).map_err(failure)?;
+    Ok(InParts { root: entry.cid, payload_bytes: entry.content_bytes, parts })
+}
+
+fn car(pieces: &PieceStore, reader: impl Read, expected: Option<&DataCid>, piece_max: PaddedSize) -> Outcome {
     let root = expected.map(DataCid::cid);
-    pack_car(reader, pieces.stage().map_err(local)?, root, Limits::default()).map_err(failure)
+    let limits = Limits { total_bytes: u64::MAX, blocks: CAR_BLOCKS_MAX, ..Limits::default() };
+    let part_bytes = piece_max.payload_bytes();
+    let next = |_| pieces.stage();
+    let copied = copy_split(reader, next, root, limits, part_bytes, hashing_threads())
+        .map_err(|error| failure(error.into()))?;
+    Ok(InParts { root: copied.root, payload_bytes: copied.block_bytes, parts: copied.parts })
 }
 
-/// The caller's CID decides the profile: each known one is tried over the staged bytes.
-fn file_with_cid(pieces: &PieceStore, input: &mut Input, expected: &DataCid) -> Outcome {
-    let mut raw = pieces.stage().map_err(local)?;
-    io::copy(input, &mut raw).map_err(local)?;
-    let mut computed = None;
-    for profile in Profile::ALL {
-        raw.seek(SeekFrom::Start(0)).map_err(local)?;
-        let (packed, staged) = file(pieces, &mut raw, profile)?;
-        if DataCid::normalise(&packed.root).is_ok_and(|root| root == *expected) {
-            return Ok((packed, staged));
-        }
-        computed.get_or_insert(packed.root);
+/// The caller's CID decides the profile: the default is tried as the bytes come, and what it made is read again for each other
+/// one that is known.
+fn file_with_cid(
+    pieces: &PieceStore,
+    input: &mut Input,
+    expected: &DataCid,
+    piece_max: PaddedSize,
+) -> Outcome {
+    let is_it = |packed: &InParts| DataCid::normalise(&packed.root).is_ok_and(|root| root == *expected);
+    let first = file(pieces, input, Profile::default(), piece_max)?;
+    if is_it(&first) {
+        return Ok(first);
     }
-    let computed = computed.map(|root| root.to_string()).unwrap_or_default();
-    Err(PackFailure::Mismatch { computed })
+    for profile in Profile::ALL.into_iter().filter(|profile| *profile != Profile::default()) {
+        let packed = file(pieces, again(&first)?, profile, piece_max)?;
+        if is_it(&packed) {
+            return Ok(packed);
+        }
+    }
+    Err(PackFailure::Mismatch { computed: first.root.to_string() })
+}
+
+/// The bytes of a packed file, out of its blocks.
+fn again(packed: &InParts) -> Result<impl Read, PackFailure> {
+    let open = |(written, staged): &(Written, Staged)| {
+        Ok(CarStore::new(Arc::new(staged.reader()?), Arc::new(written.index.clone())))
+    };
+    let stores: io::Result<Vec<_>> = packed.parts.iter().map(open).collect();
+    let blocks = BlockSet::new(stores.map_err(local)?);
+    FileReader::open(blocks, packed.root).map_err(|error| PackFailure::Local(error.into()))
 }
 
 fn failure(error: PackError) -> PackFailure {
@@ -218,7 +264,7 @@ mod tests {
             sender.try_send(chunk).expect("room for all");
         }
         drop(sender);
-        pack(pieces, Input::new(receiver, Kind::File, None, 1_000))
+        pack(pieces, Input::new(receiver, Kind::File, None, 1_000), PaddedSize::MAX)
     }
 
     /// The handler's future is dropped when its connection ends: what came so far is not the file.

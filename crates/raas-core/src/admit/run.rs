@@ -196,7 +196,7 @@ impl Run<'_> {
             Wanted::Copy(copy) => Some(copy.slot),
             _ => None,
         };
-        self.plan.waits.push(Wait { holding: Some(want.holding), slot, for_, wake });
+        self.plan.waits.push(Wait { holding: Some(want.holding), slot, part: want.part, for_, wake });
     }
 }
 

@@ -48,7 +48,10 @@ pub enum Refusal {
     #[error("the disk is full: free space or change the data directory")]
     DiskFull,
     /// Not one byte came.
-    #[error("the upload is empty: send at least one byte")]
+    #[error(
+        "the upload is empty, and a file of nothing needs no keeping: its CID is bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku \
+         everywhere, and a deal for it would pay for 128 bytes of padding; send at least one byte"
+    )]
     Empty,
 }
 

@@ -3,7 +3,7 @@
 use super::fill::Fill;
 use super::view::{Out, View};
 use crate::health::Health;
-use crate::holding::{Completes, Slot, health};
+use crate::holding::{Completes, Holding, Slot, health};
 use crate::ids::DealId;
 use crate::plan::{Reason, Wait, WaitFor, Wake, Wanted};
 use std::collections::BTreeMap;
@@ -38,9 +38,27 @@ pub(super) fn attest(view: &View<'_>, fills: &BTreeMap<u32, Fill<'_>>, out: &mut
                 // One word for all of its deals.
                 if !std::mem::replace(&mut said, true) {
                     let holding = Some(view.holding.id);
-                    out.waits.push(Wait { holding, slot: None, for_: cannot, wake: Wake::OnRound });
+                    out.waits.push(Wait {
+                        holding,
+                        slot: None,
+                        part: None,
+                        for_: cannot,
+                        wake: Wake::OnRound,
+                    });
                 }
             }
         }
     }
+}
+
+/// A contract lists deals under a CID, whoever reads it counts them, and knows of no parts: three deals would pass for three
+/// copies where they are one of each part. So nothing is shown.
+pub(super) fn in_parts(holding: &Holding, out: &mut Out) {
+    out.waits.extend(holding.attestations.iter().map(|attestation| Wait {
+        holding: Some(holding.id),
+        slot: None,
+        part: None,
+        for_: WaitFor::InParts { at: attestation.at },
+        wake: Wake::OnRound,
+    }));
 }

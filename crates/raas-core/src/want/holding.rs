@@ -12,13 +12,16 @@ use crate::policy::Duties;
 /// stopped, has ended, or has no piece yet.
 #[must_use]
 pub fn want(holding: &Holding, round: &Round, rules: &Rules) -> (Vec<Want>, Vec<Wait>) {
-    let whole = |for_, wake| (Vec::new(), vec![Wait { holding: Some(holding.id), slot: None, for_, wake }]);
+    let whole = |for_, wake| {
+        (Vec::new(), vec![Wait { holding: Some(holding.id), slot: None, part: None, for_, wake }])
+    };
     if !holding.open {
         return whole(WaitFor::Stopped, Wake::OnRound);
     }
     let unserved = holding.unserved.iter().map(|why| Wait {
         holding: Some(holding.id),
         slot: None,
+        part: None,
         for_: WaitFor::Unserved(*why),
         wake: Wake::OnRound,
     });
@@ -44,8 +47,13 @@ pub fn want(holding: &Holding, round: &Round, rules: &Rules) -> (Vec<Want>, Vec<
         }
         let is_copy = |want: &Want| matches!(want.what, Wanted::Copy(_));
         let copies_wanted = out.wants.iter().skip(wants_before).any(is_copy);
-        attest::attest(&view, &fills, &mut out);
+        if holding.pieces.len() == 1 {
+            attest::attest(&view, &fills, &mut out);
+        }
         evict::evict(&view, copies_wanted, &mut out);
+    }
+    if holding.pieces.len() > 1 {
+        attest::in_parts(holding, &mut out);
     }
     (out.wants, out.waits)
 }

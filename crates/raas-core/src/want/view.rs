@@ -1,6 +1,7 @@
 //! What every rule looks at, computed once per piece, and where the rules put their answers.
 
 use super::fill::Fill;
+use crate::cid::Commitment;
 use crate::fleet::Rules;
 use crate::health::Health;
 use crate::holding::{Holding, PieceSlots, Slot, health};
@@ -123,7 +124,8 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn wait(&self, index: Option<u32>, for_: WaitFor, wake: Wake) -> Wait {
-        Wait { holding: Some(self.holding.id), slot: index.map(|index| self.slot_ref(index)), for_, wake }
+        let slot = index.map(|index| self.slot_ref(index));
+        Wait { holding: Some(self.holding.id), slot, part: self.part(), for_, wake }
     }
 
     /// A want of this piece. While anything is unknown, unknown copies count as if they were there, so that
@@ -139,7 +141,13 @@ impl<'a> View<'a> {
             priority: self.priority,
             due,
             proven,
+            part: self.part(),
         }
+    }
+
+    /// Which piece this is, where the holding has several.
+    fn part(&self) -> Option<Commitment> {
+        (self.holding.pieces.len() > 1).then_some(self.pieces.piece.commitment)
     }
 
     /// A new copy, with all limits of where it may go.

@@ -146,3 +146,24 @@ fn a_holding_of_jobs_that_are_not_served_wants_nothing_and_says_why() {
     let said: Vec<_> = waits.into_iter().map(|wait| wait.for_).collect();
     assert_eq!(said, holding.unserved.iter().map(|why| WaitFor::Unserved(*why)).collect::<Vec<_>>());
 }
+
+/// Three deals of one part are no three copies of the data, and a contract's reader would count them so.
+#[test]
+fn data_in_parts_is_shown_to_no_contract() {
+    let mut holding = holding_with(1, vec![vec![proven(1, 1_000, FAR)], vec![proven(2, 1_010, FAR)]]);
+    let at = attestation(1, &[]).at;
+    holding.attestations = vec![attestation(1, &[])];
+    assert_eq!(attested(&holding).len(), 2);
+    let mut second = holding.pieces[0].clone();
+    second.piece.commitment = commitment(77);
+    second.slots.iter_mut().for_each(|slot| slot.generations.clear());
+    holding.pieces.push(second);
+    assert_eq!(attested(&holding), Vec::<String>::new());
+    let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
+    assert_eq!(waits.iter().filter(|wait| wait.for_ == WaitFor::InParts { at }).count(), 1);
+    // Each part is looked at by itself: the second has no copy at all, whatever the first has.
+    let copies = wants.iter().filter(|want| matches!(want.what, Wanted::Copy(_)));
+    let of_second = copies.clone().filter(|want| want.part == Some(commitment(77)));
+    assert_eq!(of_second.count(), holding.policy.replicas.target as usize);
+    assert!(copies.clone().all(|want| want.part.is_some()));
+}

@@ -6,7 +6,7 @@ use raas_core::fleet::{Ask, Provider};
 use raas_core::ids::{HoldingId, ProviderId};
 use raas_core::order::{Cause, SlotRef, Within};
 use raas_core::plan::CopyWanted;
-use raas_core::select::{Unfit, choose};
+use raas_core::select::{Unfit, choose, piece_max};
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use std::collections::BTreeMap;
 
@@ -190,4 +190,23 @@ proptest! {
             prop_assert!(chosen.in_flight < chosen.capacity && chosen.ask.is_some_and(|ask| ask.price <= AttoFil(100)));
         }
     }
+}
+
+/// Copies on distinct operators: one operator's second miner does not count, and too few asks say nothing.
+#[test]
+fn pieces_are_as_large_as_enough_operators_take() {
+    let limit = size(1 << 35);
+    let ask = |provider: u64, bytes: u64| {
+        let price = AttoFil(1);
+        (operator_of(provider), Ask { price, size_min: size(128), size_max: size(bytes) })
+    };
+    let asks = [ask(1_000, 1 << 36), ask(1_010, 1 << 30), ask(1_020, 1 << 34), ask(1_030, 1 << 33)];
+    let table = [(0, 1 << 35), (1, 1 << 35), (2, 1 << 34), (3, 1 << 33), (4, 1 << 30), (5, 1 << 35)];
+    for (copies, expected) in table {
+        assert_eq!(piece_max(limit, copies, asks), size(expected), "{copies} copies");
+    }
+    let twice = [ask(1_000, 1 << 30), ask(1_000, 1 << 34), ask(1_010, 1 << 31)];
+    assert_eq!(piece_max(limit, 1, twice), size(1 << 34));
+    assert_eq!(piece_max(limit, 2, twice), size(1 << 31));
+    assert_eq!(piece_max(limit, 3, twice), limit, "two operators");
 }

@@ -4,7 +4,9 @@ use crate::api::App;
 use crate::api::error::ApiError;
 use crate::store::{Job, SeenProposal, StoredOrder};
 use crate::world::World;
+use raas_core::cid::Commitment;
 use raas_core::health::Health;
+use raas_core::holding::Holding;
 use raas_core::ids::{HoldingId, OrderId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -65,11 +67,20 @@ pub fn order(stored: &StoredOrder) -> Value {
     })
 }
 
-/// Orders, each with the whole proposal of its deal as it was first seen on chain, where one was.
+/// Orders, each with the whole proposal of its deal as it was first seen on chain, where one was, and with the number of its
+/// part where the data lies in several `pieces`.
 #[must_use]
-pub fn orders(orders: &[StoredOrder], seen: &BTreeMap<OrderId, SeenProposal>) -> Vec<Value> {
+pub fn orders(
+    orders: &[StoredOrder],
+    pieces: &[Commitment],
+    seen: &BTreeMap<OrderId, SeenProposal>,
+) -> Vec<Value> {
     let with_proposal = |stored: &StoredOrder| {
         let mut shown = order(stored);
+        let part = pieces.iter().position(|piece| *piece == stored.order.piece);
+        if let Some(part) = part.filter(|_| pieces.len() > 1) {
+            shown["part"] = Value::from(part + 1);
+        }
         shown["proposal"] = seen.get(&stored.order.id).map_or(Value::Null, proposal);
         shown
     };
@@ -102,9 +113,35 @@ pub async fn deals_of<W: World>(app: &App<W>, holding: HoldingId) -> Result<Vec<
     Ok(orders.iter().filter(|stored| stored.order.state.on_chain().is_some()).map(order).collect())
 }
 
-/// How many copies are proven, in words for a person.
+/// The pieces that hold the data of a holding together, in order; mostly one.
 #[must_use]
-pub fn standing(orders: &[StoredOrder], target: u32) -> Value {
+pub fn pieces(holding: &Holding) -> Vec<Commitment> {
+    holding.pieces.iter().map(|slots| slots.piece.commitment).collect()
+}
+
+/// How many copies are proven, in words for a person. Of data in several `pieces` there are as many as of the part with the
+/// fewest, and each part is told.
+#[must_use]
+pub fn standing(orders: &[StoredOrder], pieces: &[Commitment], target: u32) -> Value {
+    let orders: Vec<&StoredOrder> = orders.iter().collect();
+    let mut whole = counted(&orders);
+    if pieces.len() > 1 {
+        let parts = pieces.iter().zip(1..).map(|(piece, number)| {
+            let of_part = orders.iter().filter(|stored| stored.order.piece == *piece).copied();
+            let mut part = counted(&of_part.collect::<Vec<_>>());
+            part["part"] = Value::from(number);
+            part["pieceCid"] = Value::from(piece.to_string());
+            part
+        });
+        let parts: Vec<Value> = parts.collect();
+        whole["proven"] = parts.iter().filter_map(|part| part["proven"].as_u64()).min().into();
+        whole["parts"] = parts.into();
+    }
+    whole["target"] = target.into();
+    whole
+}
+
+fn counted(orders: &[&StoredOrder]) -> Value {
     let count = |wanted: fn(&Health) -> bool| {
         orders
             .iter()
@@ -117,6 +154,5 @@ pub fn standing(orders: &[StoredOrder], target: u32) -> Value {
         "pending": count(|health| *health == Health::Pending),
         "suspect": count(|health| *health == Health::Suspect),
         "unknown": count(|health| matches!(health, Health::Unknown(_))),
-        "target": target,
     })
 }

@@ -3,26 +3,38 @@
 //! A filter of each piece's index is in memory (two bytes per block); a question goes through all of them, and to the
 //! disk only where one lets it through. Blocks asked for one after the other are mostly of one piece, which is asked
 //! first; a DAG over the limit of a piece lies in several.
+//!
+//! What a read finds wrong is not passed over: a damaged index is made anew from its CAR by the read that meets it, and a
+//! CAR that cannot be right is named, so that the keeper hashes all of it.
 
 use super::{LocalPiece, PieceStore};
 use cid::Cid;
-use raas_piece::block::{BlockError, Blocks, digest_of, identity_bytes};
+use raas_core::cid::Commitment;
+use raas_piece::block::{BlockError, Blocks, digest_of, identity_bytes, links, verify};
+use std::collections::{BTreeSet, HashSet};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The blocks of all pieces on the disk. Clones share what they found last.
 #[derive(Clone, Debug)]
 pub struct LocalBlocks {
     pieces: PieceStore,
-    first: Option<LocalPiece>,
-    near: Arc<Mutex<Option<LocalPiece>>>,
+    likely: Arc<Mutex<Likely>>,
+    hashing: bool,
+}
+
+/// The pieces that are asked without a look at the filters.
+#[derive(Debug, Default)]
+struct Likely {
+    first: Vec<LocalPiece>,
+    near: Option<LocalPiece>,
 }
 
 impl PieceStore {
     /// Every block on the disk, read without hashing it again. Reads block the thread.
     #[must_use]
     pub fn blocks(&self) -> LocalBlocks {
-        LocalBlocks { pieces: self.clone(), first: None, near: Arc::default() }
+        LocalBlocks { pieces: self.clone(), likely: Arc::default(), hashing: false }
     }
 
     /// A piece that has the block; `None` when no piece here has it. Reads the disk.
@@ -41,13 +53,60 @@ impl PieceStore {
         }
         Ok(None)
     }
+
+    /// The pieces that hold a block and everything below it; `None` when something of that is not here, or cannot be looked
+    /// into. Memory is 36 bytes for each block.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn pieces_under(&self, root: Cid) -> io::Result<Option<BTreeSet<Commitment>>> {
+        let (mut found, mut seen, mut waiting) = (BTreeSet::new(), HashSet::new(), vec![root]);
+        let mut near: Option<LocalPiece> = None;
+        while let Some(cid) = waiting.pop() {
+            if identity_bytes(&cid).is_none() && !seen.insert((cid.codec(), cid.hash().digest().to_vec())) {
+                continue;
+            }
+            let block = if let Some(inside) = identity_bytes(&cid) {
+                inside.to_vec()
+            } else {
+                let is_near = match &near {
+                    Some(piece) => piece.has(&cid)?,
+                    None => false,
+                };
+                if !is_near {
+                    near = self.piece_with(&cid)?;
+                }
+                let Some(piece) = &near else { return Ok(None) };
+                found.insert(piece.commitment);
+                if cid.codec() == raas_piece::block::RAW {
+                    continue;
+                }
+                match piece.get(&cid) {
+                    Ok(Some(block)) => block,
+                    _ => return Ok(None),
+                }
+            };
+            match links(&cid, &block) {
+                Ok(below) => waiting.extend(below),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok((!found.is_empty()).then_some(found))
+    }
 }
 
 impl LocalBlocks {
-    /// Asks `piece` before all others, even when it is removed meanwhile.
+    /// Asks `pieces` before all others, even when they are removed meanwhile.
     #[must_use]
-    pub fn with_first(self, piece: LocalPiece) -> Self {
-        Self { first: Some(piece), ..self }
+    pub fn with_first(self, pieces: Vec<LocalPiece>) -> Self {
+        self.likely().first = pieces;
+        self
+    }
+
+    /// Hashes every block again as it is read: for readers who cannot do so themselves.
+    #[must_use]
+    pub fn hashing(self) -> Self {
+        Self { hashing: true, ..self }
     }
 
     /// Whether the block is here; identity CIDs carry their own bytes and always are.
@@ -58,7 +117,7 @@ impl LocalBlocks {
         if identity_bytes(cid).is_some() {
             return Ok(true);
         }
-        for piece in self.likely() {
+        for piece in self.asked_first() {
             if piece.has(cid)? {
                 return Ok(true);
             }
@@ -66,20 +125,63 @@ impl LocalBlocks {
         Ok(self.elsewhere(cid)?.is_some())
     }
 
-    /// The pieces that are asked without a look at the filters.
-    fn likely(&self) -> impl Iterator<Item = LocalPiece> {
-        let near = self.near.lock().map(|near| near.clone()).unwrap_or_default();
-        self.first.clone().into_iter().chain(near)
+    /// Nothing panics while it is held, so what a poisoned one holds is whole.
+    fn likely(&self) -> MutexGuard<'_, Likely> {
+        self.likely.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_first(&self) -> Vec<LocalPiece> {
+        let likely = self.likely();
+        likely.near.iter().chain(&likely.first).cloned().collect()
     }
 
     /// Looks through all pieces, and asks the one that has it sooner from then on.
     fn elsewhere(&self, cid: &Cid) -> io::Result<Option<LocalPiece>> {
         let found = self.pieces.piece_with(cid)?;
-        if let (Some(piece), Ok(mut near)) = (&found, self.near.lock()) {
-            *near = Some(piece.clone());
+        if let Some(piece) = &found {
+            self.likely().near = Some(piece.clone());
         }
         Ok(found)
     }
+
+    /// The block as the indexes lead to it.
+    fn look(&self, cid: &Cid) -> Result<Option<Vec<u8>>, Trouble> {
+        let from = |piece: &LocalPiece| match piece.get(cid) {
+            Ok(Some(block)) if self.hashing => match verify(cid, &block) {
+                Ok(()) => Ok(Some(block)),
+                Err(error) => Err(Trouble { at: Some(piece.clone()), error }),
+            },
+            Ok(found) => Ok(found),
+            Err(error) => Err(Trouble { at: Some(piece.clone()), error }),
+        };
+        for piece in self.asked_first() {
+            if let Some(block) = from(&piece)? {
+                return Ok(Some(block));
+            }
+        }
+        let elsewhere = self.elsewhere(cid).map_err(|error| Trouble { at: None, error: error.into() })?;
+        elsewhere.as_ref().map_or(Ok(None), from)
+    }
+
+    /// Gives those of `met` whose index is not as it was written another one. Whether there was such a one.
+    fn mend(&self, met: &[LocalPiece]) -> io::Result<bool> {
+        let mut mended = false;
+        for piece in met.iter().filter(|piece| piece.index.verify().is_err()) {
+            let Some(new) = self.pieces.reindex(piece.commitment)? else { continue };
+            let mut likely = self.likely();
+            let Likely { first, near } = &mut *likely;
+            let old = first.iter_mut().chain(near.as_mut()).filter(|old| old.commitment == new.commitment);
+            old.for_each(|old| *old = new.clone());
+            mended = true;
+        }
+        Ok(mended)
+    }
+}
+
+/// Why a block cannot be had, and from which piece.
+struct Trouble {
+    at: Option<LocalPiece>,
+    error: BlockError,
 }
 
 impl Blocks for LocalBlocks {
@@ -87,14 +189,19 @@ impl Blocks for LocalBlocks {
         if let Some(inside) = identity_bytes(cid) {
             return Ok(Some(inside.to_vec()));
         }
-        for piece in self.likely() {
-            if let Some(block) = piece.get(cid)? {
-                return Ok(Some(block));
+        let found = self.look(cid);
+        let met = match &found {
+            Ok(Some(_)) => Vec::new(),
+            // It should be in one of these.
+            Ok(None) => self.likely().first.clone(),
+            Err(trouble) => trouble.at.iter().cloned().collect(),
+        };
+        let found = if self.mend(&met)? { self.look(cid) } else { found };
+        found.map_err(|trouble| {
+            if let Some(piece) = trouble.at {
+                self.pieces.suspect(piece.commitment);
             }
-        }
-        match self.elsewhere(cid)? {
-            Some(piece) => piece.get(cid),
-            None => Ok(None),
-        }
+            trouble.error
+        })
     }
 }

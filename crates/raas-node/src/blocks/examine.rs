@@ -158,6 +158,21 @@ impl PieceStore {
         Ok(Some((why, None)))
     }
 
+    /// Gives a piece another index, since the one it has is damaged; `None` when it is not here, or its CAR is damaged as well and
+    /// put aside, or somebody brings it right now.
+    pub(super) fn reindex(&self, commitment: Commitment) -> io::Result<Option<LocalPiece>> {
+        let Some(_claim) = self.claim(commitment) else { return Ok(None) };
+        if !self.has(commitment) {
+            return Ok(None);
+        }
+        if let Some(piece) = self.index_again(commitment)? {
+            tracing::warn!(piece = %commitment, "a damaged block index was met by a reader and made anew");
+            return Ok(Some(piece));
+        }
+        self.quarantine(commitment, "its index is damaged, and the CAR is not what was written")?;
+        Ok(None)
+    }
+
     /// Writes the index of a piece from its CAR; `None` when that is not the piece.
     pub(super) fn index_again(&self, commitment: Commitment) -> io::Result<Option<LocalPiece>> {
         let Some(index) = self.index_anew(commitment)? else { return Ok(None) };

@@ -20,3 +20,14 @@ pub use pieces::{PieceStore, core_commitment, core_size};
 pub use room::{NoRoom, Room};
 pub use scrub::{Scrub, Scrubbed};
 pub use staged::Staged;
+
+use std::num::NonZero;
+
+/// Most threads that hash CommP of one stream, besides the one that takes its bytes in.
+const HASHING_MAX: NonZero<usize> = NonZero::<usize>::MIN.saturating_add(3);
+
+/// How many threads hash CommP of one stream: with one, the taker's own.
+#[must_use]
+pub fn hashing_threads() -> NonZero<usize> {
+    std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN).min(HASHING_MAX)
+}

@@ -11,9 +11,9 @@ use super::{LocalPiece, Staged};
 use crate::failpoint;
 use raas_core::cid::Commitment;
 use raas_core::units::PaddedSize;
-use raas_piece::car::{Filter, Seal, sealed};
+use raas_piece::car::{Filter, Index, Seal, Written, sealed};
 use raas_piece::pack::Packed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -46,6 +46,8 @@ struct Shelf {
     open: Vec<(FileId, LocalPiece)>,
     /// Pieces that were put aside, with why, until somebody notes it.
     aside: BTreeMap<Commitment, String>,
+    /// Pieces at which a reader met what cannot be right, until somebody hashes them again.
+    suspects: BTreeSet<Commitment>,
 }
 
 /// One file, whatever its name: device, number, length.
@@ -88,13 +90,52 @@ impl PieceStore {
 
     /// Gives a packed and verified file its name. Keeping what is there already is done. Nobody collects the piece while
     /// the claim lives: hold it until the piece is recorded. Blocks the thread.
-    pub fn keep(&self, mut staged: Staged, packed: &Packed) -> io::Result<Claim> {
-        let commitment = core_commitment(packed.piece.commitment());
+    pub fn keep(&self, staged: Staged, packed: &Packed) -> io::Result<Claim> {
+        self.keep_as(staged, packed.piece.commitment(), &packed.index)
+    }
+
+    /// As [`PieceStore::keep`] for the parts of one whole: the claims of all of them, in the order of the parts. When one cannot
+    /// be kept, those that were kept before it and were not here go again.
+    pub fn keep_parts(&self, parts: Vec<(Written, Staged)>) -> io::Result<Vec<Claim>> {
+        let mut numbered: Vec<_> = parts.into_iter().enumerate().collect();
+        // Two who bring the same parts wait for each other in one order.
+        numbered.sort_by_key(|(_, (written, _))| core_commitment(written.piece.commitment()));
+        let mut claims: Vec<(usize, Claim)> = Vec::new();
+        let mut new = Vec::new();
+        for (number, (written, staged)) in numbered {
+            let commitment = written.piece.commitment();
+            let was_here = self.has(core_commitment(commitment));
+            match self.keep_as(staged, commitment, &written.index) {
+                Ok(claim) => {
+                    if !was_here {
+                        new.push(number);
+                    }
+                    claims.push((number, claim));
+                }
+                Err(error) => {
+                    for (_, claim) in claims.iter().filter(|(number, _)| new.contains(number)) {
+                        self.remove_claimed(claim)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        claims.sort_by_key(|(number, _)| *number);
+        Ok(claims.into_iter().map(|(_, claim)| claim).collect())
+    }
+
+    fn keep_as(
+        &self,
+        mut staged: Staged,
+        commitment: raas_piece::Commitment,
+        index: &Index,
+    ) -> io::Result<Claim> {
+        let commitment = core_commitment(commitment);
         let claim = self.inner.claims.wait(commitment);
         staged.sync()?;
         let seal = Seal::of(&mut staged)?;
         // The index first: a CAR with its name is a piece, so everything it needs is there before it.
-        self.write_index(commitment, &sealed(&packed.index, &seal))?;
+        self.write_index(commitment, &sealed(index, &seal))?;
         failpoint::within("blocks.keep", || staged.persist(&self.path(commitment, "car")))?;
         self.sync_names()?;
         if let Examined::Whole(piece) = examine(self, commitment)? {
@@ -208,6 +249,22 @@ impl PieceStore {
         let mut aside = std::mem::take(&mut self.shelf().aside);
         aside.retain(|piece, _| !self.has(*piece));
         aside
+    }
+
+    /// Tells once which pieces are to be hashed again because of what a reader met.
+    #[must_use]
+    pub fn take_suspects(&self) -> BTreeSet<Commitment> {
+        std::mem::take(&mut self.shelf().suspects)
+    }
+
+    /// Whether a reader met what cannot be right, and nobody has hashed it again since.
+    #[must_use]
+    pub fn has_suspects(&self) -> bool {
+        !self.shelf().suspects.is_empty()
+    }
+
+    pub(super) fn suspect(&self, commitment: Commitment) {
+        self.shelf().suspects.insert(commitment);
     }
 
     pub(super) fn note_aside(&self, commitment: Commitment, why: &str) {

@@ -40,6 +40,9 @@ pub async fn why(node: &Client, cid: &str, json: bool) -> Result<(), Failure> {
     for holding in list(&answer["holdings"]) {
         title(holding);
         output::data(&format!("  copies: {}", words::standing(&holding["standing"])));
+        for part in words::parts(&holding["standing"]) {
+            output::data(&format!("    {part}"));
+        }
         output::data(&format!("  duties: {}", words::duties(&holding["duties"])));
         output::data(&format!("  policy: {}", words::policy(&holding["policy"])));
         for piece in list(&holding["pieces"]) {
@@ -100,11 +103,14 @@ fn decided(holding: &Value) {
     for part in list(&holding["incidents"]) {
         output::data(&format!("  part of {}", words::incident(&part["incident"])));
     }
+    let standing = &holding["standing"];
     for action in list(&holding["actions"]) {
-        output::data(&format!("  now: {}", words::action(action)));
+        let part = words::part(&action["piece"], standing);
+        output::data(&format!("  now: {part}{}", words::action(action)));
     }
     for wait in list(&holding["waits"]) {
-        output::data(&format!("  waits: {}", words::wait(wait)));
+        let part = words::part(&wait["part"], standing);
+        output::data(&format!("  waits: {part}{}", words::wait(wait)));
     }
     for delay in list(&holding["delays"]) {
         let of = match (&delay["order"], &delay["transaction"]) {

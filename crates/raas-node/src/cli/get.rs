@@ -239,7 +239,8 @@ fn write(
 
 /// The CAR in a file without a name, every block of it hashed. Whether the DAG is complete shows when it is read.
 fn verified(source: impl io::Read) -> anyhow::Result<CarStore<Arc<File>>> {
-    let limits = Limits::default();
+    // Larger than any piece where the node keeps it in parts.
+    let limits = Limits { total_bytes: u64::MAX, ..Limits::default() };
     let mut reader = Reader::new(source, limits).context(NodesAnswer)?;
     let mut writer = Writer::with_header(tempfile::tempfile()?, reader.header(), limits.total_bytes)?;
     while let Some(block) = reader.next_block().context(NodesAnswer)? {

@@ -143,6 +143,7 @@ fn show_one(answer: &Value) {
         ["copies".to_owned(), words::standing(&answer["standing"])],
         ["network".to_owned(), plain(&answer["network"])],
     ]);
+    words::parts(&answer["standing"]).iter().for_each(|part| output::data(part));
     if let Some(why) = words::why_unserved(job) {
         output::data(&format!("nothing is done for it: {why}"));
     }

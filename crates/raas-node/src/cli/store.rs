@@ -96,12 +96,14 @@ async fn verify(node: &Client, cid: Option<&str>, json: bool) -> Result<(), Fail
     let mut answers = Vec::with_capacity(wanted.len());
     for cid in &wanted {
         let answer = node.call(Method::POST, &format!("/v1/store/verify/{cid}"), None).await?;
-        if !json {
-            let (piece, verified) = (plain(&answer["pieceCid"]), &answer["verified"]);
+        let alone = std::slice::from_ref(&answer);
+        let parts = answer["parts"].as_array().map_or(alone, Vec::as_slice);
+        for part in parts.iter().filter(|_| !json) {
+            let (piece, verified) = (plain(&part["pieceCid"]), &part["verified"]);
             let why = verified["why"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
             output::data(&format!("{piece} {}{why}", plain(&verified["found"])));
         }
-        answers.push(answer);
+        answers.extend(parts.iter().cloned());
     }
     let bad = answers.iter().filter(|answer| answer["verified"]["found"] != "sound").count();
     if json {

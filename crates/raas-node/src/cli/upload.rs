@@ -58,10 +58,14 @@ fn print(answer: &Value) {
         Value::Null => "none".to_owned(),
         other => other.to_string(),
     };
+    let piece = match answer["parts"].as_array() {
+        Some(parts) => format!("{} parts, each a piece with deals of its own", parts.len()),
+        None => format!("{} ({} bytes padded)", text("pieceCid"), text("pieceSize")),
+    };
     output::table(&[
         ["cid".to_owned(), text("cid")],
         ["bytes".to_owned(), text("bytes")],
-        ["piece".to_owned(), format!("{} ({} bytes padded)", text("pieceCid"), text("pieceSize"))],
+        ["piece".to_owned(), piece],
         ["job".to_owned(), text("job")],
         ["network".to_owned(), text("network")],
     ]);
@@ -100,8 +104,10 @@ async fn packed(path: &Path) -> Result<Source, Failure> {
     let bar = indicatif::ProgressBar::new_spinner().with_message(format!("packing {}", path.display()));
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
     let path = path.to_owned();
+    // The node cuts it into pieces.
+    let options = PackOptions { max_car_bytes: u64::MAX, ..PackOptions::default() };
     let packing = tokio::task::spawn_blocking(move || -> anyhow::Result<(std::fs::File, u64)> {
-        let (packed, mut file) = pack_path(&path, tempfile::tempfile()?, &PackOptions::default())?;
+        let (packed, mut file) = pack_path(&path, tempfile::tempfile()?, &options)?;
         file.seek(SeekFrom::Start(0))?;
         Ok((file, packed.car_bytes))
     });

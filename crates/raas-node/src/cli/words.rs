@@ -109,8 +109,12 @@ fn keep_local(keep: &Value) -> String {
     }
 }
 
-/// `3 of 3 proven, 1 pending`.
+/// `3 of 3 proven, 1 pending`; of data in parts the worst of them, `2 of 3 proven in each of 4 parts`.
 pub fn standing(standing: &Value) -> String {
+    if let Some(parts) = standing["parts"].as_array() {
+        let (proven, target) = (plain(&standing["proven"]), plain(&standing["target"]));
+        return format!("{proven} of {target} proven in each of {} parts", parts.len());
+    }
     let mut text = format!("{} of {} proven", plain(&standing["proven"]), plain(&standing["target"]));
     for name in ["pending", "suspect", "unknown"] {
         if standing[name].as_u64().is_some_and(|count| count > 0) {
@@ -120,14 +124,32 @@ pub fn standing(standing: &Value) -> String {
     text
 }
 
-/// Orders with their places and deals, one row each under a head.
+/// `part 2 of 4: ` where the data lies in parts and this concerns one of them.
+pub fn part(piece: &Value, standing: &Value) -> String {
+    let parts = standing["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = parts.iter().find(|part| !piece.is_null() && part["pieceCid"] == *piece);
+    found.map(|part| format!("part {} of {}: ", plain(&part["part"]), parts.len())).unwrap_or_default()
+}
+
+/// A line for each part of data that lies in parts.
+pub fn parts(standing: &Value) -> Vec<String> {
+    let parts = standing["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let line = |part: &Value| {
+        let mut of = part.clone();
+        of["target"] = standing["target"].clone();
+        format!("part {}: {}, piece {}", plain(&part["part"]), self::standing(&of), plain(&part["pieceCid"]))
+    };
+    parts.iter().map(line).collect()
+}
+
+/// Orders with their places and deals, one row each under a head. Of data in parts, the place names the part before the slot.
 pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
     let head = ["SLOT", "STATE", "HEALTH", "DEAL", "PROVIDER", "OPERATOR", "END EPOCH", "WHY"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(orders.as_array().into_iter().flatten().map(|order| {
         let slots: Vec<String> = order["slots"].as_array().into_iter().flatten().map(plain).collect();
         [
-            if slots.is_empty() { "spare".to_owned() } else { slots.join(",") },
+            place(&order["part"], &slots),
             plain(&order["state"]),
             health(&order["health"]["health"]),
             deal(order),
@@ -138,6 +160,11 @@ pub fn deal_rows(orders: &Value) -> Vec<[String; 8]> {
         ]
     }));
     rows
+}
+
+fn place(part: &Value, slots: &[String]) -> String {
+    let slots = if slots.is_empty() { "spare".to_owned() } else { slots.join(",") };
+    if part.is_null() { slots } else { format!("{}/{slots}", plain(part)) }
 }
 
 /// The deal's id; of a copy that has none, its sector.
@@ -303,6 +330,10 @@ fn waiting_for(waiting: &WaitFor) -> String {
         WaitFor::MaxReplicas { occupied, max } => format!("{occupied} slots are occupied, {max} is the most"),
         WaitFor::NotAsked => "no job asks for this".to_owned(),
         WaitFor::Unserved(why) => unserved(*why),
+        WaitFor::InParts { at } => format!(
+            "{at} is shown no deals: the data lies in parts, and a contract that lists deals under one CID cannot tell them \
+             apart"
+        ),
         WaitFor::CompletesInAggregate { at } => format!(
             "{at} cannot be shown this: its contract (reference ABI) takes only pieces in aggregates, and this was bought \
              as a whole deal; its successor will be in one"
@@ -366,6 +397,7 @@ mod tests {
         let waits = Wait {
             holding: Some(HoldingId(1)),
             slot: None,
+            part: None,
             for_: WaitFor::Patience { order: OrderId(4), since: Epoch(100), until: Epoch(2_980) },
             wake: Wake::At(Epoch(3_000)),
         };

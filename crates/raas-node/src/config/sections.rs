@@ -282,6 +282,10 @@ pub struct DealsSection {
     pub providers: Vec<String>,
     /// Highest price per GiB and epoch, attoFIL.
     pub price_max_attofil: String,
+    /// Largest piece that is made of data, padded, in MiB: a power of two. Data that needs more is split into parts with deals
+    /// of their own. Larger than most providers take leaves few of them to choose from, small costs a deal per part and copy. An ask
+    /// that takes less counts, too. At least 4, so that any block fits.
+    pub piece_max_mib: u64,
     /// Orders on their way to one provider at once.
     pub provider_capacity: u32,
     /// Repairs of lost copies started within one pacing window of 120 epochs.
@@ -293,6 +297,7 @@ impl Default for DealsSection {
         Self {
             providers: Vec::new(),
             price_max_attofil: "2000000000".to_owned(),
+            piece_max_mib: 32 << 10,
             provider_capacity: 256,
             repairs_per_window: 100,
         }
@@ -335,7 +340,8 @@ impl Default for BudgetSection {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings", default)]
 pub struct SourcesSection {
-    /// Trustless gateways, base URLs, tried in order.
+    /// Trustless gateways, base URLs, tried in order. One on this machine or its network, as that of a Kubo node beside this one, is
+    /// named by its address or as `localhost`.
     pub gateways: Vec<String>,
     /// Largest payload fetched, in GiB.
     pub fetch_max_gib: Option<u64>,

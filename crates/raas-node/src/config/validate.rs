@@ -1,11 +1,11 @@
 //! From texts to the types of the rules; every refusal names the key and what would be accepted.
 
 use super::{Config, ConfigError, Network};
-use crate::settings::{GatewayLimits, GatewaySettings, Settings, SpendingLimits};
+use crate::settings::{GatewayLimits, GatewaySettings, PIECE_MAX_LEAST, Settings, SpendingLimits};
 use raas_core::fleet::Rules;
 use raas_core::ids::ProviderId;
 use raas_core::policy::{KeepLocal, Placement, Policy, Replicas};
-use raas_core::units::{AttoFil, Epoch, Epochs};
+use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
 
 impl Config {
     /// The network, which must be named.
@@ -78,6 +78,7 @@ impl Config {
             .validated(Epoch(0))
             .map_err(|error| ConfigError::Invalid { key: "policy", why: error.to_string() })?;
         self.providers()?;
+        self.piece_max()?;
         attofil("budget.total_attofil", &self.budget.total_attofil)?;
         attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?;
         self.spending()?;
@@ -163,6 +164,15 @@ impl Config {
             .collect()
     }
 
+    fn piece_max(&self) -> Result<PaddedSize, ConfigError> {
+        let mib = self.deals.piece_max_mib;
+        let bytes = mib.checked_mul(1 << 20).filter(|bytes| *bytes >= PIECE_MAX_LEAST);
+        bytes.and_then(|bytes| PaddedSize::new(bytes).ok()).ok_or_else(|| {
+            let why = format!("{mib} is no power of two from 4 to 65536");
+            ConfigError::invalid("deals.piece_max_mib", why)
+        })
+    }
+
     /// What the engine is told, less what only the running network can say.
     pub fn settings(&self, public_url: String) -> Result<Settings, ConfigError> {
         Ok(Settings {
@@ -173,6 +183,7 @@ impl Config {
             budget_total: attofil("budget.total_attofil", &self.budget.total_attofil)?,
             spending: self.spending()?,
             wallet_reserve: attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?,
+            piece_max: self.piece_max()?,
             provider_capacity: self.deals.provider_capacity,
             repairs_per_window: self.deals.repairs_per_window,
             pace_window: Epochs::new(120).unwrap_or(Epochs::ZERO),

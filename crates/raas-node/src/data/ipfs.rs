@@ -13,6 +13,7 @@ use crate::api::extract::{Path, Query};
 use crate::blocks::{LocalBlocks, LocalPiece};
 use crate::execute::bytes::{note, sources, words};
 use crate::failpoint;
+use crate::keeping;
 use crate::world::World;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -24,6 +25,7 @@ use raas_core::ports::{Bytes as _, Clock, Fetched};
 use raas_piece::block::{fetch, identity_bytes};
 use raas_piece::car::CarExport;
 use raas_piece::unixfs::{FileReader, ReadError, Resolved, UnixNode, list, resolve};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -102,26 +104,24 @@ async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, 
     let seat = gateway.clients.seat(Some(gateway.client(&call.visitor, &call.headers)))?;
     let request = call.read(gateway)?;
     let root: DataCid = call.cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
-    let found = match find(gateway, &root, request.only_if_cached).await? {
-        Found::Here(local) => (local, "local".to_owned()),
-        Found::Fetched(local, provider) => (Some(local), provider.to_string()),
-        Found::WouldFetch => {
+    let mut tried = attempt(gateway, &call, &root, &request).await;
+    let app = &gateway.app;
+    if tried.is_err() && app.pieces.has_suspects() {
+        // What was met is damaged, or it is not: then it is asked once more. A provider has what is put aside.
+        let now = app.engine.world().clock().now().await.unix_seconds;
+        keeping::look_into(app.engine.store(), &app.pieces, now).await?;
+        tried = attempt(gateway, &call, &root, &request).await;
+    }
+    let (made, source) = match tried? {
+        Attempt::Made(made, source) => (made, source),
+        Attempt::WouldFetch => {
             let status = StatusCode::PRECONDITION_FAILED;
             return Ok(Response::builder().status(status).body(Body::empty())?);
         }
     };
-    let (local, source) = found;
     let head = call.method == Method::HEAD;
     let address = HeaderValue::from_str(call.address())?;
     let location = (request.by_accept, request.form.query());
-    let blocks = gateway.app.pieces.blocks();
-    let blocks = match local {
-        Some(local) => blocks.with_first(local),
-        None => blocks,
-    };
-    let (cid, path) = (*root.cid(), call.path);
-    let made = tokio::task::spawn_blocking(move || respond(blocks, cid, &path, &request));
-    let made = made.await.map_err(|error| ApiError::Internal(error.into()))??;
     let mut response = made.send(head, seat).await?;
     if let (true, query) = location {
         let query = format!("{}?{query}", call.uri.path());
@@ -132,12 +132,43 @@ async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, 
     Ok(response)
 }
 
+/// What became of looking for an answer.
+enum Attempt {
+    /// It is ready to be sent; with where its bytes are from.
+    Made(Answer, String),
+    /// Its bytes are nowhere here, and nothing may be fetched.
+    WouldFetch,
+}
+
+async fn attempt<W: World>(
+    gateway: &Gateway<W>,
+    call: &Call,
+    root: &DataCid,
+    request: &Request,
+) -> Result<Attempt, ApiError> {
+    let (local, source) = match find(gateway, root, request.only_if_cached).await? {
+        Found::Here(local) => (local, "local".to_owned()),
+        Found::Fetched(local, providers) => {
+            let providers: BTreeSet<String> = providers.iter().map(ToString::to_string).collect();
+            (local, providers.into_iter().collect::<Vec<_>>().join(","))
+        }
+        Found::WouldFetch => return Ok(Attempt::WouldFetch),
+    };
+    let blocks = gateway.app.pieces.blocks().with_first(local);
+    // Whoever gets a file and no blocks cannot hash them.
+    let blocks = if request.form == Form::Plain { blocks.hashing() } else { blocks };
+    let (cid, path, request) = (*root.cid(), call.path.clone(), request.clone());
+    let made = tokio::task::spawn_blocking(move || respond(blocks, cid, &path, &request));
+    let made = made.await.map_err(|error| ApiError::Internal(error.into()))??;
+    Ok(Attempt::Made(made, source))
+}
+
 /// Where the blocks under a root are.
 enum Found {
     /// On this disk; in no piece when the CID carries its own bytes.
-    Here(Option<LocalPiece>),
-    /// Fetched back from a provider for this answer.
-    Fetched(LocalPiece, ProviderId),
+    Here(Vec<LocalPiece>),
+    /// Fetched back from providers for this answer, as far as it was not here.
+    Fetched(Vec<LocalPiece>, Vec<ProviderId>),
     /// Nowhere here, and nothing may be fetched.
     WouldFetch,
 }
@@ -149,30 +180,47 @@ async fn find<W: World>(
 ) -> Result<Found, ApiError> {
     let app = &gateway.app;
     if identity_bytes(root.cid()).is_some() {
-        return Ok(Found::Here(None));
+        return Ok(Found::Here(Vec::new()));
     }
     let absent = || ApiError::NotFound(format!("{root} is not stored here"));
-    let Some(stored) = app.engine.store().piece_of_root(root).await? else {
+    let stored = app.engine.store().pieces_of_root(root).await?;
+    if stored.is_empty() {
         // No root that was stored, but it may be any block of one.
         let (pieces, cid) = (app.pieces.clone(), *root.cid());
         let looked = tokio::task::spawn_blocking(move || pieces.piece_with(&cid));
         return match looked.await.map_err(|error| ApiError::Internal(error.into()))?? {
-            Some(local) => Ok(Found::Here(Some(local))),
+            Some(local) => Ok(Found::Here(vec![local])),
             None if only_if_cached => Ok(Found::WouldFetch),
             None => Err(absent()),
         };
-    };
-    let piece = stored.piece.commitment;
-    if let Some(local) = gateway.local(piece).await? {
-        return Ok(Found::Here(Some(local)));
     }
-    if only_if_cached {
-        return Ok(Found::WouldFetch);
+    let (mut here, mut providers) = (Vec::with_capacity(stored.len()), Vec::new());
+    for piece in stored.iter().map(|stored| stored.piece.commitment) {
+        if let Some(local) = gateway.local(piece).await? {
+            here.push(local);
+            continue;
+        }
+        if only_if_cached {
+            return Ok(Found::WouldFetch);
+        }
+        let (local, provider) = open_or_fetch(gateway, root, piece).await?;
+        here.push(local.ok_or_else(absent)?);
+        providers.extend(provider);
     }
+    Ok(if providers.is_empty() { Found::Here(here) } else { Found::Fetched(here, providers) })
+}
+
+/// A piece that was not here a moment ago, and the provider it had to be fetched from.
+async fn open_or_fetch<W: World>(
+    gateway: &Gateway<W>,
+    root: &DataCid,
+    piece: Commitment,
+) -> Result<(Option<LocalPiece>, Option<ProviderId>), ApiError> {
+    let app = &gateway.app;
     // One at a time: nobody removes what another has just fetched and not opened yet.
     let _alone = app.fetching.lock().await;
     if let Some(local) = gateway.local(piece).await? {
-        return Ok(Found::Here(Some(local)));
+        return Ok((Some(local), None));
     }
     let fetched = fetch_back(app, root, piece).await;
     let local = gateway.local(piece).await?;
@@ -181,8 +229,7 @@ async fn find<W: World>(
         // It was evicted on purpose: this answer reads on from the open file.
         app.pieces.remove(piece)?;
     }
-    let provider = fetched?;
-    Ok(Found::Fetched(local.ok_or_else(absent)?, provider))
+    Ok((local, Some(fetched?)))
 }
 
 async fn fetch_back<W: World>(

@@ -59,7 +59,7 @@ pub async fn sources<W: World>(
     piece: Commitment,
 ) -> Result<Vec<PieceSource>, Error> {
     let Some(known) = engine.store.piece(piece).await? else { return Ok(Vec::new()) };
-    let car_bytes = known.piece.car_bytes;
+    let (car_bytes, is_part) = (known.piece.car_bytes, engine.store.is_part(piece).await?);
     let failed: BTreeSet<ProviderId> = engine
         .store
         .providers()
@@ -91,7 +91,7 @@ pub async fn sources<W: World>(
     for (_, _, provider, aggregate) in copies {
         if let Ok(provider) = engine.world.chain().provider(round, provider).await {
             let within = aggregate.map(|aggregate| Enclosed { aggregate, car_bytes });
-            sources.push(PieceSource { provider, piece, within });
+            sources.push(PieceSource { provider, piece, within, is_part });
         }
     }
     Ok(sources)
@@ -253,17 +253,12 @@ pub async fn import<W: World>(
     if !held.pieces.is_empty() || !held.open {
         return Ok(StepOutcome::Done);
     }
-    let key = holding.0.to_be_bytes();
-    match failpoint::around("fetch.bytes", engine.world.bytes().import(&held.cid)).await {
+    let (key, piece_max) = (holding.0.to_be_bytes(), engine.piece_max().await?);
+    match failpoint::around("fetch.bytes", engine.world.bytes().import(&held.cid, piece_max)).await {
         Imported::Packed(packed) => {
-            let piece = NewPiece {
-                root: held.cid,
-                commitment: packed.commitment,
-                size: packed.size,
-                car_bytes: packed.car_bytes,
-                payload_bytes: packed.payload_bytes,
-            };
-            failpoint::around("fetch.record", engine.store.record_piece(&piece)).await?;
+            let pieces: Vec<NewPiece> =
+                packed.into_iter().map(|part| NewPiece::of(&held.cid, part)).collect();
+            failpoint::around("fetch.record", engine.store.record_pieces(&pieces)).await?;
             Ok(StepOutcome::Done)
         }
         Imported::Unavailable(why) => Ok(again(now, Class::Terminal, attempts, &key, why)),

@@ -9,7 +9,7 @@ mod scrub;
 pub use collect::{Collected, collect};
 pub use order::{note_aside, put_in_order};
 pub use restore::{Restored, bring, restore};
-pub use scrub::{Verified, verify};
+pub use scrub::{Verified, look_into, verify};
 
 use crate::store;
 use std::io;

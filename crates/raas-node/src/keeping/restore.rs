@@ -1,14 +1,16 @@
 //! Getting local bytes back that were lost, and those of pins that never were here.
 
-use super::Error;
+use super::{Error, on_disk};
+use crate::blocks::PieceStore;
 use crate::engine::Engine;
 use crate::execute::bytes::{note, sources, words};
 use crate::failpoint;
-use crate::store::NewPiece;
+use crate::store::{NewPiece, StoredPiece};
 use crate::world::World;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::holding::Holding;
 use raas_core::ports::{Bytes, Clock, Imported};
+use raas_piece::block::identity_bytes;
 use std::collections::BTreeMap;
 
 /// What became of bytes that are wanted here: by CID, `None` where they are back, else why not.
@@ -16,7 +18,7 @@ pub type Restored = BTreeMap<String, Option<String>>;
 
 /// Tries once to get back every lost piece that a pin or a policy wants here, and the bytes of pins that have none. A
 /// lost piece that nobody wants here is settled.
-pub async fn restore<W: World>(engine: &Engine<W>) -> Result<Restored, Error> {
+pub async fn restore<W: World>(engine: &Engine<W>, pieces: &PieceStore) -> Result<Restored, Error> {
     let mut restored = Restored::new();
     for piece in engine.store().lost_pieces().await? {
         if is_wanted(engine, piece).await? {
@@ -26,7 +28,7 @@ pub async fn restore<W: World>(engine: &Engine<W>) -> Result<Restored, Error> {
         }
     }
     for cid in engine.store().pins_without_bytes().await? {
-        let why = bring(engine, &cid).await?;
+        let why = bring(engine, pieces, &cid).await?;
         restored.insert(cid.to_string(), why);
     }
     for (what, why) in &restored {
@@ -50,39 +52,59 @@ async fn is_wanted<W: World>(engine: &Engine<W>, piece: Commitment) -> Result<bo
     Ok(is_pinned || store.holdings_of_piece(piece).await?.iter().any(keeps))
 }
 
-/// Gets the bytes of a CID here, from providers where its piece is known, else from gateways. `Some` says why not.
-pub async fn bring<W: World>(engine: &Engine<W>, cid: &DataCid) -> Result<Option<String>, Error> {
+/// Gets the bytes of a pinned CID here, unless they are: from providers where its piece is known, else from gateways. `Some` says
+/// why not.
+pub async fn bring<W: World>(
+    engine: &Engine<W>,
+    pieces: &PieceStore,
+    cid: &DataCid,
+) -> Result<Option<String>, Error> {
     let store = engine.store();
+    if identity_bytes(cid.cid()).is_some() {
+        return Ok(None);
+    }
     let known = match cid.commitment() {
-        Some(commitment) => store.piece(commitment).await?,
-        None => store.piece_of_root(cid).await?,
+        Some(commitment) => store.piece(commitment).await?.into_iter().collect(),
+        None => store.pieces_of_root(cid).await?,
     };
-    if let Some(known) = known {
-        if known.local {
-            return Ok(None);
-        }
-        let why = from_providers(engine, known.piece.commitment).await?;
+    if !known.is_empty() {
+        let why = all_from_providers(engine, &known).await?;
         if why.is_none() || cid.commitment().is_some() {
             return Ok(why);
         }
     } else if cid.commitment().is_some() {
         return Ok(Some("no such piece was ever here, and gateways know payload CIDs only".to_owned()));
+    } else {
+        let (on, root) = (pieces.clone(), *cid.cid());
+        // No root of a piece, but it may be any block of one, with all that is below it.
+        if let Some(within) = on_disk(move || on.pieces_under(root)).await? {
+            store.set_pin_within(cid, &within).await?;
+            return Ok(None);
+        }
     }
-    match failpoint::around("fetch.bytes", engine.world().bytes().import(cid)).await {
+    let piece_max = engine.piece_max().await?;
+    match failpoint::around("fetch.bytes", engine.world().bytes().import(cid, piece_max)).await {
         Imported::Packed(packed) => {
-            let piece = NewPiece {
-                root: cid.clone(),
-                commitment: packed.commitment,
-                size: packed.size,
-                car_bytes: packed.car_bytes,
-                payload_bytes: packed.payload_bytes,
-            };
-            failpoint::around("fetch.record", store.record_piece(&piece)).await?;
+            let pieces: Vec<NewPiece> = packed.into_iter().map(|part| NewPiece::of(cid, part)).collect();
+            failpoint::around("fetch.record", store.record_pieces(&pieces)).await?;
             Ok(None)
         }
         Imported::Unavailable(why) => Ok(Some(why)),
         Imported::WrongBytes(why) => Ok(Some(format!("wrong bytes: {why}"))),
     }
+}
+
+/// Gets back every one of these that is not here. `Some` says why the first that does not come does not.
+async fn all_from_providers<W: World>(
+    engine: &Engine<W>,
+    known: &[StoredPiece],
+) -> Result<Option<String>, Error> {
+    for known in known.iter().filter(|known| !known.local) {
+        if let Some(why) = from_providers(engine, known.piece.commitment).await? {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
 }
 
 /// Gets a piece back from whoever holds a copy. `Some` says why not.

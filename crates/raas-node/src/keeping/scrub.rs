@@ -56,3 +56,12 @@ pub async fn verify(
         }
     }
 }
+
+/// Hashes again, at once, every piece at which a reader met what cannot be right.
+pub async fn look_into(store: &Store, pieces: &PieceStore, now_unix: i64) -> Result<(), Error> {
+    for piece in pieces.take_suspects() {
+        let verified = verify(store, pieces, piece, now_unix, None).await?;
+        tracing::warn!(%piece, ?verified, "a reader met bytes that cannot be right");
+    }
+    Ok(())
+}

@@ -69,11 +69,13 @@ impl<W: World> Keeper<'_, W> {
     }
 
     async fn restore(&mut self) -> Result<(), keeping::Error> {
+        let now = self.app.engine.world().clock().now().await.unix_seconds;
+        keeping::look_into(self.app.engine.store(), &self.app.pieces, now).await?;
         keeping::note_aside(self.app.engine.store(), &self.app.pieces).await?;
         if self.looks < self.next_try {
             return Ok(());
         }
-        let restored = keeping::restore(&self.app.engine).await?;
+        let restored = keeping::restore(&self.app.engine, &self.app.pieces).await?;
         let any_failed = restored.values().any(Option::is_some);
         self.patience = if any_failed { (self.patience * 2).min(PATIENCE_MAX) } else { 1 };
         self.next_try = self.looks.saturating_add(self.patience);

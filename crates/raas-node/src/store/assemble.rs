@@ -171,9 +171,10 @@ async fn read_pieces(
         scope,
         "hp.holding",
         "SELECT hp.holding, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at,
-         EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment) AS pinned
+         EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment)
+         OR EXISTS (SELECT 1 FROM pin_within w JOIN pin ON pin.cid = w.cid WHERE w.piece = p.commitment) AS pinned
          FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece WHERE ",
-        "ORDER BY hp.holding, hp.piece"
+        "ORDER BY hp.holding, (SELECT MIN(number) FROM whole_part WHERE piece = hp.piece), hp.piece"
     );
     for row in rows(connection, query).await? {
         let Some(draft) = draft(drafts, &row)? else { continue };

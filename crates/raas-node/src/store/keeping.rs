@@ -3,16 +3,18 @@
 
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::OwnerId;
+use raas_piece::block::identity_bytes;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeSet;
 
 use super::error::Error;
 use super::events::{Happened, log};
 use super::open::Store;
-use super::pieces;
 use super::schema::{int, parse, uint};
 use super::types::StoredPiece;
+use super::{pieces, wholes};
 
 /// Whether anything keeps the piece of the row `p`, one reason after the other. Bytes of an order are needed until its
 /// provider has them, as in the rule that gives local copies away.
@@ -24,8 +26,22 @@ macro_rules! kept {
           OR EXISTS (SELECT 1 FROM orders o WHERE o.piece = p.commitment AND o.closed = 0
                      AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged'))
           OR EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment)
+          OR EXISTS (SELECT 1 FROM pin_within w JOIN pin ON pin.cid = w.cid WHERE w.piece = p.commitment)
           OR EXISTS (SELECT 1 FROM upload u WHERE u.root = p.root
                      AND json_extract(u.state, '$.d.state') NOT IN ('registered', 'refused')))"
+    };
+}
+
+/// Whether all bytes of the row `pin` are on the disk: in one piece, or in all parts of a whole.
+macro_rules! pin_is_local {
+    () => {
+        "(EXISTS (SELECT 1 FROM piece p WHERE p.root = pin.cid AND p.part = 0 AND p.local = 1)
+          OR EXISTS (SELECT 1 FROM piece p WHERE p.commitment = pin.cid AND p.local = 1)
+          OR (EXISTS (SELECT 1 FROM pin_within w WHERE w.cid = pin.cid)
+              AND NOT EXISTS (SELECT 1 FROM pin_within w LEFT JOIN piece p ON p.commitment = w.piece
+                              WHERE w.cid = pin.cid AND COALESCE(p.local, 0) = 0))
+          OR EXISTS (SELECT 1 FROM whole w WHERE w.root = pin.cid AND NOT EXISTS (SELECT 1 FROM whole_part wp
+                     JOIN piece p ON p.commitment = wp.piece WHERE wp.whole = w.id AND p.local = 0)))"
     };
 }
 
@@ -33,7 +49,9 @@ macro_rules! kept {
 macro_rules! collectable {
     () => {
         "(p.local = 1 OR NOT (EXISTS (SELECT 1 FROM holding_piece hp WHERE hp.piece = p.commitment)
-          OR EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = p.commitment)))"
+          OR EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = p.commitment)
+          OR EXISTS (SELECT 1 FROM whole_part wp JOIN holding_piece hp ON hp.piece = wp.piece
+                     WHERE wp.whole IN (SELECT whole FROM whole_part WHERE piece = p.commitment))))"
     };
 }
 
@@ -167,17 +185,36 @@ impl Store {
             .bind(cid.to_string())
             .execute(&mut *tx)
             .await?;
+        sqlx::query("DELETE FROM pin_within WHERE cid = $1 AND cid NOT IN (SELECT cid FROM pin)")
+            .bind(cid.to_string())
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(removed.rows_affected() > 0)
     }
 
+    /// Notes which pieces hold everything under a block that is pinned: they are kept for it.
+    pub async fn set_pin_within(&self, cid: &DataCid, pieces: &BTreeSet<Commitment>) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query("DELETE FROM pin_within WHERE cid = $1").bind(cid.to_string()).execute(&mut *tx).await?;
+        for piece in pieces {
+            sqlx::query("INSERT INTO pin_within (cid, piece) VALUES ($1, $2)")
+                .bind(cid.to_string())
+                .bind(piece.to_string())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Pins in order of their numbers, `limit` after `after`.
     pub async fn pins(&self, after: u64, limit: u32) -> Result<Vec<Pin>, Error> {
-        let rows = sqlx::query(
-            "SELECT seq, owner, cid, EXISTS (SELECT 1 FROM piece p
-                 WHERE (p.root = pin.cid OR p.commitment = pin.cid) AND p.local = 1) AS local
-             FROM pin WHERE seq > $1 ORDER BY seq LIMIT $2",
-        )
+        let rows = sqlx::query(concat!(
+            "SELECT seq, owner, cid, ",
+            pin_is_local!(),
+            " AS local FROM pin WHERE seq > $1 ORDER BY seq LIMIT $2"
+        ))
         .bind(int("pin", after)?)
         .bind(limit)
         .fetch_all(&mut *self.read().await?)
@@ -190,18 +227,22 @@ impl Store {
                 local: row.try_get("local")?,
             })
         };
-        rows.iter().map(pin).collect()
+        // What a CID carries itself is always here.
+        let carried = |pin: Pin| Pin { local: pin.local || identity_bytes(pin.cid.cid()).is_some(), ..pin };
+        rows.iter().map(|row| pin(row).map(carried)).collect()
     }
 
     /// Pinned CIDs of which no bytes are on the disk.
     pub async fn pins_without_bytes(&self) -> Result<Vec<DataCid>, Error> {
-        let all: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT cid FROM pin WHERE NOT EXISTS (SELECT 1 FROM piece p
-                 WHERE (p.root = pin.cid OR p.commitment = pin.cid) AND p.local = 1) ORDER BY cid",
-        )
+        let all: Vec<String> = sqlx::query_scalar(concat!(
+            "SELECT DISTINCT cid FROM pin WHERE NOT ",
+            pin_is_local!(),
+            " ORDER BY cid"
+        ))
         .fetch_all(&mut *self.read().await?)
         .await?;
-        all.iter().map(|text| parse("CID", text)).collect()
+        let all: Vec<DataCid> = all.iter().map(|text| parse("CID", text)).collect::<Result<_, _>>()?;
+        Ok(all.into_iter().filter(|cid| identity_bytes(cid.cid()).is_none()).collect())
     }
 
     /// What keeps a piece.
@@ -215,6 +256,7 @@ impl Store {
                  AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged')
              UNION SELECT 'pin', pin.cid FROM piece p JOIN pin ON pin.cid IN (p.root, p.commitment)
                  WHERE p.commitment = $1
+             UNION SELECT 'pin', pin.cid FROM pin_within w JOIN pin ON pin.cid = w.cid WHERE w.piece = $1
              UNION SELECT 'upload', u.id FROM piece p JOIN upload u ON u.root = p.root WHERE p.commitment = $1
                  AND json_extract(u.state, '$.d.state') NOT IN ('registered', 'refused')
              ORDER BY 1, 2",
@@ -288,11 +330,13 @@ impl Store {
             .bind(&text)
             .execute(&mut *tx)
             .await?;
+        wholes::forget(&mut tx, &text).await?;
         sqlx::query(
             "DELETE FROM piece WHERE commitment = $1
              AND NOT EXISTS (SELECT 1 FROM holding_piece WHERE piece = $1)
              AND NOT EXISTS (SELECT 1 FROM order_slot WHERE piece = $1)
-             AND NOT EXISTS (SELECT 1 FROM aggregate_piece WHERE piece = $1)",
+             AND NOT EXISTS (SELECT 1 FROM aggregate_piece WHERE piece = $1)
+             AND NOT EXISTS (SELECT 1 FROM whole_part WHERE piece = $1)",
         )
         .bind(&text)
         .execute(&mut *tx)

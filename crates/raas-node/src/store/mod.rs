@@ -56,6 +56,7 @@ mod txs;
 mod types;
 mod uploads;
 mod watch;
+mod wholes;
 
 pub use aggregates::{PieceIn, StoredAggregate};
 pub use apply_window::{RequestChange, Window};

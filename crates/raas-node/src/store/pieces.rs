@@ -13,7 +13,7 @@ use super::open::Store;
 use super::orders::padded;
 use super::schema::{int, parse, uint};
 use super::types::{NewPiece, StepKind, StoredPiece};
-use super::{holdings, steps};
+use super::{holdings, steps, wholes};
 
 macro_rules! piece_sql {
     ($rest:literal) => {
@@ -31,33 +31,21 @@ impl Store {
     pub async fn record_piece(&self, piece: &NewPiece) -> Result<(), Error> {
         let mut tx = self.write().await?;
         insert(&mut tx, piece, true).await?;
-        let own_cid = DataCid::normalise(&piece.commitment.piece_cid_v1())
-            .map_err(|error| Error::Unreadable { format: "commitment", source: Box::new(error) })?;
-        let mut wanted = holdings::of_cid(&mut tx, &piece.root).await?;
-        wanted.extend(holdings::of_cid(&mut tx, &own_cid).await?);
-        for holding in wanted {
-            link(&mut tx, holding, piece.commitment).await?;
-            steps::remove(&mut tx, &StepKind::Fetch { holding }).await?;
-        }
+        link_to_holdings(&mut tx, &piece.root, &[piece.commitment]).await?;
+        link_to_holdings(&mut tx, &own_cid(piece.commitment)?, &[piece.commitment]).await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// One piece.
     pub async fn piece(&self, commitment: Commitment) -> Result<Option<StoredPiece>, Error> {
-        let row = sqlx::query(piece_sql!("WHERE commitment = $1"))
-            .bind(commitment.to_string())
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref().map(decode).transpose()
+        one(&mut *self.read().await?, commitment).await
     }
 
-    /// The piece of a payload root; a local one first, when the root was packed in more than one way.
+    /// The one piece with all of a payload root; a local one first, when the root was packed in more than one way.
     pub async fn piece_of_root(&self, root: &DataCid) -> Result<Option<StoredPiece>, Error> {
-        let row = sqlx::query(piece_sql!("WHERE root = $1 ORDER BY local DESC, commitment LIMIT 1"))
-            .bind(root.to_string())
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
+        let sql = piece_sql!("WHERE root = $1 AND part = 0 ORDER BY local DESC, commitment LIMIT 1");
+        let row = sqlx::query(sql).bind(root.to_string()).fetch_optional(&mut *self.read().await?).await?;
         row.as_ref().map(decode).transpose()
     }
 
@@ -118,6 +106,12 @@ impl Store {
     }
 }
 
+/// A piece's own CID, by which it can be registered like a payload.
+pub(super) fn own_cid(piece: Commitment) -> Result<DataCid, Error> {
+    DataCid::normalise(&piece.piece_cid_v1())
+        .map_err(|error| Error::Unreadable { format: "commitment", source: Box::new(error) })
+}
+
 /// Adds a piece; one that is known can only become local by it.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
@@ -147,41 +141,53 @@ pub(super) async fn link_known(
     holding: HoldingId,
     cid: &DataCid,
 ) -> Result<bool, Error> {
-    let known: Option<String> = match cid.commitment() {
+    let known = match cid.commitment() {
         Some(commitment) => {
-            sqlx::query_scalar("SELECT commitment FROM piece WHERE commitment = $1")
-                .bind(commitment.to_string())
-                .fetch_optional(&mut *connection)
-                .await?
+            one(connection, commitment).await?.map(|known| known.piece.commitment).into_iter().collect()
         }
-        None => {
-            sqlx::query_scalar(
-                "SELECT commitment FROM piece WHERE root = $1 ORDER BY local DESC, commitment LIMIT 1",
-            )
-            .bind(cid.to_string())
-            .fetch_optional(&mut *connection)
-            .await?
-        }
+        None => wholes::of_root(connection, cid).await?,
     };
-    let Some(known) = known else { return Ok(false) };
-    link(connection, holding, parse("commitment", &known)?).await?;
+    if known.is_empty() {
+        return Ok(false);
+    }
+    link(connection, holding, &known).await?;
     Ok(true)
 }
 
+/// Gives the pieces of a CID, one or the parts of it, to its holdings, whose fetch steps end.
+pub(super) async fn link_to_holdings(
+    connection: &mut SqliteConnection,
+    cid: &DataCid,
+    pieces: &[Commitment],
+) -> Result<(), Error> {
+    for holding in holdings::of_cid(connection, cid).await? {
+        link(connection, holding, pieces).await?;
+        steps::remove(connection, &StepKind::Fetch { holding }).await?;
+    }
+    Ok(())
+}
+
 /// A holding that has its bytes already keeps them: a root packed in another way is the same content.
-async fn link(connection: &mut SqliteConnection, holding: HoldingId, piece: Commitment) -> Result<(), Error> {
-    let linked = sqlx::query(
-        "INSERT INTO holding_piece (holding, piece) SELECT $1, $2
-         WHERE NOT EXISTS (SELECT 1 FROM holding_piece WHERE holding = $1)",
-    )
-    .bind(int("holding", holding.0)?)
-    .bind(piece.to_string())
-    .execute(&mut *connection)
-    .await?;
-    if linked.rows_affected() > 0 {
+async fn link(
+    connection: &mut SqliteConnection,
+    holding: HoldingId,
+    pieces: &[Commitment],
+) -> Result<(), Error> {
+    for piece in wholes::link(connection, holding, pieces).await? {
         log(connection, Some(holding), None, &Happened::PieceLinked { piece }).await?;
     }
     Ok(())
+}
+
+pub(super) async fn one(
+    connection: &mut SqliteConnection,
+    commitment: Commitment,
+) -> Result<Option<StoredPiece>, Error> {
+    let row = sqlx::query(piece_sql!("WHERE commitment = $1"))
+        .bind(commitment.to_string())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(decode).transpose()
 }
 
 pub(super) async fn of_piece(

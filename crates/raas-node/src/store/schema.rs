@@ -29,6 +29,7 @@ pub(super) fn migrator() -> Migrator {
         migration(28, "history", include_str!("migrations/0028_history.sql")),
         migration(29, "keeping", include_str!("migrations/0029_keeping.sql")),
         migration(30, "piece aggregates", include_str!("migrations/0030_piece_aggregates.sql")),
+        migration(32, "wholes", include_str!("migrations/0032_wholes.sql")),
     ])
 }
 

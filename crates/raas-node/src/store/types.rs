@@ -11,7 +11,7 @@ use raas_core::ids::{
 use raas_core::observation::{ProviderOnChain, ProviderView, Round};
 use raas_core::order::{Order, OrderState, Signed, SlotRef};
 use raas_core::policy::{Duties, Policy};
-use raas_core::ports::{Lane, SignedTx, TxIntent};
+use raas_core::ports::{Lane, Packed, SignedTx, TxIntent};
 use raas_core::spend::Limit;
 use raas_core::units::{AttoFil, Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,15 @@ pub struct NewPiece {
     pub car_bytes: u64,
     /// Payload bytes of the file or directory.
     pub payload_bytes: u64,
+}
+
+impl NewPiece {
+    /// A piece that was packed from what is under `root`.
+    #[must_use]
+    pub fn of(root: &DataCid, packed: Packed) -> Self {
+        let Packed { commitment, size, car_bytes, payload_bytes } = packed;
+        Self { root: root.clone(), commitment, size, car_bytes, payload_bytes }
+    }
 }
 
 /// A stored piece.

@@ -8,10 +8,10 @@ use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeSet;
 
 use super::error::Error;
-use super::keeping;
 use super::open::Store;
 use super::schema::{UPLOAD_STATE, int, parse, uint};
 use super::types::Upload;
+use super::{keeping, wholes};
 
 macro_rules! upload_sql {
     ($rest:literal) => {
@@ -61,8 +61,12 @@ impl Store {
         }
         for upload in &unended {
             if let Some(root) = upload.root.as_ref().filter(|root| !ended_roots.contains(root)) {
+                wholes::forget_of_root(&mut tx, root).await?;
                 sqlx::query(
                     "DELETE FROM piece WHERE root = $1
+                     AND NOT EXISTS (SELECT 1 FROM whole_part wp WHERE wp.piece = piece.commitment)
+                     AND NOT EXISTS (SELECT 1 FROM pin_within w JOIN pin ON pin.cid = w.cid
+                                     WHERE w.piece = piece.commitment)
                      AND NOT EXISTS (SELECT 1 FROM holding_piece h WHERE h.piece = piece.commitment)
                      AND NOT EXISTS (SELECT 1 FROM pin WHERE pin.cid IN (piece.root, piece.commitment))
                      AND NOT EXISTS (SELECT 1 FROM aggregate_piece a WHERE a.piece = piece.commitment)",

@@ -337,16 +337,18 @@ fn by_holding(actions: &[Action], waits: Vec<Wait>) -> BTreeMap<HoldingId, Admit
 /// What the store refused for money, as waits that name the limit.
 fn short(actions: &[Action], committed: &[Committed]) -> Vec<Wait> {
     let refused = actions.iter().zip(committed).filter_map(|(action, outcome)| match (action, outcome) {
-        (Action::Order { slots, .. }, Committed::Refused(Refusal::Budget { needed, available, limit })) => {
-            Some((slots, WaitFor::Budget { needed: *needed, available: *available, limit: *limit }))
-        }
+        (
+            Action::Order { slots, piece, .. },
+            Committed::Refused(Refusal::Budget { needed, available, limit }),
+        ) => Some((slots, *piece, WaitFor::Budget { needed: *needed, available: *available, limit: *limit })),
         _ => None,
     });
     refused
-        .flat_map(|(slots, for_)| {
+        .flat_map(|(slots, piece, for_)| {
             slots.iter().map(move |slot| Wait {
                 holding: Some(slot.holding),
                 slot: Some(*slot),
+                part: Some(piece),
                 for_: for_.clone(),
                 wake: Wake::OnBudget,
             })

@@ -489,3 +489,42 @@ async fn providers_lose_answers_and_break_their_word() {
     ])
     .await;
 }
+
+/// Between the parts of one upload, and between their names and their record.
+const BETWEEN_PARTS: &[&str] = &[
+    "blocks.keep:after:2",
+    "blocks.keep:before:4",
+    "index.write:after:2",
+    "upload.record:before",
+    "upload.record:after",
+];
+
+/// Either all parts are there and recorded or none: nothing is acknowledged before, and no part stays without the others.
+async fn storing_parts(point: String) {
+    let mut life = Life::begin().await.with("RAAS__DEALS__PIECE_MAX_MIB", "4").armed(&point);
+    life.start().await;
+    let bytes: Vec<u8> =
+        (0..7_u64 << 17).flat_map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    assert!(
+        life.ask_once(&Ask::post("/api/uploadFile?deal=false", bytes.clone())).await.is_none(),
+        "{point}"
+    );
+    assert_eq!((life.fell, life.piece_files()), (1, Vec::new()), "{point}: what nobody was told of is gone");
+    let (answer, _) = life.ask(&Ask::post("/api/uploadFile?deal=false", bytes.clone())).await;
+    let answer = answer.expect(201);
+    let parts = answer["parts"].as_array().expect("parts").iter();
+    let mut files: Vec<String> = parts
+        .filter_map(|part| part["pieceCid"].as_str())
+        .flat_map(|piece| [format!("{piece}.car"), format!("{piece}.index")])
+        .collect();
+    files.sort();
+    assert_eq!((files.len(), life.piece_files()), (6, files), "{point}");
+    life.kill().await;
+    life.start().await;
+    is_served(&mut life, answer["cid"].as_str().expect("a CID"), &bytes).await;
+}
+
+#[tokio::test]
+async fn killed_between_the_parts_of_an_upload() {
+    each(BETWEEN_PARTS.iter().map(|point| ((*point).to_owned(), storing_parts((*point).to_owned())))).await;
+}

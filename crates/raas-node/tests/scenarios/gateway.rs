@@ -191,8 +191,9 @@ async fn an_answer_that_fails_midway_breaks_the_connection() {
         let error = answer.bytes().await.expect_err("the end is missing");
         assert!(error.is_body() || error.is_decode() || error.is_request(), "{what}: {error:?}");
     }
-    // What fails before the first byte has a status of its own.
-    assert_eq!(scene.ask(Method::GET, &format!("/ipfs/{leaf}?format=raw"), &[]).await.status().as_u16(), 500);
+    // What fails before the first byte has a status of its own: the piece is looked into, put aside, and not here any more.
+    assert_eq!(scene.ask(Method::GET, &format!("/ipfs/{leaf}?format=raw"), &[]).await.status().as_u16(), 404);
+    assert!(!scene.pieces().join(format!("{piece}.car")).exists());
     assert_eq!(root.codec(), DAG_PB);
     scene.end().await;
 }

@@ -1,7 +1,7 @@
 //! The node's own copies: lost ones come back, pins hold, what nothing keeps goes, and some room stays free.
 
 use crate::harness::{Scene, Setting, small};
-use raas_node::keeping::restore;
+use raas_node::keeping::{self, Restored, look_into};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -22,6 +22,12 @@ fn rot(path: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(path, bytes).expect("written");
+}
+
+/// Tries to get back what is lost, as the keeper does now and then.
+async fn back(scene: &Scene) -> Result<Restored, keeping::Error> {
+    let app = &scene.node().app;
+    keeping::restore(&app.engine, &app.pieces).await
 }
 
 async fn local(scene: &Scene) -> Value {
@@ -53,7 +59,7 @@ async fn a_copy_that_is_torn_is_put_aside_at_start_and_fetched_back() {
     assert!(lost.contains("bytes, not the"), "{lost}");
 
     scene.quiesce().await;
-    let restored = restore(&scene.node().app.engine).await.expect("tried");
+    let restored = back(&scene).await.expect("tried");
     assert_eq!(restored.values().collect::<Vec<_>>(), [&None], "{restored:?}");
     assert_eq!(local(&scene).await["local"]["lost"], json!(0));
     assert_eq!(source(&scene, &cid).await, "local");
@@ -74,7 +80,7 @@ async fn a_byte_that_changed_is_found_by_verify_and_the_piece_fetched_back() {
     assert_eq!(bad["verified"]["found"], "damaged", "{bad}");
     assert!(!car(&scene, &piece).exists());
     assert_eq!(scene.post(&verify, &json!(null)).await.status, 404);
-    let restored = restore(&scene.node().app.engine).await.expect("tried");
+    let restored = back(&scene).await.expect("tried");
     assert_eq!(restored.values().collect::<Vec<_>>(), [&None], "{restored:?}");
     let again = scene.post(&verify, &json!(null)).await.expect(200);
     assert_eq!(again["verified"]["found"], "sound", "{again}");
@@ -111,7 +117,7 @@ async fn a_lost_copy_that_nobody_wants_here_stays_away() {
     std::fs::remove_file(car(&scene, &piece)).expect("deleted");
     scene.start_node().await;
     assert_eq!(local(&scene).await["local"]["lost"], json!(1));
-    assert!(restore(&scene.node().app.engine).await.expect("tried").is_empty());
+    assert!(back(&scene).await.expect("tried").is_empty());
     assert_eq!(local(&scene).await["local"]["lost"], json!(0));
     scene.end().await;
 }
@@ -199,5 +205,77 @@ async fn an_upload_into_the_reserve_is_refused_with_507_and_loses_nothing() {
     assert_eq!(scene.get("/v1/jobs").await.expect(200)["jobs"], json!([]));
     assert_eq!(scene.ipfs(&cid).await, (200, small(97)), "what was here is served");
     assert_eq!(std::fs::read_dir(scene.pieces().join("staging")).expect("staging").count(), 0);
+    scene.end().await;
+}
+
+/// Who reads a file cannot hash it, so the node does: rot is never a part of an answer, and who met it makes the node look at
+/// all of the piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_with_a_rotten_byte_is_not_given_and_comes_back_from_a_provider() {
+    let scene = Setting::new().start().await;
+    let (cid, piece) = scene.kept(97).await;
+    rot(&car(&scene, &piece));
+    assert_eq!(scene.ipfs(&cid).await, (200, small(97)), "from a provider, before anything was sent");
+    assert!(!car(&scene, &piece).exists(), "put aside");
+    let told = local(&scene).await;
+    assert_eq!((&told["local"]["lost"], &told["quarantined"]), (&json!(1), &json!(1)), "{told}");
+
+    // Met in the middle of an answer, it breaks it off, and is looked into afterwards.
+    let bytes = crate::harness::sha256_counter("rot", 9 << 20);
+    let (cid, piece) = scene.upload_only(bytes).await;
+    rot(&car(&scene, &piece));
+    let answer = scene.gateway(Method::GET, &cid).await;
+    assert_eq!(answer.status().as_u16(), 200);
+    answer.bytes().await.expect_err("broken off");
+    assert!(scene.node().app.pieces.has_suspects());
+    let app = &scene.node().app;
+    look_into(app.engine.store(), &app.pieces, 0).await.expect("looked");
+    assert!(!car(&scene, &piece).exists(), "put aside");
+    scene.end().await;
+}
+
+/// Whatever of an index is damaged behind its head, which a start does not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_index_is_made_anew_by_the_read_that_meets_it() {
+    let mut scene = Setting::new().start().await;
+    let (cid, piece) = scene.upload_only(small(98)).await;
+    let index = car(&scene, &piece).with_extension("index");
+    let good = std::fs::read(&index).expect("an index");
+    for at in [20, 30, 48, 56] {
+        scene.stop_node().await;
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(&index, &bad).expect("written");
+        scene.start_node().await;
+        assert_eq!(scene.ipfs(&cid).await, (200, small(98)), "byte {at}");
+        assert!(std::fs::read(&index).expect("an index") == good, "byte {at}: as it was");
+    }
+    scene.end().await;
+}
+
+/// Pinned is what is here, whatever it is a part of; its piece is kept for it, and goes when nobody pins it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inner_blocks_and_identity_cids_are_pinned_without_a_look_elsewhere() {
+    let scene = Setting::new().start().await;
+    let bytes = crate::harness::sha256_counter("inner", 3 << 20);
+    let (cid, piece) = scene.upload_only(bytes.clone()).await;
+    let first = &bytes[..1 << 20];
+    let leaf = raas_piece::block::cid_v1(raas_piece::block::RAW, first).to_string();
+    let identity = "bafkqabtimvwgy3yk";
+    for inside in [leaf.as_str(), identity] {
+        let pinned = scene.post("/v1/pins", &json!({ "cid": inside })).await.expect(200);
+        assert_eq!((&pinned["local"], &pinned["why"]), (&json!(true), &json!(null)), "{pinned}");
+    }
+    let pins = scene.get("/v1/pins").await.expect(200)["pins"].clone();
+    assert!(pins.as_array().expect("pins").iter().all(|pin| pin["local"] == true), "{pins}");
+    assert!(back(&scene).await.expect("tried").is_empty(), "nothing is missing");
+
+    delete(&scene, &format!("/v1/pins/{cid}")).await;
+    assert_eq!(scene.post("/v1/store/gc", &json!({})).await.expect(200)["pieces"], json!([]));
+    let page = scene.get("/v1/store/pieces").await.expect(200);
+    assert_eq!(page["pieces"][0]["kept_by"], json!([{ "by": "pin", "cid": leaf }]), "{page}");
+    delete(&scene, &format!("/v1/pins/{leaf}")).await;
+    let gone = scene.post("/v1/store/gc", &json!({})).await.expect(200);
+    assert_eq!(gone["pieces"][0]["piece"], json!(piece), "{gone}");
     scene.end().await;
 }

@@ -159,6 +159,7 @@ fn settings(spending: SpendingLimits) -> Settings {
         budget_total: AttoFil::fil(100),
         spending,
         wallet_reserve: AttoFil::ZERO,
+        piece_max: PaddedSize::MAX,
         provider_capacity: 1,
         repairs_per_window: 1,
         pace_window: epochs(120),
@@ -325,7 +326,7 @@ impl Bytes for Nothing {
         Fetched::Unavailable("nobody".to_owned())
     }
 
-    async fn import(&self, _: &raas_core::cid::DataCid) -> Imported {
+    async fn import(&self, _: &raas_core::cid::DataCid, _: PaddedSize) -> Imported {
         Imported::Unavailable("nobody".to_owned())
     }
 

@@ -6,6 +6,7 @@ use raas_core::cid::{Commitment, DataCid};
 use raas_core::fleet::Ask;
 use raas_core::observation::{NotSeen, ProviderOnChain};
 use raas_core::ports::{Bytes, DealMaker, Effect, Fetched, Imported, PieceSource, Proposed};
+use raas_core::units::PaddedSize;
 use raas_devnet::codec::{DealParams, from_cbor};
 use raas_devnet::provider::{Command as ProviderCommand, Reply, Retrieval, StoreReply};
 use raas_devnet::world::{Command, Outcome};
@@ -85,13 +86,13 @@ impl Bytes for SimBytes {
         self.retrieve(source)
     }
 
-    async fn import(&self, root: &DataCid) -> Imported {
+    async fn import(&self, root: &DataCid, _: PaddedSize) -> Imported {
         self.shared.point().await;
         let packed = self.shared.gateway.lock().expect("not poisoned").get(&root.to_string()).cloned();
         let Some(packed) = packed else { return Imported::Unavailable("no gateway has it".to_owned()) };
         self.shared.local().insert(packed.commitment);
         self.shared.point().await;
-        Imported::Packed(packed)
+        Imported::Packed(vec![packed])
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {

@@ -253,8 +253,8 @@ impl<W: World> Bytes for Recorded<W> {
         self.inner.bytes().verify(source).await
     }
 
-    async fn import(&self, root: &DataCid) -> Imported {
-        self.inner.bytes().import(root).await
+    async fn import(&self, root: &DataCid, piece_max: PaddedSize) -> Imported {
+        self.inner.bytes().import(root, piece_max).await
     }
 
     async fn evict(&self, piece: Commitment) -> Effect<()> {

@@ -15,7 +15,7 @@ use raas_core::ids::ProviderId;
 use raas_core::plan::{Wait, WaitFor};
 use raas_core::policy::KeepLocal;
 use raas_core::ports::{Lane, Wallet};
-use raas_core::units::{AttoFil, Epochs};
+use raas_core::units::{AttoFil, Epochs, PaddedSize};
 use raas_devnet::Config;
 use raas_devnet::provider::{Command as ProviderCommand, TransferEnd};
 use raas_devnet::world::{Command, World};
@@ -416,6 +416,7 @@ pub fn settings(setting: &Setting, contract: &ContractAt) -> Settings {
             ..SpendingLimits::default()
         },
         wallet_reserve: AttoFil::fil(1),
+        piece_max: PaddedSize::MAX,
         provider_capacity: 64,
         repairs_per_window: setting.repairs_per_window,
         pace_window: Epochs::new(PACE_WINDOW).expect("not negative"),

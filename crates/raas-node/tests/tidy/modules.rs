@@ -20,8 +20,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("tasks", &["engine", "execute", "failpoint", "settings", "store", "watch", "world"]),
     ("keeping", &["blocks", "engine", "execute", "failpoint", "store", "world"]),
     ("api", &["blocks", "engine", "failpoint", "keeping", "settings", "store", "upload", "world"]),
-    // The data listener shares the application's state with the API, and fetches what is gone by execute's path.
-    ("data", &["api", "blocks", "engine", "execute", "failpoint", "settings", "store", "world"]),
+    // The data listener shares the application's state with the API, fetches what is gone by execute's path, and has what it
+    // finds wrong looked into.
+    ("data", &["api", "blocks", "engine", "execute", "failpoint", "keeping", "settings", "store", "world"]),
     ("config", &["settings"]),
     (
         "node",
@@ -118,7 +119,7 @@ const EFFECTS: &[&str] = &[
     "apply_round(",
     "apply_whole_window(",
     "register_job(",
-    "record_piece(",
+    "record_pieces(",
     "sign_order(",
     "set_order(",
     "finish_step(",

@@ -4,11 +4,13 @@
 //! zeros after the last section are left out. The DAG under the root must be complete at the end.
 
 use std::io::{self, Read, Seek, Write};
+use std::num::NonZero;
 
 use ::cid::Cid;
 
 use super::closure::check_within;
 use super::error::{CarError, Fault, fault_of_block};
+use super::header::Header;
 use super::index::Index;
 use super::reader::{Limits, Reader};
 use super::writer::{Writer, Written};
@@ -122,13 +124,104 @@ pub fn copy_verified<W: Read + Write + Seek>(
         writer.put_again(&block.cid, block.data)?;
     }
     let (Written { car_bytes, piece, blocks, index }, mut copy) = writer.finish_as_is()?;
-    if index.get(&root).is_none()
-        && identity_bytes(&root).is_none()
-        && !roots.iter().any(|named| same_block(named, &root))
-    {
-        return Err(CopyError::OtherRoot { expected: Box::new(root) });
-    }
+    has_root(&root, &roots, &[&index])?;
     let reached = check_within(&mut [(&mut copy, &index)], root, &limits)?;
     let unreached_blocks = (index.len() as u64).saturating_sub(reached);
     Ok((Copied { root, car_bytes, piece, blocks, block_bytes, unreached_blocks, index }, copy))
+}
+
+/// A checked copy in one or more linked CARs.
+#[derive(Debug)]
+pub struct CopiedParts<W> {
+    /// The root whose DAG is complete in the parts together.
+    pub root: Cid,
+    /// Bytes of all blocks that were read, without CIDs and lengths.
+    pub block_bytes: u64,
+    /// The parts in order; one alone is the exact copy.
+    pub parts: Vec<(Written, W)>,
+}
+
+/// As [`copy_verified`], into as many linked CARs of at most `part_bytes` as it takes; `next_file` makes the empty file of
+/// each. What fits one is copied exactly. From the second part on a block is written once, and the header names the root.
+/// CommP is hashed by `threads`.
+///
+/// # Errors
+/// [`CopyError`]; the files then hold unusable parts and should be removed.
+pub fn copy_split<W: Read + Write + Seek>(
+    source: impl Read,
+    mut next_file: impl FnMut(usize) -> io::Result<W>,
+    expected: Option<&Cid>,
+    limits: Limits,
+    part_bytes: u64,
+    threads: NonZero<usize>,
+) -> Result<CopiedParts<W>, CopyError> {
+    let mut reader = Reader::new(source, limits)?;
+    let roots = reader.header().roots.clone();
+    let root = match (expected, roots.as_slice()) {
+        (Some(root), _) | (None, [root]) => *root,
+        (None, _) => return Err(CopyError::Roots(roots.len())),
+    };
+    let mut next_file = |number| next_file(number).map_err(SinkError::Io);
+    let mut writer = Writer::with_header(next_file(0)?, reader.header(), part_bytes)?.on_threads(threads);
+    let (mut full, mut block_bytes): (Vec<(Written, W)>, u64) = (Vec::new(), 0);
+    while let Some(block) = reader.next_block()? {
+        block_bytes += block.data.len() as u64;
+        let known = full.iter().any(|(written, _)| written.index.get(&block.cid).is_some());
+        if known || (!full.is_empty() && writer.has(&block.cid)?) {
+            continue;
+        }
+        match writer.put_again(&block.cid, block.data) {
+            // A block that is too large for an empty part fits no part.
+            Err(SinkError::Full { .. }) if writer.blocks() > 0 => {}
+            put => {
+                put?;
+                continue;
+            }
+        }
+        let header = Header::new(vec![root]);
+        let next = Writer::with_header(next_file(full.len() + 1)?, &header, part_bytes)?.on_threads(threads);
+        full.push(std::mem::replace(&mut writer, next).finish_as_is()?);
+        // The first part may have had it, and been filled by its repetition.
+        if full.iter().all(|(written, _)| written.index.get(&block.cid).is_none()) {
+            writer.put_again(&block.cid, block.data)?;
+        }
+    }
+    let last = writer.finish_as_is()?;
+    full.push(last);
+    has_root(&root, &roots, &full.iter().map(|(written, _)| &written.index).collect::<Vec<_>>())?;
+    let mut parts: Vec<(&mut W, &Index)> =
+        full.iter_mut().map(|(written, file)| (file, &written.index)).collect();
+    check_within(&mut parts, root, &limits)?;
+    Ok(CopiedParts { root, block_bytes, parts: full })
+}
+
+/// Copies one of several linked CARs into an empty file, checking caps and every block hash, but not that a DAG is
+/// complete: it is not. Gives the root that the header names.
+///
+/// # Errors
+/// [`CopyError`]; the file then holds an unusable part and should be removed.
+pub fn copy_part<W: Write + Seek>(
+    source: impl Read,
+    copy: W,
+    limits: Limits,
+) -> Result<(Cid, Written, W), CopyError> {
+    let mut reader = Reader::new(source, limits)?;
+    let root = match reader.header().roots.as_slice() {
+        [root] => *root,
+        roots => return Err(CopyError::Roots(roots.len())),
+    };
+    let mut writer = Writer::with_header(copy, reader.header(), limits.total_bytes)?;
+    while let Some(block) = reader.next_block()? {
+        writer.put_again(&block.cid, block.data)?;
+    }
+    let (written, copy) = writer.finish_as_is()?;
+    Ok((root, written, copy))
+}
+
+/// Whether the root was among the blocks, or what the CAR is of.
+fn has_root(root: &Cid, named: &[Cid], indexes: &[&Index]) -> Result<(), CopyError> {
+    let is_there = indexes.iter().any(|index| index.get(root).is_some())
+        || identity_bytes(root).is_some()
+        || named.iter().any(|named| same_block(named, root));
+    if is_there { Ok(()) } else { Err(CopyError::OtherRoot { expected: Box::new(*root) }) }
 }

@@ -94,6 +94,12 @@ impl Index {
         self.entries.is_empty()
     }
 
+    /// Bytes of its distinct blocks, without CIDs and lengths.
+    #[must_use]
+    pub fn block_bytes(&self) -> u64 {
+        self.entries.iter().map(|(_, location)| u64::from(location.len)).sum()
+    }
+
     /// The digests of its blocks, ascending.
     pub(super) fn digests(&self) -> impl Iterator<Item = &[u8; 32]> {
         self.entries.iter().map(|(digest, _)| digest)

@@ -22,7 +22,7 @@ mod visits;
 mod writer;
 
 pub use closure::check_parts;
-pub use copy::{Copied, CopyError, copy_verified};
+pub use copy::{Copied, CopiedParts, CopyError, copy_part, copy_split, copy_verified};
 pub use error::{CarError, Fault};
 pub use export::{CarExport, ExportError, Scope};
 pub use filter::Filter;

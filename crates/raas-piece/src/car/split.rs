@@ -66,6 +66,7 @@ impl<W: Write + Seek> BlockSink for SplitWriter<'_, W> {
             Err(SinkError::Full { .. }) if self.current.blocks() > 0 => {}
             other => return other,
         }
+        self.current.rest()?;
         let file = (self.next_file)(self.full.len() + 1)?;
         let next = Writer::new(file, self.root, self.limit_bytes)?.on_threads(self.threads);
         self.full.push(std::mem::replace(&mut self.current, next));

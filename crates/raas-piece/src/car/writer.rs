@@ -127,6 +127,15 @@ impl<W: Write + Seek> Writer<W> {
         Ok(())
     }
 
+    /// Writes out what is held back and lets the hashing threads go: only the root is still to come.
+    ///
+    /// # Errors
+    /// [`SinkError`] when writing fails.
+    pub fn rest(&mut self) -> Result<(), SinkError> {
+        self.hasher.rest();
+        Ok(self.out.flush()?)
+    }
+
     /// Puts the root into the header and finishes.
     ///
     /// # Errors

@@ -89,15 +89,20 @@ impl ParallelHasher {
         self.hasher.rewrite_head(offset, bytes)
     }
 
+    /// Waits for what is under way and lets the threads go: nothing more comes for a while, or ever.
+    pub fn rest(&mut self) {
+        if let Some(crew) = self.crew.take() {
+            crew.finish(&mut self.hasher);
+        }
+        self.hasher.update(&std::mem::take(&mut self.part));
+    }
+
     /// Pads with zeros and gives the piece.
     ///
     /// # Errors
     /// [`SizeError::PayloadTooLarge`] past the 64-bit sizes; no real stream gets there.
     pub fn finish(mut self) -> Result<PieceInfo, SizeError> {
-        if let Some(crew) = self.crew.take() {
-            crew.finish(&mut self.hasher);
-        }
-        self.hasher.update(&self.part);
+        self.rest();
         self.hasher.finish()
     }
 }

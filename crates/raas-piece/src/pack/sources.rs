@@ -56,6 +56,22 @@ pub fn pack_reader<W: Write + Seek>(
     seal(car, &entry)
 }
 
+/// The same of one file from a reader.
+///
+/// # Errors
+/// [`PackError`]; the outputs then hold unusable parts.
+pub fn pack_reader_split<W: Write + Seek>(
+    reader: impl Read,
+    next_file: impl FnMut(usize) -> io::Result<W>,
+    options: &PackOptions,
+) -> Result<(Entry, Vec<(Written, W)>), PackError> {
+    let version = options.profile.version;
+    let mut cars = SplitWriter::new(Box::new(next_file), version, options.max_car_bytes, options.threads)?;
+    let read_error = |bytes, source| PackError::Read { bytes, source };
+    let entry = read_file(reader, &options.profile, &mut cars, read_error)?;
+    Ok((entry, cars.finish(&entry.cid)?))
+}
+
 /// Packs a CAR as it is (of a CARv2 the CARv1 inside), after checking every block and that the DAG under its root is complete.
 ///
 /// # Errors

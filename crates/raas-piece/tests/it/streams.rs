@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use raas_piece::block::fetch;
 use raas_piece::car::{
-    BlockSet, CarError, CarStore, CopyError, Index, Limits, Reader, check_parts, copy_verified,
+    BlockSet, CarError, CarStore, CopyError, Index, Limits, Reader, check_parts, copy_part, copy_split,
+    copy_verified,
 };
 use raas_piece::commp::of_reader;
 use raas_piece::pack::{
@@ -187,4 +188,38 @@ fn data_over_the_limit_is_split_into_linked_cars_and_joined_again() {
     let tiny = PackOptions { max_car_bytes: 1 << 20, ..PackOptions::default() };
     let refused = pack_split(&input, |number| Ok(fresh(dir.path(), &format!("tiny.{number}"))), &tiny);
     assert!(refused.is_err(), "a block of 1 MiB does not fit a part of 1 MiB with its header");
+}
+
+/// A CAR that is given is copied as it is where one part takes it, and else cut where it stands.
+#[test]
+fn a_car_over_the_limit_is_copied_into_linked_cars() {
+    let bytes = sha256_counter("cut", 5 << 20);
+    let one = NonZero::<usize>::MIN;
+    let (packed, car) = pack_reader(&bytes[..], Cursor::new(Vec::new()), &PackOptions::default()).unwrap();
+    let car = car.into_inner();
+    let split = |part_bytes, expected| {
+        let next = |_| Ok(Cursor::new(Vec::new()));
+        copy_split(&car[..], next, expected, Limits::default(), part_bytes, one)
+    };
+    let whole = split(u64::MAX, None).unwrap();
+    assert_eq!((whole.root, whole.parts.len()), (packed.root, 1));
+    assert!(*whole.parts[0].1.get_ref() == car && whole.parts[0].0.piece == packed.piece);
+
+    let cut = split(2_200_000, Some(&packed.root)).unwrap();
+    assert_eq!((cut.root, cut.parts.len(), cut.block_bytes), (packed.root, 3, whole.block_bytes));
+    assert_eq!(cut.parts.iter().map(|(written, _)| written.blocks).sum::<u64>(), packed.blocks);
+    for (written, file) in &cut.parts {
+        assert!(written.car_bytes <= 2_200_000);
+        assert_eq!(of_reader(&file.get_ref()[..]).unwrap(), written.piece);
+        let limits = Limits::default();
+        let (root, again, _) = copy_part(&file.get_ref()[..], Cursor::new(Vec::new()), limits).unwrap();
+        assert_eq!((root, again.piece), (packed.root, written.piece));
+        let alone = copy_verified(&file.get_ref()[..], Cursor::new(Vec::new()), None, limits);
+        assert!(matches!(alone, Err(CopyError::Missing { .. } | CopyError::OtherRoot { .. })), "a part");
+    }
+    // A block that is missing is found missing in all of them together.
+    let short = &car[..car.len() - 300_000];
+    let next = |_| Ok(Cursor::new(Vec::new()));
+    assert!(copy_split(short, next, None, Limits::default(), 2_200_000, one).is_err());
+    assert!(split(1 << 20, None).is_err(), "no block fits");
 }

@@ -1,8 +1,11 @@
 //! A real Kubo node, offline, with a repository and ports of its own.
 
 use super::{TOKEN, chunks, client, first_blocks, packed};
+use raas_clients::guard::Reach;
 use raas_clients::kubo::{Kubo, KuboError};
-use raas_piece::car::Limits;
+use raas_clients::source::{FetchError, FetchLimits, Fetcher};
+use raas_core::cid::{Commitment, DataCid};
+use raas_piece::car::{Limits, Reader, copy_verified};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -107,6 +110,8 @@ async fn a_kubo_node_takes_our_cars_serves_them_and_gives_them_back() {
     assert_eq!((copied.root, copied.unreached_blocks), (root, 0));
     assert!(file.into_inner() == car, "the same CAR as ours, byte by byte");
 
+    is_a_source(&daemon, &root, &car).await;
+
     kubo.pin_rm(&root).await.expect("unpinned");
     assert!(!pinned(&kubo, &root).await);
     let twice = kubo.pin_rm(&root).await.expect_err("it is not pinned");
@@ -115,6 +120,51 @@ async fn a_kubo_node_takes_our_cars_serves_them_and_gives_them_back() {
     assert!(pinned(&kubo, &root).await);
 
     what_fails_is_told(&daemon, &kubo).await;
+}
+
+/// Named in `sources.gateways`, its gateway gives a node the whole DAG, though only public addresses are reached otherwise.
+async fn is_a_source(daemon: &Daemon, root: &cid::Cid, car: &[u8]) {
+    let gateway = std::fs::read_to_string(daemon.repo.path().join("gateway")).expect("a gateway");
+    let fetcher = Fetcher::new(Reach::Public, FetchLimits::default()).expect("a fetcher");
+    let cid = DataCid::normalise(root).expect("a CID");
+    let mut download = fetcher.car(gateway.trim(), &cid, 1 << 30).await.expect("a CAR");
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.next().await.expect("more of it") {
+        bytes.extend_from_slice(&chunk);
+    }
+    let (copied, _) =
+        copy_verified(Cursor::new(bytes), Cursor::new(Vec::new()), Some(root), Limits::default())
+            .expect("every block of it");
+    assert_eq!((copied.root, copied.unreached_blocks), (*root, 0));
+    assert_eq!(copied.blocks, count_blocks(car));
+    let absent = DataCid::normalise(&packed(11).1).expect("a CID");
+    // It answers before it has looked, so that only the bytes tell.
+    let nothing = async {
+        let mut download = fetcher.car(gateway.trim(), &absent, 1 << 30).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = download.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok::<_, FetchError>(bytes)
+    };
+    if let Ok(bytes) = nothing.await {
+        let copied =
+            copy_verified(Cursor::new(bytes), Cursor::new(Vec::new()), Some(absent.cid()), Limits::default());
+        assert!(copied.is_err(), "it never had it");
+    }
+    // What a provider names is not reached there.
+    let piece = fetcher.piece(gateway.trim(), Commitment([1; 32]), 1 << 30).await.map(drop);
+    assert!(matches!(piece, Err(FetchError::Refused(_))));
+}
+
+/// How many blocks a CAR of ours has.
+fn count_blocks(car: &[u8]) -> u64 {
+    let mut reader = Reader::new(car, Limits::default()).expect("a CAR");
+    let mut blocks = 0;
+    while reader.next_block().expect("a block").is_some() {
+        blocks += 1;
+    }
+    blocks
 }
 
 /// The same failures as those of the script, from Kubo itself.

@@ -174,8 +174,10 @@ async fn in_time<W: World>(
         Ok(Err(error)) => cut_off(error.body_text()),
         Err(_) => cut_off("the multipart body does not end: send it again".to_owned()),
     };
-    if app.engine.store().piece(taken.piece.commitment).await?.is_none() {
-        app.pieces.remove_claimed(&taken.claim)?;
+    for claim in &taken.claims {
+        if app.engine.store().piece(claim.piece()).await?.is_none() {
+            app.pieces.remove_claimed(claim)?;
+        }
     }
     Ok(Err(refused))
 }
@@ -219,8 +221,8 @@ async fn finish<W: World>(
     mut record: Upload,
     received: Result<Taken, Refused>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    // Nobody collects the piece before what keeps it is stored.
-    let Taken { piece, bytes, claim: _claim } = match received {
+    // Nobody collects the pieces before what keeps them is stored.
+    let Taken { pieces, bytes, payload_bytes, claims: _claims } = match received {
         Ok(taken) => taken,
         Err((refusal, answer)) => {
             if let Some(reason) = refusal {
@@ -232,11 +234,14 @@ async fn finish<W: World>(
     };
     let packed = upload::State::Packed { bytes };
     record.state = serde_json::to_value(&packed)?;
-    record.root = Some(piece.root.clone());
+    let Some(root) = pieces.first().map(|piece| piece.root.clone()) else {
+        return Err(ApiError::Internal(anyhow::anyhow!("data was packed into no piece")));
+    };
+    record.root = Some(root.clone());
     // The name first: what a crash leaves from here on is found by it.
     note(app, &record).await?;
-    failpoint::around("upload.record", app.engine.store().record_piece(&piece)).await?;
-    let registered = if wishes.deal { Some(register(app, &piece).await?) } else { None };
+    failpoint::around("upload.record", app.engine.store().record_pieces(&pieces)).await?;
+    let registered = if wishes.deal { Some(register(app, &root).await?) } else { None };
     record.job = registered.map(|registered| match registered {
         Registered::Created { job, .. } | Registered::AlreadyExists { job, .. } => job,
     });
@@ -244,26 +249,35 @@ async fn finish<W: World>(
     record.state = serde_json::to_value(&after)?;
     note(app, &record).await?;
     app.wake.notify_one();
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({
-            "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
-            "network": app.network,
-            "upload": record.id,
-            "cid": piece.root,
-            "job": record.job,
-            "bytes": piece.payload_bytes,
-            "carBytes": piece.car_bytes,
+    let alone = if let [piece] = pieces.as_slice() { Some(piece) } else { None };
+    let told = |piece: &NewPiece| {
+        json!({
             "pieceCid": piece.commitment.to_string(),
             "pieceSize": piece.size,
-        })),
-    ))
+            "carBytes": piece.car_bytes,
+        })
+    };
+    let mut answer = json!({
+        "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
+        "network": app.network,
+        "upload": record.id,
+        "cid": root,
+        "job": record.job,
+        "bytes": payload_bytes,
+        "carBytes": pieces.iter().map(|piece| piece.car_bytes).sum::<u64>(),
+        "pieceCid": alone.map(|piece| piece.commitment.to_string()),
+        "pieceSize": alone.map(|piece| piece.size),
+    });
+    if alone.is_none() {
+        answer["parts"] = pieces.iter().map(told).collect();
+    }
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 /// A job with the node's default policy: in the self-hosted form the node makes the deals.
-async fn register<W: World>(app: &App<W>, piece: &NewPiece) -> Result<Registered, ApiError> {
+async fn register<W: World>(app: &App<W>, root: &DataCid) -> Result<Registered, ApiError> {
     let registration = Registration {
-        cid: piece.root.clone(),
+        cid: root.clone(),
         duties: Duties::ALL,
         policy: app.engine.settings().default_policy.clone(),
         on_chain: None,
@@ -281,7 +295,7 @@ async fn hear_out<T, E>(chunks: &mut (impl futures_util::Stream<Item = Result<T,
 /// What a failed upload is in the machine's words, and its answer.
 type Refused = (Option<Refusal>, ApiError);
 
-/// Streams the bytes into a kept piece.
+/// Streams the bytes into kept pieces.
 async fn receive<W: World>(
     app: &Arc<App<W>>,
     wishes: &Wishes,
@@ -290,7 +304,8 @@ async fn receive<W: World>(
     let (sender, receiver) = mpsc::channel(CHUNKS_BUFFERED);
     let input = Input::new(receiver, wishes.kind, wishes.cid.clone(), app.upload_max_bytes);
     let pieces = app.pieces.clone();
-    let packing = tokio::task::spawn_blocking(move || pack(&pieces, input));
+    let piece_max = app.engine.piece_max().await.map_err(|error| (None, error.into()))?;
+    let packing = tokio::task::spawn_blocking(move || pack(&pieces, input, piece_max));
     let mut chunks = std::pin::pin!(chunks);
     while let Some(chunk) = chunks.next().await {
         // A closed channel means that packing has failed already; its own error says why.

@@ -4,7 +4,7 @@ use super::incidents;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
-use crate::api::jobs::{orders as orders_json, standing};
+use crate::api::jobs::{orders as orders_json, pieces, standing};
 use crate::store::StepKind;
 use crate::world::World;
 use axum::Json;
@@ -31,6 +31,7 @@ pub async fn plan<W: World>(
         parts.push(json!({
             "holding": holding.id,
             "owner": holding.owner,
+            "standing": standing(&orders, &pieces(&holding), holding.policy.replicas.target),
             "incidents": incidents::of_holding(&app, &orders).await?,
             "actions": plan.actions,
             "waits": plan.waits,
@@ -65,12 +66,12 @@ pub async fn why<W: World>(
             "duties": holding.duties,
             "policy": holding.policy,
             "pieces": holding.pieces.iter().map(|slots| slots.piece).collect::<Vec<_>>(),
-            "standing": standing(&orders, holding.policy.replicas.target),
+            "standing": standing(&orders, &pieces(&holding), holding.policy.replicas.target),
             "incidents": incidents::of_holding(&app, &orders).await?,
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,
-            "orders": orders_json(&orders, &store.seen_proposals(holding.id).await?),
+            "orders": orders_json(&orders, &pieces(&holding), &store.seen_proposals(holding.id).await?),
             "attempts": store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?,
         }));
     }

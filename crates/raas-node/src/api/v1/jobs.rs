@@ -3,7 +3,7 @@
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::{Path, Query};
-use crate::api::jobs::{job as job_json, order, orders as orders_json, standing};
+use crate::api::jobs::{job as job_json, order, orders as orders_json, pieces, standing};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
@@ -52,12 +52,13 @@ pub async fn show<W: World>(
     let (store, id) = (app.engine.store(), number(&id)?);
     let Some(job) = store.job(JobId(id)).await? else { return Err(missing(id)) };
     let orders = store.orders_of_holding(job.holding).await?;
+    let pieces = store.holding(job.holding).await?.map(|holding| pieces(&holding)).unwrap_or_default();
     Ok(Json(json!({
         "network": app.network,
         "job": job_json(&job),
         "transaction": store.registration(job.id).await?,
-        "standing": standing(&orders, job.policy.replicas.target),
-        "orders": orders_json(&orders, &store.seen_proposals(job.holding).await?),
+        "standing": standing(&orders, &pieces, job.policy.replicas.target),
+        "orders": orders_json(&orders, &pieces, &store.seen_proposals(job.holding).await?),
     })))
 }
 

@@ -51,7 +51,7 @@ pub async fn add<W: World>(
 ) -> Result<Json<Value>, ApiError> {
     let cid = parse(&wanted.cid)?;
     let pinned = app.engine.store().pin(&OwnerId::local(), &cid).await?;
-    let why = keeping::bring(&app.engine, &cid).await?;
+    let why = keeping::bring(&app.engine, &app.pieces, &cid).await?;
     app.wake.notify_one();
     Ok(Json(json!({
         "network": app.network,

@@ -108,15 +108,26 @@ pub async fn verify<W: World>(
 ) -> Result<Json<Value>, ApiError> {
     let cid: DataCid = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
     let store = app.engine.store();
-    let known = match cid.commitment() {
-        Some(commitment) => store.piece(commitment).await?,
-        None => store.piece_of_root(&cid).await?,
-    };
-    let known = known.filter(|known| known.local);
-    let absent = || ApiError::NotFound(format!("{cid} is not on this node's disk"));
-    let piece: Commitment = known.ok_or_else(absent)?.piece.commitment;
+    let known: Vec<Commitment> = match cid.commitment() {
+        Some(commitment) => store.piece(commitment).await?.into_iter().collect(),
+        None => store.pieces_of_root(&cid).await?,
+    }
+    .into_iter()
+    .filter(|known| known.local)
+    .map(|known| known.piece.commitment)
+    .collect();
     let now = app.engine.world().clock().now().await.unix_seconds;
-    let verified = keeping::verify(store, &app.pieces, piece, now, None).await?;
+    let mut parts = Vec::with_capacity(known.len());
+    for piece in &known {
+        let verified = keeping::verify(store, &app.pieces, *piece, now, None).await?;
+        parts.push(json!({ "pieceCid": piece.to_string(), "verified": verified }));
+    }
     app.wake.notify_one();
-    Ok(Json(json!({ "network": app.network, "pieceCid": piece.to_string(), "verified": verified })))
+    let mut answer = match parts.as_slice() {
+        [] => return Err(ApiError::NotFound(format!("{cid} is not on this node's disk"))),
+        [only] => only.clone(),
+        parts => json!({ "parts": parts }),
+    };
+    answer["network"] = app.network.clone().into();
+    Ok(Json(answer))
 }
