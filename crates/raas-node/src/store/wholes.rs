@@ -43,7 +43,7 @@ impl Store {
     /// The pieces that hold everything under a root: one, or the parts of one whole in their order. Such as are on the disk
     /// come before others; empty where nothing is known.
     pub async fn pieces_of_root(&self, root: &DataCid) -> Result<Vec<StoredPiece>, Error> {
-        let mut connection = self.read().await?;
+        let mut connection = self.snapshot().await?;
         let mut found = Vec::new();
         for commitment in of_root(&mut connection, root).await? {
             found.extend(pieces::one(&mut connection, commitment).await?);
