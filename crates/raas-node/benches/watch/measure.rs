@@ -268,6 +268,13 @@ async fn loss_of_one(stage: &Stage, node: &Watcher) -> i64 {
     panic!("the loss is not seen");
 }
 
+/// Replicas at one provider that its open incident counts as faulty.
+async fn faulty_of(node: &Watcher, at: &Made) -> u64 {
+    let all = node.incidents("faulty").await.into_iter();
+    let own = all.filter(|one| one["provider"] == json!(at.provider) && one["closed_at"].is_null());
+    own.filter_map(|one| one["replicas"].as_u64()).sum()
+}
+
 struct Lost {
     took: Duration,
     deals: u64,
@@ -281,8 +288,16 @@ async fn loss_of_provider(stage: &Stage, node: &Watcher, jobs: &mut u64) -> Lost
     let big = stage.made.last().unwrap();
     let provider = big.provider.number();
     stage.net.call("devnet_fault", json!([provider, null])).await;
-    stage.net.advance(PERIOD + FINAL).await;
-    let (faulty_job, faulty_took) = jobs_beside(node, jobs).await;
+    let (mut faulty_took, mut faulty_job) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..FINAL + 60 {
+        stage.net.advance(1).await;
+        let (planned, worked) = jobs_beside(node, jobs).await;
+        // All of it stands in the incident before the first slice is stored.
+        if faulty_of(node, big).await >= big.count {
+            (faulty_took, faulty_job) = (worked, planned);
+            break;
+        }
+    }
     let of_big = async |kind: &str| -> Vec<u64> {
         let all = node.incidents(kind).await.into_iter();
         let own = all.filter(|one| one["provider"] == json!(big.provider));
