@@ -13,7 +13,7 @@ use raas_piece::unixfs::{DiskOptions, Profile};
 use serde_json::json;
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, IsTerminal as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// One finished CAR.
@@ -138,11 +138,9 @@ fn split(args: &Car, options: &PackOptions) -> Result<(cid::Cid, u64, Vec<Part>)
 
 /// A bar over what is written of a path, which is a little more than what is read.
 fn bar_over(path: &Path) -> ProgressBar {
-    let bar = output::bytes_bar(Some(0), "packing");
-    if !bar.is_hidden() {
-        bar.set_length(bytes_under(path));
-    }
-    bar
+    // Nobody else looks at it.
+    let total = io::stderr().is_terminal().then(|| bytes_under(path));
+    output::bytes_bar(total, "packing")
 }
 
 /// Half a file would pass for a whole one.
