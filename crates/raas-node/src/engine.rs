@@ -10,7 +10,6 @@ use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
 use crate::tasks::beside::Beside;
 use crate::tasks::follow::Stuck;
-use crate::tasks::observe::Seen;
 use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
 use crate::watch::{self, FleetIndex};
 use crate::world::World;
@@ -377,15 +376,12 @@ impl<W: World> Engine<W> {
         index.sync(&self.store).await?;
         tasks::restored::notice(self, now).await?;
         let before = self.status();
-        let seen = match before.round.clone().filter(|_| goes_on && before.hold.is_none()) {
-            Some(round) => tasks::observe::go_on(self, index, round).await?,
-            None => {
-                let mut beside = Beside::new(memory, &before, now);
-                let seen = Box::pin(tasks::observe::observe(self, index, &mut beside, now)).await?;
-                Seen { changed: seen.changed || beside.changed, ..seen }
-            }
+        let mut beside = Beside::new(memory, &before, now);
+        let seen = match before.round.filter(|_| goes_on && before.hold.is_none()) {
+            Some(round) => Box::pin(tasks::observe::go_on(self, index, &mut beside, round)).await?,
+            None => Box::pin(tasks::observe::observe(self, index, &mut beside, now)).await?,
         };
-        let mut changed = seen.changed;
+        let mut changed = seen.changed || beside.changed;
         let mut follow = before.follow;
         if let (Some(round), None, false) = (&seen.round, &seen.hold, goes_on) {
             let followed = Box::pin(tasks::follow::follow(self, round, now)).await?;

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Deals read in one call of the port.
 const DEALS_AT_ONCE: usize = 500;
 /// Replicas of those that turned, or are gone, that one pass takes up.
-const SLICE: usize = 300;
+const SLICE: usize = 500;
 /// Providers read side by side.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -526,13 +526,15 @@ fn note_lives(
 pub(crate) async fn settle_doomed<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
     round: &Round,
     changes: &mut Changes,
 ) -> Result<bool, Error> {
     let doomed = index.queue.next_doomed(SLICE);
     for page in doomed.chunks(DEALS_AT_ONCE) {
         let deals: Vec<_> = page.iter().filter_map(|doomed| doomed.replica.deal()).collect();
-        let seen = engine.world.chain().removed(round, &deals).await;
+        let removed = engine.world.chain().removed(round, &deals);
+        let seen = beside.wait(engine, index, removed).await?;
         if seen.contains(&DealSeen::NeverAllocated) {
             return Ok(false);
         }

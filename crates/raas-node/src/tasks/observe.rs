@@ -68,7 +68,7 @@ pub async fn observe<W: World>(
     // A restored store holds the plan back, not the looking.
     let was_open = matches!(engine.status().hold, None | Some(Hold::Restored { .. }));
     if same_round && was_open && engine.status().round.is_some() {
-        return go_on(engine, index, pin.round).await;
+        return go_on(engine, index, beside, pin.round).await;
     }
     let elapsed = last.map_or(1, |before| pin.round.height.0 - before.height.0);
     read(engine, index, beside, pin.round, elapsed).await
@@ -78,10 +78,11 @@ pub async fn observe<W: World>(
 pub async fn go_on<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
     round: Round,
 ) -> Result<Seen, Error> {
     let adopted = adopt::adopt(engine, &round).await?;
-    let settled = settle_more(engine, index, &round).await?;
+    let settled = settle_more(engine, index, beside, &round).await?;
     Ok(Seen { round: Some(round), hold: None, changed: adopted || settled })
 }
 
@@ -125,7 +126,7 @@ async fn read<W: World>(
         }
         look::look(engine, index, beside, &round, &new, &mut changes).await?;
     }
-    if !look::settle_doomed(engine, index, &round, &mut changes).await? {
+    if !look::settle_doomed(engine, index, beside, &round, &mut changes).await? {
         return Ok(denied);
     }
     changes.cancel_unsigned_beside_late()?;
@@ -143,6 +144,7 @@ async fn read<W: World>(
 async fn settle_more<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
     round: &Round,
 ) -> Result<bool, Error> {
     if index.queue.is_empty() {
@@ -151,7 +153,7 @@ async fn settle_more<W: World>(
     let before = Before::of(index);
     let mut changes = Changes::default();
     look::settle_turned(engine, index, round, &mut changes).await?;
-    if !look::settle_doomed(engine, index, round, &mut changes).await? {
+    if !look::settle_doomed(engine, index, beside, round, &mut changes).await? {
         return Ok(false);
     }
     if changes.changed().next().is_none() {

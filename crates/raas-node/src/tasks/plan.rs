@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Holdings read from the store at once.
 const PAGE: usize = 1_000;
 /// Touched holdings planned in one pass: what comes in meanwhile does not wait for the rest.
-const TOUCHED_PER_PASS: usize = 600;
+const TOUCHED_PER_PASS: usize = 1_000;
 /// Holdings planned in one pass, those that nothing touched among them.
 const PER_PASS: usize = 2_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
