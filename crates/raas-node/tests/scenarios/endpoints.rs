@@ -101,7 +101,7 @@ async fn a_job_that_comes_while_a_round_is_read_is_planned_by_the_round_before()
     scene.advance(1).await;
     let round = scene.get("/v1/node").await.expect(200)["round"]["height"].clone();
     let planned = async {
-        let (cid, _) = scene.upload_only(small(108)).await;
+        let (cid, _) = scene.upload(small(108)).await;
         while scene.why(&cid).await["holdings"][0]["orders"].as_array().is_none_or(Vec::is_empty) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
