@@ -2,6 +2,7 @@
 
 use crate::ids::{OperatorId, ProviderId};
 use crate::lead::Leads;
+use crate::pack;
 use crate::spend::Limit;
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,9 @@ pub struct Rules {
     pub renewal_tries: u32,
     /// An accepted renewal of a last copy that is not published for this long may be hedged.
     pub hedge_after: Epochs,
+    /// How small pieces are put together; `None`: each is bought by itself.
+    #[serde(default)]
+    pub pack: Option<pack::Rules>,
 }
 
 impl Default for Rules {
@@ -152,6 +156,7 @@ impl Default for Rules {
             finality_lag: Epochs::new(900).unwrap_or(Epochs::ZERO),
             renewal_tries: 2,
             hedge_after: Epochs::new(1_440).unwrap_or(Epochs::ZERO),
+            pack: None,
         }
     }
 }

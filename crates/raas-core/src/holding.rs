@@ -5,7 +5,7 @@ use crate::health::Health;
 use crate::ids::{DealId, HoldingId, OperatorId, OwnerId, ProviderId, RequestAt, SectorNumber};
 use crate::order::{Order, OrderState, ReplicaRef, Within};
 use crate::policy::{Duties, Policy};
-use crate::units::PaddedSize;
+use crate::units::{Epoch, PaddedSize};
 use serde::{Deserialize, Serialize};
 
 /// A piece of a holding: bytes with a commitment this node computed.
@@ -24,6 +24,10 @@ pub struct Piece {
     /// What new copies are bought in, where a request can be shown nothing but pieces in aggregates. `None` where none
     /// asks for it, and for a piece so large that no deal holds more than it.
     pub within: Option<Within>,
+    /// The aggregate of several pieces that it was packed into: its copies are bought with theirs. `None` for one that is a
+    /// deal of its own, or was not packed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Within>,
 }
 
 /// One numbered place of one piece. Generations are in order of their making; the last is the newest.
@@ -44,7 +48,8 @@ pub struct PieceSlots {
     pub piece: Piece,
     /// `policy.replicas.target` places, or more when the target was lowered.
     pub slots: Vec<Slot>,
-    /// Copies that fill no slot: adopted ones, late publications, copies on a used operator.
+    /// Copies that fill no slot: adopted ones, late publications, copies on a used operator, and those orders for the
+    /// aggregate that the piece is packed into which other holdings made.
     pub spares: Vec<Order>,
 }
 
@@ -134,6 +139,9 @@ pub struct Holding {
     /// Open jobs for which nothing is done.
     #[serde(default)]
     pub unserved: Vec<Unserved>,
+    /// When the oldest of the open jobs was registered: since then a small piece has waited for company.
+    #[serde(default)]
+    pub since: Epoch,
     /// False when every job is stopped: nothing is ordered any more, what lives is watched.
     pub open: bool,
 }

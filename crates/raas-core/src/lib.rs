@@ -22,6 +22,7 @@ pub mod lead;
 pub mod machine;
 pub mod observation;
 pub mod order;
+pub mod pack;
 pub mod plan;
 pub mod policy;
 pub mod ports;

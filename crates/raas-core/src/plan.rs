@@ -11,9 +11,11 @@ use crate::holding::Holding;
 use crate::ids::{DealId, HoldingId, OperatorId, OrderId, ProviderId, RequestAt};
 use crate::observation::{NotSeen, Round};
 use crate::order::{Cause, SlotRef, Within};
+use crate::pack::pack;
 use crate::units::{AttoFil, Epoch, Epochs, PaddedSize};
 use crate::want::want;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Urgency. The order of the variants is the order of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,6 +174,12 @@ pub struct CopyWanted {
     pub size: PaddedSize,
     /// The aggregate to buy it in; `None`: the piece is the deal.
     pub within: Option<Within>,
+    /// Whether that aggregate is of several pieces, which one order buys together.
+    #[serde(default)]
+    pub packed: bool,
+    /// Since when it is asked for: a small one waits so long for company.
+    #[serde(default)]
+    pub since: Epoch,
     /// Term of the new deal.
     pub duration: Epochs,
     /// From signing to start.
@@ -196,6 +204,9 @@ pub enum Action {
     Order {
         /// Every place it fills.
         slots: Vec<SlotRef>,
+        /// The piece of each place, where the order is over an aggregate of several; empty where all are of `piece`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pieces: Vec<Commitment>,
         /// Which of the R's.
         cause: Cause,
         /// The piece.
@@ -219,6 +230,13 @@ pub enum Action {
         reason: Reason,
         /// How urgent.
         priority: Priority,
+    },
+    /// Put small pieces together: from now on one order buys them all.
+    Pack {
+        /// Padded size of the aggregate.
+        size: PaddedSize,
+        /// What lies in it, in its order. A piece of several holdings lies there once.
+        members: Vec<crate::pack::Member>,
     },
     /// Put a spare into a slot.
     Fill {
@@ -322,6 +340,8 @@ pub enum WaitFor {
         #[serde(default)]
         limit: crate::spend::Limit,
     },
+    /// The piece is small: it waits for others, to be bought with them in one deal.
+    Company(crate::pack::Company),
     /// No provider fits; each with the reason why not.
     Provider {
         /// Why each known provider was passed over.
@@ -420,6 +440,40 @@ pub struct Plan {
     pub waits: Vec<Wait>,
 }
 
+impl Action {
+    /// What of it concerns each holding: many can share one.
+    #[must_use]
+    pub fn by_holding(&self) -> BTreeMap<HoldingId, Self> {
+        let mut all = BTreeMap::new();
+        match self {
+            Self::Order { slots, pieces, .. } => {
+                let mut bare = self.clone();
+                if let Self::Order { slots, pieces, .. } = &mut bare {
+                    (*slots, *pieces) = (Vec::new(), Vec::new());
+                }
+                for (at, slot) in slots.iter().enumerate() {
+                    let own = all.entry(slot.holding).or_insert_with(|| bare.clone());
+                    if let Self::Order { slots: own_slots, pieces: own_pieces, .. } = own {
+                        own_slots.push(*slot);
+                        own_pieces.extend(pieces.get(at));
+                    }
+                }
+            }
+            Self::Pack { size, members } => {
+                for member in members {
+                    let own = Self::Pack { size: *size, members: vec![*member] };
+                    all.insert(member.holding, own);
+                }
+            }
+            Self::Fill { slot, .. } => drop(all.insert(slot.holding, self.clone())),
+            Self::Attest { holding, .. } | Self::Evict { holding, .. } | Self::Cancel { holding, .. } => {
+                all.insert(*holding, self.clone());
+            }
+        }
+        all
+    }
+}
+
 impl CopyWanted {
     /// Padded size of the deal.
     #[must_use]
@@ -459,8 +513,10 @@ pub fn plan(holdings: &[Holding], fleet: &Fleet, round: &Round, rules: &Rules, h
         wants.extend(its_wants);
         waits.extend(its_waits);
     }
-    let admitted = admit(&wants, &mut fleet.clone(), round);
-    waits.extend(admitted.waits);
+    let packing = pack(&wants, rules.pack.as_ref(), &fleet.providers, round);
+    let admitted = admit(wants.iter().filter(|want| !packing.holds(want)), &mut fleet.clone(), round);
+    let plan = packing.before(admitted);
+    waits.extend(plan.waits);
     waits.sort_by_key(|wait| (wait.holding, wait.slot));
-    Plan { actions: admitted.actions, waits }
+    Plan { actions: plan.actions, waits }
 }

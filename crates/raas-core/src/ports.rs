@@ -466,11 +466,13 @@ pub struct PieceSource {
     pub is_part: bool,
 }
 
-/// A piece at the beginning of an aggregate.
+/// A piece in an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enclosed {
     /// The aggregate's commitment.
     pub aggregate: Commitment,
+    /// Where the piece begins in the aggregate's bytes as they are served: unpadded.
+    pub start: u64,
     /// Bytes of the piece's CAR, which others follow.
     pub car_bytes: u64,
 }

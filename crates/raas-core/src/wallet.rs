@@ -105,6 +105,9 @@ pub enum TxIntent {
         /// The aggregate that is the deal's piece; `None`: the piece is the deal.
         #[serde(default)]
         within: Option<Within>,
+        /// That the piece is in the aggregate, in CBOR. Empty: it is alone there, or is the deal.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "serde_bytes_vec")]
+        proof: Vec<u8>,
     },
 }
 

@@ -25,7 +25,7 @@ pub enum NoCall {
     #[error("this is no call of a DealStatus contract")]
     NotACall,
     /// The aggregate is not the one that this node puts the piece into.
-    #[error("no proof can be made: the deal is not the aggregate of this piece alone")]
+    #[error("no proof can be made: the deal is not the aggregate that this piece is in")]
     OtherAggregate,
     /// Only our own contract has this function.
     #[error("a contract of this kind has no such function")]
@@ -61,8 +61,18 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
             }
             AbiKind::Frc0087 | AbiKind::Reference => return Err(NoCall::NotOffered),
         },
-        TxIntent::Complete { contract: _, request, market, deal, provider, piece, size, within } => {
-            let proof = proof(*piece, *size, *within)?;
+        TxIntent::Complete {
+            contract: _,
+            request,
+            market,
+            deal,
+            provider,
+            piece,
+            size,
+            within,
+            proof: stored,
+        } => {
+            let proof = proof(*piece, *size, *within, stored)?;
             let verifier =
                 InclusionVerifierData { commPc: piece.piece_cid_v1().to_bytes().into(), sizePc: size.get() };
             let (id, deal, provider) = (U256::from(request.0), deal.0, provider.number());
@@ -93,7 +103,12 @@ pub fn calldata(kind: AbiKind, intent: &TxIntent) -> Result<Bytes, NoCall> {
 }
 
 /// That the piece is in the deal; both paths are empty where it is the deal.
-fn proof(piece: Commitment, size: PaddedSize, within: Option<Within>) -> Result<InclusionProof, NoCall> {
+fn proof(
+    piece: Commitment,
+    size: PaddedSize,
+    within: Option<Within>,
+    stored: &[u8],
+) -> Result<InclusionProof, NoCall> {
     let branch = |branch: Branch| ProofData {
         index: branch.index,
         path: branch.path.into_iter().map(FixedBytes).collect(),
@@ -102,9 +117,13 @@ fn proof(piece: Commitment, size: PaddedSize, within: Option<Within>) -> Result<
         let none = || ProofData { index: 0, path: Vec::new() };
         return Ok(InclusionProof { proofSubtree: none(), proofIndex: none() });
     };
-    let aggregate = inclusion::alone(piece, size)
-        .filter(|aggregate| aggregate.piece().commitment().as_bytes() == &within.aggregate.0);
-    let proof = aggregate.and_then(|aggregate| aggregate.proof(0).ok()).ok_or(NoCall::OtherAggregate)?;
+    let proof = if stored.is_empty() {
+        inclusion::alone(piece, size).and_then(|aggregate| aggregate.proof(0).ok())
+    } else {
+        raas_piece::inclusion::InclusionProof::from_cbor(stored).ok()
+    };
+    let proof =
+        proof.filter(|proof| inclusion::proves(proof, piece, size, within)).ok_or(NoCall::OtherAggregate)?;
     Ok(InclusionProof { proofSubtree: branch(proof.subtree), proofIndex: branch(proof.index) })
 }
 
@@ -224,6 +243,7 @@ mod tests {
                 .expect("a piece"),
             size: PaddedSize::new(1 << 20).expect("a size"),
             within: None,
+            proof: Vec::new(),
         };
         let transaction = Eip1559 {
             chain_id: 31_415_926,
@@ -262,6 +282,7 @@ mod tests {
                 .expect("a piece"),
             size: PaddedSize::new(1 << 20).expect("a size"),
             within: None,
+            proof: Vec::new(),
         };
         let ours = calldata(AbiKind::Raas, &intent).expect("a call");
         assert_eq!(ours[..4], Abi::completeCall::SELECTOR);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{Request, Response};
+use std::ops::Range;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
@@ -53,6 +54,15 @@ pub enum FetchError {
     Sink(String),
 }
 
+/// Whether a broken download is taken up again.
+#[derive(Clone, Debug)]
+pub(super) enum Again {
+    /// It is not: what comes the second time may be another order of the same blocks.
+    Never,
+    /// Where it broke; of a span of the whole, where there is one.
+    From(Option<Range<u64>>),
+}
+
 /// A body on its way.
 #[derive(Debug)]
 pub struct Download {
@@ -62,7 +72,9 @@ pub struct Download {
     response: Response,
     limits: FetchLimits,
     max_bytes: u64,
-    /// Length of the whole, where the source told it.
+    /// What of the whole was asked for.
+    span: Option<Range<u64>>,
+    /// Length of the whole, or of the span, where it is known.
     total: Option<u64>,
     received: u64,
     /// Bytes to pass over, when a source ignores the range that it was asked for.
@@ -83,13 +95,25 @@ impl Download {
         request: reqwest::Result<Request>,
         limits: FetchLimits,
         max_bytes: u64,
-        resumable: bool,
+        again: Again,
     ) -> Result<Self, FetchError> {
-        let request = request.map_err(|error| broken(0, &error))?;
-        let again = if resumable { request.try_clone() } else { None };
+        let mut request = request.map_err(|error| broken(0, &error))?;
+        let (span, again) = match again {
+            Again::Never => (None, None),
+            Again::From(span) => {
+                if let Some(span) = &span {
+                    request.headers_mut().insert(RANGE, range_of(span.start, Some(span.end)));
+                }
+                let again = request.try_clone();
+                (span, again)
+            }
+        };
         let response = send(&http, request, limits.no_progress, 0).await?;
         check_status(&response)?;
-        let total = response.content_length();
+        let (total, skip) = match &span {
+            None => (response.content_length(), 0),
+            Some(span) => (Some(span.end.saturating_sub(span.start)), skipped(&response, span.start, 0)?),
+        };
         if total.is_some_and(|total| total > max_bytes) {
             return Err(FetchError::TooLarge(max_bytes));
         }
@@ -101,9 +125,10 @@ impl Download {
             response,
             limits,
             max_bytes,
+            span,
             total,
             received: 0,
-            skip: 0,
+            skip,
             resumes,
             rate,
         })
@@ -122,6 +147,9 @@ impl Download {
     /// The next bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         loop {
+            if self.span.is_some() && self.total == Some(self.received) {
+                return Ok(None);
+            }
             let chunk = tokio::time::timeout(self.limits.no_progress, self.response.chunk()).await;
             let failed = match chunk {
                 Err(_) => {
@@ -140,6 +168,11 @@ impl Download {
         }
     }
 
+    /// The byte of the whole that comes next.
+    fn at(&self) -> u64 {
+        self.span.as_ref().map_or(0, |span| span.start).saturating_add(self.received)
+    }
+
     /// Counts a chunk against the bounds; `None` when all of it is passed over.
     fn take(&mut self, mut chunk: Bytes) -> Result<Option<Bytes>, FetchError> {
         self.rate.bytes = self.rate.bytes.saturating_add(chunk.len() as u64);
@@ -155,6 +188,11 @@ impl Download {
             let passed = self.skip.min(chunk.len() as u64);
             self.skip -= passed;
             let _ = chunk.split_to(usize::try_from(passed).unwrap_or(chunk.len()));
+        }
+        if let (Some(_), Some(total)) = (&self.span, self.total) {
+            // What comes behind the span is not read any more.
+            let left = total.saturating_sub(self.received);
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         if chunk.is_empty() {
             return Ok(None);
@@ -174,26 +212,25 @@ impl Download {
                 return Err(FetchError::Broken { at: self.received, reason });
             };
             self.resumes = left;
-            request.headers_mut().insert(RANGE, from_byte(self.received));
+            let end = self.span.as_ref().map(|span| span.end);
+            request.headers_mut().insert(RANGE, range_of(self.at(), end));
             match send(&self.http, request, self.limits.no_progress, self.received).await {
                 Err(FetchError::Broken { reason: another, .. }) => reason = another,
                 other => break other?,
             }
         };
         check_status(&response)?;
-        self.skip = if response.status().as_u16() == 206 {
-            let range = text(response.headers(), &CONTENT_RANGE).and_then(content_range);
-            let fits = range.is_some_and(|(start, total)| {
-                start == self.received && (self.total.is_none() || total.is_none() || total == self.total)
-            });
-            if !fits {
+        let total = self.total.filter(|_| self.span.is_none());
+        let range = text(response.headers(), &CONTENT_RANGE).and_then(content_range);
+        let other = |(_, told): (u64, Option<u64>)| total.is_some() && told.is_some() && told != total;
+        let skip = match skipped(&response, self.at(), self.received) {
+            Ok(skip) if !range.is_some_and(other) => skip,
+            _ => {
                 let reason = format!("{reason}; the source resumes elsewhere");
                 return Err(FetchError::Broken { at: self.received, reason });
             }
-            0
-        } else {
-            self.received
         };
+        self.skip = skip;
         self.response = response;
         Ok(())
     }
@@ -219,8 +256,21 @@ impl Download {
     }
 }
 
-fn from_byte(at: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("bytes={at}-")).expect("digits are a header")
+/// From byte `start` to before `end`, or to the end of all.
+fn range_of(start: u64, end: Option<u64>) -> HeaderValue {
+    let last = end.map(|end| end.saturating_sub(1).to_string()).unwrap_or_default();
+    HeaderValue::from_str(&format!("bytes={start}-{last}")).expect("digits are a header")
+}
+
+/// How many bytes come before `start`, which was asked for: all, from a source that knows no ranges.
+fn skipped(response: &Response, start: u64, received: u64) -> Result<u64, FetchError> {
+    if response.status().as_u16() != 206 {
+        return Ok(start);
+    }
+    match text(response.headers(), &CONTENT_RANGE).and_then(content_range) {
+        Some((told, _)) if told == start => Ok(0),
+        _ => Err(FetchError::Broken { at: received, reason: "the source sends another range".to_owned() }),
+    }
 }
 
 async fn send(

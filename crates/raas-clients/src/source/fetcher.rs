@@ -1,9 +1,10 @@
 //! [`Fetcher`]: opens downloads.
 
-use super::download::{Download, FetchError};
+use super::download::{Again, Download, FetchError};
 use crate::guard::{self, GuardError, Reach, Redirects};
 use raas_core::cid::{Commitment, DataCid};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use std::ops::Range;
 use std::time::Duration;
 
 /// The media type of a CAR, which a gateway must name in its answer.
@@ -55,8 +56,21 @@ impl Fetcher {
     /// The whole piece from a provider's `base` URL, of at most `max_bytes`. Providers serve it unpadded, with or
     /// without the zeros behind its payload.
     pub async fn piece(&self, base: &str, piece: Commitment, max_bytes: u64) -> Result<Download, FetchError> {
+        self.piece_bytes(base, piece, None, max_bytes).await
+    }
+
+    /// A `span` of it, from its first byte to before its end: a piece in an aggregate, of which a source that knows no ranges
+    /// sends all.
+    pub async fn piece_bytes(
+        &self,
+        base: &str,
+        piece: Commitment,
+        span: Option<Range<u64>>,
+        max_bytes: u64,
+    ) -> Result<Download, FetchError> {
         let url = self.reach.check(&format!("{}/piece/{piece}", base.trim_end_matches('/')))?;
-        Download::open(self.http.clone(), self.http.get(url).build(), self.limits, max_bytes, true).await
+        let request = self.http.get(url).build();
+        Download::open(self.http.clone(), request, self.limits, max_bytes, Again::From(span)).await
     }
 
     /// The whole DAG under `root` as a CAR from the trustless gateway at `base`, of at most `max_bytes`. Its
@@ -70,7 +84,7 @@ impl Fetcher {
             Err(error) => return Err(error.into()),
         };
         let request = http.get(url).header(ACCEPT, CAR_WANTED).build();
-        let download = Download::open(http.clone(), request, self.limits, max_bytes, false).await?;
+        let download = Download::open(http.clone(), request, self.limits, max_bytes, Again::Never).await?;
         match download.header(&CONTENT_TYPE) {
             Some(kind) if kind.starts_with(CAR) => Ok(download),
             other => Err(FetchError::NotCar(other.unwrap_or("nothing").to_owned())),

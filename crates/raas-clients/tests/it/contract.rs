@@ -47,6 +47,7 @@ async fn requests_and_completions_are_read_as_they_were_made() {
         piece: stored.terms.piece,
         size: stored.terms.size,
         within: None,
+        proof: Vec::new(),
     };
     assert!(net.execute(&complete).await.success);
     net.advance(30).await;
@@ -148,6 +149,7 @@ async fn a_reference_deployment_is_read_without_trust() {
         piece: "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq".parse().expect("a piece"),
         size: PaddedSize::new(1 << 20).expect("a size"),
         within: None,
+        proof: Vec::new(),
     };
     match net.wallet.prepare(&complete, 9, None).await {
         Effect::Failed(why) => assert!(why.contains("aggregate"), "{why}"),

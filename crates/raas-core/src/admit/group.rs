@@ -63,33 +63,46 @@ impl<'a> Key<'a> {
     }
 }
 
+/// What copies of several holdings have in common.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Bond {
+    /// The generation they follow.
+    Order(OrderId),
+    /// The aggregate that their first copies are bought in.
+    Aggregate(Commitment),
+}
+
 /// What makes two copies one purchase: the generation they follow, how, and the bytes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shared {
-    of: OrderId,
+    bond: Bond,
     is_repair: bool,
     hedges: Option<OrderId>,
     piece: Commitment,
+    /// Of first copies in an aggregate: those of one holding are different purchases.
+    slot: Option<u32>,
 }
 
 impl Shared {
     fn of(want: &Want) -> Option<Self> {
         let Wanted::Copy(copy) = &want.what else { return None };
-        let (of, is_repair) = match copy.cause {
-            Cause::Renew { of } | Cause::Hedge { of, .. } => (of, false),
-            Cause::Repair { of } => (of, true),
-            Cause::Replicate | Cause::Adopt => return None,
+        let packed = copy.within.filter(|_| copy.packed).map(|within| within.aggregate);
+        let (bond, is_repair, slot) = match copy.cause {
+            Cause::Renew { of } | Cause::Hedge { of, .. } => (Bond::Order(of), false, None),
+            Cause::Repair { of } => (Bond::Order(of), true, None),
+            Cause::Replicate => (Bond::Aggregate(packed?), false, Some(copy.slot.index)),
+            Cause::Adopt => return None,
         };
         let hedges = match copy.cause {
             Cause::Hedge { silent, .. } => Some(silent),
             _ => None,
         };
-        Some(Self { of, is_repair, hedges, piece: copy.piece })
+        Some(Self { bond, is_repair, hedges, piece: packed.unwrap_or(copy.piece), slot })
     }
 
-    /// The order that a copy follows, which others may follow with it.
-    pub(super) fn order_of(want: &Want) -> Option<OrderId> {
-        Self::of(want).map(|shared| shared.of)
+    /// What a copy has in common with others that may be bought with it.
+    pub(super) fn bond_of(want: &Want) -> Option<Bond> {
+        Self::of(want).map(|shared| shared.bond)
     }
 }
 
@@ -129,17 +142,20 @@ impl<'a> Item<'a> {
 #[derive(Clone)]
 pub(super) struct Purchase {
     pub(super) slots: Vec<SlotRef>,
+    /// Of each place: an aggregate has many.
+    pub(super) pieces: Vec<Commitment>,
     pub(super) copy: CopyWanted,
 }
 
 impl Purchase {
     pub(super) fn new(copy: &CopyWanted) -> Self {
-        Self { slots: vec![copy.slot], copy: copy.clone() }
+        Self { slots: vec![copy.slot], pieces: vec![copy.piece], copy: copy.clone() }
     }
 
     /// This purchase with one more slot, the strictest of every limit.
     pub(super) fn with(mut self, other: &CopyWanted) -> Self {
         self.slots.push(other.slot);
+        self.pieces.push(other.piece);
         self.copy.duration = self.copy.duration.max(other.duration);
         self.copy.start_delay = self.copy.start_delay.min(other.start_delay);
         if self.copy.placement != other.placement {
@@ -173,9 +189,9 @@ impl Chosen {
         }
     }
 
-    pub(super) fn remember(&mut self, slots: &[SlotRef], piece: Commitment, operator: OperatorId) {
-        for slot in slots {
-            self.0.entry((slot.holding, piece)).or_default().push(operator);
+    pub(super) fn remember(&mut self, purchase: &Purchase, operator: OperatorId) {
+        for (slot, piece) in purchase.slots.iter().zip(&purchase.pieces) {
+            self.0.entry((slot.holding, *piece)).or_default().push(operator);
         }
     }
 }

@@ -156,7 +156,7 @@ impl Run<'_> {
         if let Some(provider) = self.providers.iter_mut().find(|provider| provider.id == id) {
             provider.in_flight = provider.in_flight.saturating_add(1);
         }
-        self.chosen.remember(&purchase.slots, copy.piece, operator);
+        self.chosen.remember(purchase, operator);
         if let Some(suspect_at) = served.iter().find_map(|want| suspect_at(want)) {
             self.storm.start(suspect_at, item.priority());
         }
@@ -166,6 +166,7 @@ impl Run<'_> {
         let Some(first) = served.first() else { return };
         self.plan.actions.push(Action::Order {
             slots: purchase.slots.clone(),
+            pieces: if copy.packed { purchase.pieces.clone() } else { Vec::new() },
             cause: copy.cause,
             piece: copy.piece,
             size: copy.size,

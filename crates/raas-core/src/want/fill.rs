@@ -3,7 +3,8 @@
 //! A spare is a copy that fills no place: adopted, published late, or left by an aggregator. It fills one
 //! when it is published or proven and its operator holds no place of this piece. Suspect and already renewed
 //! spares fill nothing. A spare that could not be seen fills nothing either, but nothing is bought for the
-//! place it may fill: unknown starts nothing.
+//! place it may fill: unknown starts nothing. An order of somebody else for the aggregate that the piece is packed into is a
+//! spare from its plan on: it buys this piece, too.
 
 use super::view::View;
 use crate::health::{Health, UnknownReason};
@@ -37,11 +38,7 @@ pub(super) fn fills<'a>(view: &View<'a>) -> BTreeMap<u32, Fill<'a>> {
         .spares
         .iter()
         .filter(|order| !is_renewed(view, order))
-        .filter_map(|order| match health(order)? {
-            Health::Proven | Health::Pending => Some((order, Fill::Put(order))),
-            Health::Unknown(reason) => Some((order, Fill::Hold(order.id, reason))),
-            _ => None,
-        })
+        .filter_map(|order| Some((order, judged(order)?)))
         .collect();
     candidates.sort_by_key(|(order, fill)| {
         let end = order.state.on_chain().map(|on_chain| on_chain.term.end);
@@ -93,14 +90,19 @@ pub(super) fn successor<'a>(
             && !goes_elsewhere(spare)
             && !elsewhere(spare)
     };
-    let judged = |spare: &'a Order| match health(spare)? {
-        Health::Proven | Health::Pending => Some(Fill::Put(spare)),
-        Health::Unknown(reason) => Some(Fill::Hold(spare.id, reason)),
-        _ => None,
-    };
     let mut found: Vec<Fill<'a>> = view.pieces.spares.iter().filter(fits).filter_map(judged).collect();
     found.sort_by_key(|fill| matches!(fill, Fill::Hold(..)));
     found.into_iter().next()
+}
+
+/// What a spare is good for as it stands.
+fn judged(spare: &Order) -> Option<Fill<'_>> {
+    match health(spare) {
+        Some(Health::Proven | Health::Pending) => Some(Fill::Put(spare)),
+        Some(Health::Unknown(reason)) => Some(Fill::Hold(spare.id, reason)),
+        None if spare.state.occupies() => Some(Fill::Put(spare)),
+        _ => None,
+    }
 }
 
 /// A generation that has a renewal already would be renewed a second time in its new place.

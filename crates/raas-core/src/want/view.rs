@@ -7,7 +7,7 @@ use crate::health::Health;
 use crate::holding::{Holding, PieceSlots, Slot, health};
 use crate::ids::{OperatorId, ProviderId};
 use crate::observation::Round;
-use crate::order::{Cause, Order, OrderState, SlotRef};
+use crate::order::{Cause, Order, OrderState, SlotRef, Within};
 use crate::plan::{CopyWanted, Priority, Reason, Wait, WaitFor, Wake, Want, Wanted};
 use crate::units::Epoch;
 use std::collections::BTreeMap;
@@ -150,6 +150,16 @@ impl<'a> View<'a> {
         (self.holding.pieces.len() > 1).then_some(self.pieces.piece.commitment)
     }
 
+    /// The aggregate that a new copy is bought in, if the piece is packed. What was bought by itself before is renewed and
+    /// repaired by itself: nobody else wants that.
+    fn packed(&self, target: &Target<'_>) -> Option<Within> {
+        let packed = self.pieces.piece.packed?;
+        let slot = self.pieces.slots.iter().find(|slot| slot.index == target.index);
+        let before = target.of.or_else(|| slot?.generations.last());
+        let is_of_it = before.is_none_or(|before| before.within == Some(packed));
+        (target.cause == Cause::Replicate || is_of_it).then_some(packed)
+    }
+
     /// A new copy, with all limits of where it may go.
     pub(super) fn copy(&self, target: &Target<'_>) -> Wanted {
         let renewed = target.cause.renews();
@@ -172,12 +182,15 @@ impl<'a> View<'a> {
         watched.dedup();
         let policy = &self.holding.policy;
         let is_repair = matches!(target.cause, Cause::Repair { .. });
+        let packed = self.packed(target);
         Wanted::Copy(Box::new(CopyWanted {
             slot: self.slot_ref(target.index),
             cause: target.cause,
             piece: target.of.map_or(self.pieces.piece.commitment, |of| of.piece),
             size: target.of.map_or(self.pieces.piece.size, |of| of.size),
-            within: self.pieces.piece.within,
+            within: packed.or(self.pieces.piece.within),
+            packed: packed.is_some(),
+            since: self.holding.since,
             duration: policy.duration,
             start_delay: policy.start_delay,
             placement: policy.placement.clone(),

@@ -114,6 +114,7 @@ pub fn holding(number: u64) -> Holding {
         local: true,
         retrievable: false,
         within: None,
+        packed: None,
     };
     Holding {
         id: HoldingId(number),
@@ -124,6 +125,7 @@ pub fn holding(number: u64) -> Holding {
         pieces: vec![PieceSlots { piece, slots, spares: vec![] }],
         attestations: vec![],
         unserved: vec![],
+        since: Epoch(NOW),
         open: true,
     }
 }

@@ -61,6 +61,7 @@ pub fn action_line(action: &Action) -> String {
             let places = if places.len() > 3 { format!("{} slots", places.len()) } else { places.join(" ") };
             format!("order at {provider} for {places}: {}, {}, {priority:?}", cause(*why), reason(because))
         }
+        Action::Pack { size, members } => format!("pack {} into {}", members.len(), size.get()),
         Action::Fill { slot, spare } => format!("fill {}/{} with {spare}", slot.holding, slot.index),
         Action::Attest { at, deal, .. } => format!("attest deal {deal} for request {}", at.request),
         Action::Evict { holding, .. } => format!("evict local copy of holding {holding}"),
@@ -96,6 +97,7 @@ pub fn wait_line(wait: &Wait) -> String {
             format!("local copy: {proven} of {needed} proven, read back: {retrievable}")
         }
         WaitFor::PolicyEnded { ends_at } => format!("policy ends {ends_at}"),
+        WaitFor::Company(company) => format!("company until {}", company.until),
         WaitFor::NotSeen { provider, .. } => format!("{provider} not seen"),
     };
     let wake = match wait.wake {

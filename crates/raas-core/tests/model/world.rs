@@ -202,6 +202,8 @@ impl World {
         for action in &plan.actions {
             match action {
                 Action::Order { .. } => self.order(action),
+                // The rules of this world pack nothing.
+                Action::Pack { .. } => unreachable!("{action:?}"),
                 Action::Fill { slot, spare } => self.fill(*slot, *spare),
                 Action::Attest { holding, at, deal, order } => {
                     let state = &self.orders.get(order).expect("a known order").state;

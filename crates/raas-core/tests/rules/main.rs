@@ -18,6 +18,7 @@ mod keep;
 mod lane;
 mod lead;
 mod order;
+mod pack;
 mod properties;
 mod prune;
 mod renew;

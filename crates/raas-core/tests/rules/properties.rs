@@ -281,6 +281,7 @@ proptest! {
             // What is done touches its holding, which then has to be planned.
             match action {
                 Action::Order { slots, .. } => slots.iter().for_each(|slot| drop(wants.remove(&slot.holding))),
+                Action::Pack { members, .. } => members.iter().for_each(|member| drop(wants.remove(&member.holding))),
                 Action::Fill { slot, .. } => drop(wants.remove(&slot.holding)),
                 Action::Attest { holding, .. } | Action::Evict { holding, .. } | Action::Cancel { holding, .. } => {
                     wants.remove(holding);

@@ -20,6 +20,8 @@ fn wanted(piece: u64) -> CopyWanted {
         piece: commitment(piece),
         size: PaddedSize::new(1 << 30).expect("a size"),
         within: None,
+        packed: false,
+        since: HEAD,
         duration: policy.duration,
         start_delay: policy.start_delay,
         placement: policy.placement,

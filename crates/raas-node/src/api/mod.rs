@@ -101,6 +101,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
             post(v1::aggregates::put::<W>).layer(DefaultBodyLimit::max(AGGREGATE_JSON_MAX)),
         )
         .route("/v1/aggregates/{cid}", get(v1::aggregates::show::<W>))
+        .route("/v1/proofs/{cid}", get(v1::proofs::show::<W>))
         .route("/livez", get(v1::node::livez))
         .route("/readyz", get(v1::node::readyz::<W>))
         .fallback(error::no_route)

@@ -37,7 +37,9 @@ impl LocalBytes {
         let mut last = Failure::Unavailable(format!("{} has no address", source.provider.provider));
         for url in &source.provider.urls {
             let named = source.within.map_or(source.piece, |within| within.aggregate);
-            let download = match self.fetcher.piece(url, named, self.max_bytes).await {
+            let span =
+                source.within.map(|within| within.start..within.start.saturating_add(within.car_bytes));
+            let download = match self.fetcher.piece_bytes(url, named, span, self.max_bytes).await {
                 Ok(download) => download,
                 Err(error) => {
                     last = unavailable(&error);

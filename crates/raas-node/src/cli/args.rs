@@ -81,6 +81,8 @@ pub enum Command {
     /// Deploy and keep a DealStatus contract.
     #[command(subcommand)]
     Contract(super::contract::Contract),
+    /// Where a piece lies in an aggregate that is stored, and the proof of it.
+    Proof(super::proof::Proof),
     /// What the node will do for a CID, and what it waits for.
     Plan {
         /// The CID, in any form.

@@ -100,6 +100,13 @@ fn title(holding: &Value) {
 }
 
 fn decided(holding: &Value) {
+    for place in list(&holding["aggregates"]) {
+        output::data(&format!(
+            "  in aggregate {} at offset {}",
+            plain(&place["aggregatePieceCid"]),
+            plain(&place["offset"])
+        ));
+    }
     for part in list(&holding["incidents"]) {
         output::data(&format!("  part of {}", words::incident(&part["incident"])));
     }

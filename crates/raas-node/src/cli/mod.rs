@@ -20,6 +20,7 @@ mod kubo;
 mod output;
 mod piece;
 mod pin;
+mod proof;
 mod run;
 mod signals;
 mod store;

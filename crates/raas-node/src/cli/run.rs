@@ -4,7 +4,7 @@ use super::args::{Args, Command, DEFAULT_NODE};
 use super::client::Client;
 use super::failure::Failure;
 use super::{
-    chain, contract, doctor, explain, get, incidents, job, kubo, output, piece, up, upload, wallet,
+    chain, contract, doctor, explain, get, incidents, job, kubo, output, piece, proof, up, upload, wallet,
     wallet_keys,
 };
 use clap::Parser;
@@ -65,6 +65,7 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Piece(command) => piece::piece(command, json).await,
         Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,
+        Command::Proof(wanted) => proof::proof(&node()?, &wanted, json).await,
         Command::Plan { cid } => explain::plan(&node()?, &cid, json).await,
         Command::Doctor(wanted) => {
             let named = (args.node != DEFAULT_NODE).then_some(args.node);

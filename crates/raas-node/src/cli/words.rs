@@ -4,9 +4,10 @@ use raas_core::endpoint::Alarm;
 use raas_core::gate::Hold;
 use raas_core::health::UnknownReason;
 use raas_core::holding::Unserved;
+use raas_core::pack::{Company, WhenSmall};
 use raas_core::plan::{Action, Reason, Wait, WaitFor, Wake};
 use raas_core::select::Unfit;
-use raas_core::units::EPOCHS_PER_DAY;
+use raas_core::units::{AttoFil, EPOCHS_PER_DAY};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -241,6 +242,9 @@ pub fn action(action: &Value) -> String {
                 self::reason(&reason)
             )
         }
+        Action::Pack { size, .. } => {
+            format!("put the piece and others together in an aggregate of {} bytes", size.get())
+        }
         Action::Fill { slot, spare } => {
             format!("put the spare copy of order {spare} into slot {}", slot.index)
         }
@@ -288,6 +292,26 @@ pub fn wait(wait: &Value) -> String {
     })
 }
 
+fn company(company: &Company) -> String {
+    let Company { until, together, pieces, least, when_small, cost_padded, cost_alone } = company;
+    let cost = |cost: &Option<AttoFil>| match cost {
+        Some(cost) => format!("{cost} attoFIL a copy"),
+        None => "no provider takes it".to_owned(),
+    };
+    let then = match when_small {
+        WhenSmall::Wait => "with less than that it waits on",
+        WhenSmall::Pad => "then zeros fill it up",
+        WhenSmall::SmallProviders => "then it is bought by itself",
+    };
+    format!(
+        "the piece waits for company until epoch {until}: {pieces} pieces of {together} bytes are together, {} bytes are \
+         the least, {then} (an aggregate of that size: {}; the piece by itself: {})",
+        least.get(),
+        cost(cost_padded),
+        cost(cost_alone)
+    )
+}
+
 fn waiting_for(waiting: &WaitFor) -> String {
     match waiting {
         WaitFor::Gate(hold) => format!("nothing is started: {hold}"),
@@ -311,6 +335,7 @@ fn waiting_for(waiting: &WaitFor) -> String {
             };
             format!("{needed} attoFIL are needed, {available} are {what}")
         }
+        WaitFor::Company(company) => self::company(company),
         WaitFor::Provider { rejected } => {
             let each: Vec<String> = rejected
                 .iter()

@@ -4,6 +4,7 @@
 mod deployments;
 mod load;
 mod network;
+mod pack;
 mod sections;
 mod validate;
 
@@ -12,5 +13,6 @@ pub use load::{ConfigError, Overrides, load};
 pub use network::{Network, UnknownNetwork};
 pub use sections::{
     BudgetSection, ChainSection, Config, ContractSection, DealsSection, EndpointSection, EndpointSetting,
-    GatewaySection, KuboSection, ListenSection, PolicySection, SourcesSection, StoreSection, WalletSection,
+    GatewaySection, KuboSection, ListenSection, PackSection, PolicySection, SourcesSection, StoreSection,
+    WalletSection,
 };

@@ -32,6 +32,8 @@ pub struct Config {
     pub policy: PolicySection,
     /// How deals are made.
     pub deals: DealsSection,
+    /// How small pieces are put together.
+    pub pack: PackSection,
     /// What may be spent.
     pub budget: BudgetSection,
     /// Where payloads are looked for.
@@ -56,6 +58,7 @@ impl Default for Config {
             listen: ListenSection::default(),
             policy: PolicySection::default(),
             deals: DealsSection::default(),
+            pack: PackSection::default(),
             budget: BudgetSection::default(),
             sources: SourcesSection::default(),
             store: StoreSection::default(),
@@ -300,6 +303,37 @@ impl Default for DealsSection {
             piece_max_mib: 32 << 10,
             provider_capacity: 256,
             repairs_per_window: 100,
+        }
+    }
+}
+
+/// How small pieces of all jobs are put together into aggregates, which are deals with a proof for each piece.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings", default)]
+pub struct PackSection {
+    /// Padded size in MiB, a power of two: smaller pieces wait for company. 0: none do, each is a deal of its own.
+    pub below_mib: u64,
+    /// Padded size in MiB, a power of two, that an aggregate is filled to. Larger makes fewer deals and longer waits. What fewer
+    /// operators take than there are to be copies is not made.
+    pub size_mib: u64,
+    /// The least that is bought without zeros in place of pieces: padded size in MiB, a power of two. What providers ask for at
+    /// least counts, too.
+    pub least_mib: u64,
+    /// How long a piece waits at most, while there is enough for the least. A last copy never waits.
+    pub patience_epochs: i64,
+    /// What is done when that is over and there is less: `wait` for more, `pad` with zeros, which are paid for, or go to
+    /// `small_providers`, each piece by itself.
+    pub when_small: String,
+}
+
+impl Default for PackSection {
+    fn default() -> Self {
+        Self {
+            below_mib: 0,
+            size_mib: 4 << 10,
+            least_mib: 1 << 10,
+            patience_epochs: 2_880,
+            when_small: "wait".to_owned(),
         }
     }
 }

@@ -79,6 +79,7 @@ impl Config {
             .map_err(|error| ConfigError::Invalid { key: "policy", why: error.to_string() })?;
         self.providers()?;
         self.piece_max()?;
+        self.pack()?;
         attofil("budget.total_attofil", &self.budget.total_attofil)?;
         attofil("budget.wallet_reserve_attofil", &self.budget.wallet_reserve_attofil)?;
         self.spending()?;
@@ -187,7 +188,7 @@ impl Config {
             provider_capacity: self.deals.provider_capacity,
             repairs_per_window: self.deals.repairs_per_window,
             pace_window: Epochs::new(120).unwrap_or(Epochs::ZERO),
-            rules: Rules::default(),
+            rules: Rules { pack: self.pack()?, ..Rules::default() },
             concurrency: 8,
         })
     }

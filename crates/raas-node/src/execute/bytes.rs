@@ -7,6 +7,7 @@ use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Attempt, NewPiece, StepOutcome, StoredOrder};
 use crate::world::World;
+use raas_clients::inclusion;
 use raas_core::cid::Commitment;
 use raas_core::health::Health;
 use raas_core::holding::{Holding, PieceSlots};
@@ -17,14 +18,36 @@ use raas_core::ports::{Bytes, Chain, Effect, Enclosed, Fetched, Imported, Now, P
 use raas_core::retry::Class;
 use std::collections::BTreeSet;
 
-/// The piece of `stored` on the local disk, fetched from a provider if need be. `Some` says why not.
+/// What `stored` buys on the local disk, fetched from providers if need be: its piece, or all of its aggregate. `Some` says
+/// why not.
 pub async fn ensure_local<W: World>(
     engine: &Engine<W>,
     round: &Round,
     now: Now,
     stored: &StoredOrder,
 ) -> Result<Option<String>, Error> {
-    let piece = stored.order.piece;
+    let aggregate = match stored.order.within {
+        Some(within) => engine.store.aggregate(within.aggregate).await?,
+        None => None,
+    };
+    let Some(aggregate) = aggregate else {
+        return ensure_piece(engine, round, now, stored.holding, stored.order.piece).await;
+    };
+    for piece in aggregate.pieces {
+        if let Some(why) = ensure_piece(engine, round, now, stored.holding, piece.commitment).await? {
+            return Ok(Some(format!("{} of the aggregate: {why}", piece.commitment)));
+        }
+    }
+    Ok(None)
+}
+
+async fn ensure_piece<W: World>(
+    engine: &Engine<W>,
+    round: &Round,
+    now: Now,
+    holding: HoldingId,
+    piece: Commitment,
+) -> Result<Option<String>, Error> {
     if engine.world.bytes().has(piece).await {
         // A reader may have fetched it for one answer: from now on it is kept.
         if engine.store.piece(piece).await?.is_some_and(|known| !known.local) {
@@ -39,7 +62,7 @@ pub async fn ensure_local<W: World>(
     for source in sources(engine, round, piece).await? {
         let provider = source.provider.provider;
         let fetched = failpoint::around("deliver.fetch", engine.world.bytes().fetch(&source)).await;
-        if note(engine, round, now, Some(stored.holding), provider, "fetch", &fetched).await? {
+        if note(engine, round, now, Some(holding), provider, "fetch", &fetched).await? {
             failpoint::around("deliver.local", engine.store.set_local(piece, true)).await?;
             failpoint::around("deliver.local", engine.store.set_retrieved(piece, round.height)).await?;
             return Ok(None);
@@ -59,7 +82,8 @@ pub async fn sources<W: World>(
     piece: Commitment,
 ) -> Result<Vec<PieceSource>, Error> {
     let Some(known) = engine.store.piece(piece).await? else { return Ok(Vec::new()) };
-    let (car_bytes, is_part) = (known.piece.car_bytes, engine.store.is_part(piece).await?);
+    let NewPiece { size, car_bytes, .. } = known.piece;
+    let is_part = engine.store.is_part(piece).await?;
     let failed: BTreeSet<ProviderId> = engine
         .store
         .providers()
@@ -90,7 +114,19 @@ pub async fn sources<W: World>(
     let mut sources = Vec::new();
     for (_, _, provider, aggregate) in copies {
         if let Ok(provider) = engine.world.chain().provider(round, provider).await {
-            let within = aggregate.map(|aggregate| Enclosed { aggregate, car_bytes });
+            let within = match aggregate {
+                // Alone it lies at the beginning, and no proof is stored.
+                Some(aggregate) => {
+                    let proof = engine.store.inclusion(aggregate, piece).await?;
+                    let start = proof.map_or(Some(0), |proof| inclusion::start(&proof, size));
+                    let unreadable = || Error::Unreadable {
+                        what: "proof of inclusion",
+                        why: format!("of {piece} in {aggregate}"),
+                    };
+                    Some(Enclosed { aggregate, start: start.ok_or_else(unreadable)?, car_bytes })
+                }
+                None => None,
+            };
             sources.push(PieceSource { provider, piece, within, is_part });
         }
     }

@@ -9,11 +9,12 @@ use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{self, Attempt, StepOutcome, StoredOrder, StoredProposal};
 use crate::world::World;
+use raas_core::cid::DataCid;
 use raas_core::health::Term;
 use raas_core::ids::OrderId;
 use raas_core::machine::order::{self, Event};
 use raas_core::observation::Round;
-use raas_core::order::{OrderState, Signed};
+use raas_core::order::{Order, OrderState, Signed};
 use raas_core::ports::{Chain, DealMaker, DealTerms, Effect, Now, Proposed, Wallet};
 use raas_core::retry::{self, Class};
 use raas_core::units::{AttoFil, Epoch, Epochs};
@@ -92,7 +93,7 @@ async fn prepare<W: World>(
         size: deal_size,
         // An aggregate is pulled to its end, where its index is.
         bytes: if order.within.is_some() { deal_size.payload_bytes() } else { piece.piece.car_bytes },
-        root: piece.piece.root,
+        root: label(engine, order, piece.piece.root).await?,
         provider: order.provider,
         start: term.start,
         end: term.end,
@@ -137,14 +138,25 @@ async fn prepare<W: World>(
     Ok(Err(next_epoch(now, why)))
 }
 
-/// Start and end epochs, counted from the head at signing by the holding's present policy.
+/// What the deal is called: the payload's CID, or the aggregate where others lie in it, too.
+async fn label<W: World>(engine: &Engine<W>, order: &Order, root: DataCid) -> Result<DataCid, Error> {
+    let Some(within) = order.within else { return Ok(root) };
+    if engine.store.inclusion(within.aggregate, order.piece).await?.is_none() {
+        return Ok(root);
+    }
+    let named = DataCid::normalise(&within.aggregate.piece_cid_v1());
+    named.map_err(|error| Error::Unreadable { what: "aggregate", why: error.to_string() })
+}
+
+/// Start and end epochs, counted from the head at signing by the shortest delay that a holding of the order has now.
 async fn term<W: World>(
     engine: &Engine<W>,
     round: &Round,
     stored: &StoredOrder,
 ) -> Result<Option<Term>, Error> {
     let Some(holding) = engine.store.holding(stored.holding).await? else { return Ok(None) };
-    let start = round.head.after(holding.policy.start_delay);
+    let delay = engine.store.start_delay(stored.order.id).await?.unwrap_or(holding.policy.start_delay);
+    let start = round.head.after(delay);
     Ok(Some(Term { start, end: start.after(stored.order.duration) }))
 }
 

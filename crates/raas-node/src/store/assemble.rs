@@ -4,14 +4,15 @@ use raas_clients::inclusion::within;
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::holding::{Attestation, Completes, Holding, Piece, PieceSlots, Slot, Told, Unserved};
 use raas_core::ids::{DealId, HoldingId, OwnerId, ProviderId, RequestAt, RequestId, SectorNumber};
-use raas_core::order::Order;
+use raas_core::order::{Order, Within};
 use raas_core::policy::{Duties, KeepLocal, Policy};
+use raas_core::units::Epoch;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Error;
-use super::orders::{decode_next, order_columns};
+use super::orders::{decode_next, order_columns, padded};
 use super::schema::{CAUSE, DUTIES, POLICY, Repeated, SOURCE, deal_id, parse, small, uint};
 use super::{deployments, jobs};
 
@@ -59,6 +60,8 @@ struct Asked {
 
 #[derive(Default)]
 struct Draft {
+    /// When the first of the open jobs came.
+    since: Option<Epoch>,
     open_jobs: Vec<(Duties, Policy)>,
     stopped_jobs: Vec<Policy>,
     unserved: Vec<Unserved>,
@@ -129,7 +132,7 @@ async fn read_jobs(
     let query = scoped!(
         scope,
         "holding",
-        "SELECT holding, open, duties, policy, source, contract, request,
+        "SELECT holding, open, at, duties, policy, source, contract, request,
          (SELECT d.completes FROM deployment d WHERE d.contract = job.contract) AS completes FROM job WHERE ",
         "ORDER BY id"
     );
@@ -141,6 +144,8 @@ async fn read_jobs(
             draft.stopped_jobs.push(policy);
             continue;
         }
+        let since = Epoch(row.try_get("at")?);
+        draft.since = Some(draft.since.map_or(since, |earliest| earliest.min(since)));
         let at = request_at(&row)?;
         let completes = deployments::completes(row.try_get("completes")?)?;
         if let Some(at) = at {
@@ -170,7 +175,8 @@ async fn read_pieces(
     let query = scoped!(
         scope,
         "hp.holding",
-        "SELECT hp.holding, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at,
+        "SELECT hp.holding, hp.aggregate, p.commitment, p.size, p.car_bytes, p.local, p.retrieved_at,
+         (SELECT a.size FROM aggregate a WHERE a.commitment = hp.aggregate) AS aggregate_size,
          EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment)
          OR EXISTS (SELECT 1 FROM pin_within w JOIN pin ON pin.cid = w.cid WHERE w.piece = p.commitment) AS pinned
          FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece WHERE ",
@@ -189,9 +195,18 @@ async fn read_pieces(
             local: row.try_get("local")?,
             retrievable: row.try_get::<Option<i64>, _>("retrieved_at")?.is_some(),
             within: None,
+            packed: packed(&row)?,
         });
     }
     Ok(())
+}
+
+/// What the row's piece is packed into.
+fn packed(row: &SqliteRow) -> Result<Option<Within>, Error> {
+    let aggregate: Option<String> = row.try_get("aggregate")?;
+    let size: Option<i64> = row.try_get("aggregate_size")?;
+    let (Some(aggregate), Some(size)) = (aggregate, size) else { return Ok(None) };
+    Ok(Some(Within { aggregate: parse("commitment", &aggregate)?, size: padded(size)? }))
 }
 
 async fn read_orders(
@@ -204,7 +219,10 @@ async fn read_orders(
         "s.holding",
         concat!(
             "SELECT s.holding AS holding, s.slot AS slot, ",
-            order_columns!(),
+            order_columns!(
+                "s.piece",
+                "CASE s.piece WHEN o.piece THEN o.size ELSE (SELECT p.size FROM piece p WHERE p.commitment = s.piece) END"
+            ),
             " FROM order_slot s JOIN orders o ON o.id = s.order_id WHERE s.kept = 1 AND "
         ),
         "ORDER BY s.holding, s.piece, s.slot, s.generation"
@@ -231,6 +249,40 @@ async fn read_orders(
         let Some(draft) = draft(drafts, &row)? else { continue };
         let order = decode_next(&row, &mut causes)?;
         draft.spares.entry(order.piece).or_default().push(order);
+    }
+    if drafts.values().flat_map(|draft| &draft.pieces).any(|piece| piece.packed.is_some()) {
+        read_shared(connection, scope, drafts).await?;
+    }
+    Ok(())
+}
+
+/// Orders for the aggregate of a holding's piece that are in none of its places: others made them, and it can join.
+async fn read_shared(
+    connection: &mut SqliteConnection,
+    scope: Scope<'_>,
+    drafts: &mut BTreeMap<HoldingId, Draft>,
+) -> Result<(), Error> {
+    let shared = scoped!(
+        scope,
+        "hp.holding",
+        concat!(
+            "SELECT hp.holding AS holding, ",
+            order_columns!("hp.piece", "p.size"),
+            " FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece
+             JOIN orders o ON o.within = hp.aggregate AND o.closed = 0
+             WHERE NOT EXISTS (SELECT 1 FROM order_slot s WHERE s.order_id = o.id AND s.holding = hp.holding) AND "
+        ),
+        "ORDER BY hp.holding, o.id"
+    );
+    let mut causes = Repeated::of(&CAUSE);
+    for row in rows(connection, shared).await? {
+        let Some(draft) = draft(drafts, &row)? else { continue };
+        let order = decode_next(&row, &mut causes)?;
+        let spares = draft.spares.entry(order.piece).or_default();
+        // One that left all places is a spare of the holding that it was made for already.
+        if spares.iter().all(|spare| spare.id != order.id) {
+            spares.push(order);
+        }
     }
     Ok(())
 }
@@ -343,7 +395,8 @@ impl Draft {
                 told,
             })
             .collect();
-        Some(Holding { id, owner, cid, duties, policy, pieces, attestations, unserved: self.unserved, open })
+        let (unserved, since) = (self.unserved, self.since.unwrap_or_default());
+        Some(Holding { id, owner, cid, duties, policy, pieces, attestations, unserved, since, open })
     }
 }
 

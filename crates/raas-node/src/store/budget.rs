@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use super::error::Error;
 use super::open::Store;
-use super::orders::sum;
 use super::schema::{int, parse, uint};
 
 macro_rules! costs_sql {
@@ -36,6 +35,27 @@ pub struct Renewal {
 }
 
 impl Store {
+    /// What orders can still cost that are not seen published: the sum over all that reserve escrow.
+    pub async fn reserved(&self) -> Result<AttoFil, Error> {
+        let costs: Vec<String> = sqlx::query_scalar("SELECT cost FROM orders WHERE reserves = 1")
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        sum(&costs)
+    }
+
+    /// What was committed since `epoch`: the cost of all orders planned from there on that were neither
+    /// cancelled nor let expire. Adopted copies cost nothing.
+    pub async fn spent_since(&self, epoch: Epoch) -> Result<AttoFil, Error> {
+        let costs: Vec<String> = sqlx::query_scalar(
+            "SELECT cost FROM orders WHERE planned_at >= $1 AND adopted = 0
+             AND state_name NOT IN ('cancelled', 'expired')",
+        )
+        .bind(epoch.0)
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        sum(&costs)
+    }
+
     /// What renewing the copies of open jobs costs at their present prices, by day. Counted by the database: there may be
     /// millions, of few prices.
     pub async fn renewals(&self) -> Result<Vec<Renewal>, Error> {
@@ -160,4 +180,8 @@ async fn owner(connection: &mut SqliteConnection, holding: i64) -> Result<String
 async fn read(connection: &mut SqliteConnection, sql: &'static str, key: i64) -> Result<AttoFil, Error> {
     let costs: Vec<String> = sqlx::query_scalar(sql).bind(key).fetch_all(connection).await?;
     sum(&costs)
+}
+
+fn sum(costs: &[String]) -> Result<AttoFil, Error> {
+    costs.iter().try_fold(AttoFil::ZERO, |sum, cost| Ok(sum.plus(parse("cost", cost)?)))
 }

@@ -66,6 +66,13 @@ pub enum Happened {
         /// Which piece.
         piece: Commitment,
     },
+    /// A small piece was put together with others: one order buys them all.
+    PiecePacked {
+        /// Which piece.
+        piece: Commitment,
+        /// The aggregate it lies in.
+        aggregate: Commitment,
+    },
     /// An order was made, before anything left the node.
     OrderPlanned {
         /// Which.

@@ -124,8 +124,9 @@ impl Store {
         let marks = if faulty { (Mark::Suspect, Mark::Suspect) } else { (Mark::Proven, Mark::Doomed) };
         let rows: Vec<(String,)> = sqlx::query_as(
             "SELECT cid FROM holding WHERE id IN
-                 (SELECT DISTINCT holding FROM orders WHERE provider = $1 AND mark > 0 AND mark BETWEEN $2 AND $3
-                  ORDER BY holding LIMIT $4)
+                 (SELECT DISTINCT COALESCE(s.holding, o.holding) AS holding FROM orders o
+                  LEFT JOIN order_slot s ON s.order_id = o.id
+                  WHERE o.provider = $1 AND o.mark > 0 AND o.mark BETWEEN $2 AND $3 ORDER BY 1 LIMIT $4)
              ORDER BY id",
         )
         .bind(int("provider", provider.number())?)

@@ -13,7 +13,7 @@ use raas_core::ports::TxIntent;
 use raas_core::spend::{DAY, Limits, Spending};
 use raas_core::units::{AttoFil, Epoch};
 use sqlx::{Connection, Row, SqliteConnection};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget::Ledger;
 use super::error::Error;
@@ -22,7 +22,7 @@ use super::open::Store;
 use super::orders::{decode_order, order_columns};
 use super::schema::{ORDER_STATE, deal_int, int};
 use super::types::{Committed, Refusal, StepKind};
-use super::{deployments, holdings, orders, places, steps, told, txs};
+use super::{deployments, holdings, orders, packing, places, steps, told, txs};
 
 /// Old and successor: a place never holds more replicas.
 const LIVE_GENERATIONS_MAX: i64 = 2;
@@ -74,6 +74,7 @@ impl Commit {
                 }
                 Ok(done)
             }
+            Action::Pack { size, members } => packing::pack(connection, *size, members, self.at).await,
             Action::Fill { slot, spare } => self.fill(connection, *slot, *spare).await,
             Action::Attest { holding, at, order, deal } => {
                 self.attest(connection, *holding, *at, *order, *deal).await
@@ -92,6 +93,7 @@ impl Commit {
     ) -> Result<Committed, Error> {
         let Action::Order {
             slots,
+            pieces,
             cause,
             piece,
             size,
@@ -126,7 +128,9 @@ impl Commit {
         {
             return Ok(Committed::Refused(Refusal::Changed));
         }
-        if let Some(refusal) = refuse_order(connection, slots, &order).await? {
+        let of_place = |(at, slot): (usize, &SlotRef)| (*slot, pieces.get(at).copied().unwrap_or(*piece));
+        let filled: Vec<(SlotRef, Commitment)> = slots.iter().enumerate().map(of_place).collect();
+        if let Some(refusal) = refuse_order(connection, &filled, !pieces.is_empty(), &order).await? {
             return Ok(Committed::Refused(refusal));
         }
         let cost = order.cost();
@@ -138,8 +142,8 @@ impl Commit {
         self.available = self.available.minus(cost);
         self.spent.add(connection, first.holding, cost).await?;
         order.id = orders::insert(connection, first.holding, &order).await?;
-        for slot in slots {
-            places::enter(connection, order.id, *slot, *piece, &order.state).await?;
+        for (slot, piece) in filled {
+            places::enter(connection, order.id, slot, piece, &order.state).await?;
         }
         steps::plan(connection, &StepKind::Deliver { order: order.id }, self.at_unix).await?;
         let planned = Happened::OrderPlanned {
@@ -163,8 +167,10 @@ impl Commit {
     ) -> Result<Committed, Error> {
         let row = sqlx::query(concat!(
             "SELECT ",
-            order_columns!(),
-            " FROM orders o WHERE o.id = $1 AND o.holding = $2 AND o.closed = 0"
+            order_columns!("COALESCE(hp.piece, o.piece)", "COALESCE(p.size, o.size)"),
+            " FROM orders o LEFT JOIN holding_piece hp ON hp.holding = $2 AND hp.aggregate = o.within
+             LEFT JOIN piece p ON p.commitment = hp.piece
+             WHERE o.id = $1 AND (o.holding = $2 OR hp.piece IS NOT NULL) AND o.closed = 0"
         ))
         .bind(int("order", spare.0)?)
         .bind(int("holding", slot.holding.0)?)
@@ -177,7 +183,7 @@ impl Commit {
         if places.contains(&slot) {
             return Ok(Committed::Refused(Refusal::Already));
         }
-        if !places.is_empty() {
+        if places.iter().any(|place| place.holding == slot.holding) {
             return Ok(Committed::Refused(Refusal::Changed));
         }
         let place = places::occupancy(connection, slot, order.piece).await?;
@@ -204,11 +210,13 @@ impl Commit {
     ) -> Result<Committed, Error> {
         let row = sqlx::query(concat!(
             "SELECT j.owner, d.completes, ",
-            order_columns!(),
+            order_columns!("COALESCE(hp.piece, o.piece)", "COALESCE(p.size, o.size)"),
             " FROM job j JOIN orders o ON o.id = $3 AND (o.deal = $4 OR o.deal IS NULL AND EXISTS (SELECT 1 FROM told t
                WHERE t.contract = $5 AND t.deal = $4 AND t.provider = o.provider AND t.sector = o.sector
                AND t.piece = COALESCE(o.within, o.piece) AND t.size = COALESCE(o.within_size, o.size)))
              JOIN deployment d ON d.contract = j.contract
+             LEFT JOIN holding_piece hp ON hp.holding = j.holding AND hp.aggregate = o.within
+             LEFT JOIN piece p ON p.commitment = hp.piece
              WHERE j.holding = $1 AND j.contract = $5 AND j.request = $2 AND j.open = 1"
         ))
         .bind(int("holding", holding.0)?)
@@ -230,6 +238,10 @@ impl Commit {
         let Order { provider, piece, size, within, .. } = bought;
         let RequestAt { contract, request } = at;
         let market = told::market_of(connection, contract, deal).await?;
+        let proof = match within {
+            Some(within) => packing::proof(connection, within.aggregate, piece).await?.unwrap_or_default(),
+            None => Vec::new(),
+        };
         let contract_named = Some(contract);
         let intent = TxIntent::Complete {
             contract: contract_named,
@@ -240,6 +252,7 @@ impl Commit {
             piece,
             size,
             within,
+            proof,
         };
         let key = format!("complete:{contract}:{request}:{deal}");
         let owner = raas_core::ids::OwnerId(row.try_get("owner")?);
@@ -282,24 +295,31 @@ impl Commit {
 /// Why `order` may not be made for `slots` any more.
 async fn refuse_order(
     connection: &mut SqliteConnection,
-    slots: &[SlotRef],
+    filled: &[(SlotRef, Commitment)],
+    packed: bool,
     order: &Order,
 ) -> Result<Option<Refusal>, Error> {
     if is_overtaken(connection, order).await? {
         return Ok(Some(Refusal::Changed));
     }
-    let holdings: BTreeSet<HoldingId> = slots.iter().map(|slot| slot.holding).collect();
-    for holding in holdings {
-        if !has_piece(connection, holding, order.piece).await? {
+    let mut pieces: BTreeMap<(HoldingId, Commitment), BTreeSet<SlotRef>> = BTreeMap::new();
+    for (slot, piece) in filled {
+        pieces.entry((slot.holding, *piece)).or_default().insert(*slot);
+    }
+    for ((holding, piece), own) in pieces {
+        let is_there = match order.within.filter(|_| packed) {
+            Some(within) => packing::is_packed(connection, (holding, piece), within.aggregate).await?,
+            None => has_piece(connection, holding, piece).await?,
+        };
+        if !is_there {
             return Ok(Some(Refusal::Changed));
         }
         let Some(policy) = holdings::policy(connection, holding).await? else {
             return Ok(Some(Refusal::Changed));
         };
-        let mut taken = places::taken(connection, holding, order.piece).await?;
-        let own: BTreeSet<&SlotRef> = slots.iter().filter(|slot| slot.holding == holding).collect();
+        let mut taken = places::taken(connection, holding, piece).await?;
         for slot in own {
-            let place = places::occupancy(connection, *slot, order.piece).await?;
+            let place = places::occupancy(connection, slot, piece).await?;
             if place.occupying > 0 || place.active >= LIVE_GENERATIONS_MAX {
                 return Ok(Some(Refusal::SlotTaken));
             }

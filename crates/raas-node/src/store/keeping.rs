@@ -17,7 +17,8 @@ use super::types::StoredPiece;
 use super::{pieces, wholes};
 
 /// Whether anything keeps the piece of the row `p`, one reason after the other. Bytes of an order are needed until its
-/// provider has them, as in the rule that gives local copies away.
+/// provider has them, as in the rule that gives local copies away. An aggregate cannot be bought again without any of its
+/// pieces, whoever else has no use for one.
 macro_rules! kept {
     () => {
         "(EXISTS (SELECT 1 FROM holding_piece hp JOIN job j ON j.holding = hp.holding
@@ -25,6 +26,11 @@ macro_rules! kept {
           OR EXISTS (SELECT 1 FROM holding h JOIN job j ON j.holding = h.id WHERE h.cid = p.root AND j.open = 1)
           OR EXISTS (SELECT 1 FROM orders o WHERE o.piece = p.commitment AND o.closed = 0
                      AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged'))
+          OR EXISTS (SELECT 1 FROM aggregate_piece a JOIN orders o ON o.within = a.aggregate
+                     WHERE a.piece = p.commitment AND o.closed = 0
+                     AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged'))
+          OR EXISTS (SELECT 1 FROM aggregate_piece a JOIN holding_piece hp ON hp.aggregate = a.aggregate
+                     JOIN job j ON j.holding = hp.holding WHERE a.piece = p.commitment AND j.open = 1)
           OR EXISTS (SELECT 1 FROM pin WHERE pin.cid = p.root OR pin.cid = p.commitment)
           OR EXISTS (SELECT 1 FROM pin_within w JOIN pin ON pin.cid = w.cid WHERE w.piece = p.commitment)
           OR EXISTS (SELECT 1 FROM upload u WHERE u.root = p.root
@@ -252,7 +258,12 @@ impl Store {
                  JOIN job j ON j.holding = hp.holding WHERE p.commitment = $1 AND j.open = 1
              UNION SELECT 'job', CAST(j.id AS TEXT) FROM piece p JOIN holding h ON h.cid = p.root
                  JOIN job j ON j.holding = h.id WHERE p.commitment = $1 AND j.open = 1
+             UNION SELECT 'job', CAST(j.id AS TEXT) FROM aggregate_piece a JOIN holding_piece hp
+                 ON hp.aggregate = a.aggregate JOIN job j ON j.holding = hp.holding WHERE a.piece = $1 AND j.open = 1
              UNION SELECT 'order', CAST(o.id AS TEXT) FROM orders o WHERE o.piece = $1 AND o.closed = 0
+                 AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged')
+             UNION SELECT 'order', CAST(o.id AS TEXT) FROM aggregate_piece a JOIN orders o ON o.within = a.aggregate
+                 WHERE a.piece = $1 AND o.closed = 0
                  AND o.state_name IN ('planned', 'signed', 'delivered', 'accepted', 'hedged')
              UNION SELECT 'pin', pin.cid FROM piece p JOIN pin ON pin.cid IN (p.root, p.commitment)
                  WHERE p.commitment = $1

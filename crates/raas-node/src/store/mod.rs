@@ -39,6 +39,7 @@ mod lease;
 mod mark;
 mod open;
 mod orders;
+mod packing;
 mod pieces;
 mod places;
 mod plans;

@@ -8,7 +8,7 @@ use raas_core::cid::Commitment;
 use raas_core::health::Term;
 use raas_core::ids::{ActorId, DealId, HoldingId, OperatorId, OrderId, ProviderId};
 use raas_core::order::{Cause, Order, OrderState, Signed, Within};
-use raas_core::units::{AttoFil, Epoch, Epochs, PaddedSize};
+use raas_core::units::{Epoch, Epochs, PaddedSize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use std::collections::BTreeMap;
@@ -21,11 +21,21 @@ use super::types::{Attempt, StoredOrder, StoredProposal};
 use super::watch::{Narrow, json_list};
 use super::{attempts, leads, places};
 
-/// The columns that [`decode_order`] reads, of `orders o`.
+/// The columns that [`decode_order`] reads, of `orders o`. An order for an aggregate names one piece of it; seen from a holding,
+/// it is of the piece that lies there for it.
 macro_rules! order_columns {
     () => {
-        "o.id AS order_id, o.piece AS piece, o.size, o.provider, o.operator, o.cause, o.price_per_epoch,
-         o.duration, o.planned_at, o.state, o.within, o.within_size"
+        order_columns!("o.piece", "o.size")
+    };
+    ($piece:literal, $size:literal) => {
+        concat!(
+            "o.id AS order_id, ",
+            $piece,
+            " AS piece, ",
+            $size,
+            " AS size, o.provider, o.operator, o.cause, o.price_per_epoch, o.duration, o.planned_at, o.state, o.within,
+             o.within_size"
+        )
     };
 }
 pub(super) use order_columns;
@@ -68,9 +78,12 @@ impl Store {
         load(&mut *self.snapshot().await?, stored_orders!("o.reserves = 1"), None).await
     }
 
-    /// The open orders for a piece, by id.
+    /// The open orders for a piece or an aggregate with it, by id.
     pub async fn orders_of_piece(&self, piece: Commitment) -> Result<Vec<StoredOrder>, Error> {
-        let sql = stored_orders!("o.closed = 0 AND o.piece = $1");
+        let sql = stored_orders!(
+            "o.closed = 0 AND o.id IN (SELECT id FROM orders WHERE piece = $1 AND closed = 0
+             UNION SELECT w.id FROM aggregate_piece a JOIN orders w ON w.within = a.aggregate WHERE a.piece = $1)"
+        );
         load(&mut *self.snapshot().await?, sql, Some(Key::Text(piece.to_string()))).await
     }
 
@@ -135,10 +148,35 @@ impl Store {
         Ok(counts)
     }
 
-    /// Every order ever made for a holding, by id.
+    /// Every order ever made for a holding, by id, with its own piece and places where others share the order.
     pub async fn orders_of_holding(&self, holding: HoldingId) -> Result<Vec<StoredOrder>, Error> {
-        let id = Key::Number(int("holding", holding.0)?);
-        load(&mut *self.snapshot().await?, stored_orders!("o.holding = $1"), Some(id)).await
+        let id = int("holding", holding.0)?;
+        let mut tx = self.snapshot().await?;
+        let sql = stored_orders!(
+            "o.id IN (SELECT id FROM orders WHERE holding = $1 UNION SELECT order_id FROM order_slot WHERE holding = $1
+             UNION SELECT w.id FROM holding_piece hp JOIN orders w ON w.within = hp.aggregate WHERE hp.holding = $1)"
+        );
+        let mut orders = load(&mut tx, sql, Some(Key::Number(id))).await?;
+        let packed: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT hp.aggregate, p.commitment, p.size FROM holding_piece hp JOIN piece p ON p.commitment = hp.piece
+             WHERE hp.holding = $1 AND hp.aggregate IS NOT NULL",
+        )
+        .bind(id)
+        .fetch_all(&mut *tx)
+        .await?;
+        for (aggregate, piece, size) in packed {
+            let (aggregate, piece) = (parse("commitment", &aggregate)?, parse("commitment", &piece)?);
+            let of_it = |stored: &&mut StoredOrder| {
+                stored.order.within.is_some_and(|within| within.aggregate == aggregate)
+            };
+            for stored in orders.iter_mut().filter(of_it) {
+                (stored.order.piece, stored.order.size) = (piece, padded(size)?);
+            }
+        }
+        for stored in &mut orders {
+            stored.slots.retain(|slot| slot.holding == holding);
+        }
+        Ok(orders)
     }
 
     /// Stores the signed proposal and makes the order `Signed`. The new version; `None` when `version` is not
@@ -188,14 +226,6 @@ impl Store {
         row.as_ref().map(decode_order).transpose()
     }
 
-    /// What orders can still cost that are not seen published: the sum over all that reserve escrow.
-    pub async fn reserved(&self) -> Result<AttoFil, Error> {
-        let costs: Vec<String> = sqlx::query_scalar("SELECT cost FROM orders WHERE reserves = 1")
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        sum(&costs)
-    }
-
     /// Every deal from `first` on that is or was an order, closed ones included.
     pub async fn deal_ids(&self, first: DealId) -> Result<std::collections::BTreeSet<DealId>, Error> {
         let rows: Vec<(i64,)> = sqlx::query_as("SELECT deal FROM orders WHERE deal >= $1")
@@ -227,23 +257,6 @@ impl Store {
         .await?;
         rows.into_iter().map(|deal| Ok(DealId(uint("deal", deal)?))).collect()
     }
-
-    /// What was committed since `epoch`: the cost of all orders planned from there on that were neither
-    /// cancelled nor let expire. Adopted copies cost nothing.
-    pub async fn spent_since(&self, epoch: Epoch) -> Result<AttoFil, Error> {
-        let costs: Vec<String> = sqlx::query_scalar(
-            "SELECT cost FROM orders WHERE planned_at >= $1 AND adopted = 0
-             AND state_name NOT IN ('cancelled', 'expired')",
-        )
-        .bind(epoch.0)
-        .fetch_all(&mut *self.read().await?)
-        .await?;
-        sum(&costs)
-    }
-}
-
-pub(super) fn sum(costs: &[String]) -> Result<AttoFil, Error> {
-    costs.iter().try_fold(AttoFil::ZERO, |sum, cost| Ok(sum.plus(parse("cost", cost)?)))
 }
 
 /// Stores a new order; its id is given by the store, whatever `order.id` says.

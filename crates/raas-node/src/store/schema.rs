@@ -30,6 +30,7 @@ pub(super) fn migrator() -> Migrator {
         migration(29, "keeping", include_str!("migrations/0029_keeping.sql")),
         migration(30, "piece aggregates", include_str!("migrations/0030_piece_aggregates.sql")),
         migration(32, "wholes", include_str!("migrations/0032_wholes.sql")),
+        migration(33, "packing", include_str!("migrations/0033_packing.sql")),
     ])
 }
 

@@ -27,7 +27,7 @@ impl Store {
     pub async fn seen_proposals(&self, holding: HoldingId) -> Result<BTreeMap<OrderId, SeenProposal>, Error> {
         let rows: Vec<(i64, String)> = sqlx::query_as(
             "SELECT s.order_id, s.proposal FROM seen_proposal s JOIN orders o ON o.id = s.order_id
-             WHERE o.holding = $1",
+             WHERE o.holding = $1 OR o.id IN (SELECT order_id FROM order_slot WHERE holding = $1)",
         )
         .bind(int("holding", holding.0)?)
         .fetch_all(&mut *self.read().await?)

@@ -30,7 +30,8 @@ macro_rules! step_sql {
 /// The steps for one holding, which is `$1`.
 macro_rules! of_holding {
     () => {
-        "((kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1))
+        "((kind = 'deliver' AND subject IN (SELECT id FROM orders WHERE holding = $1
+              UNION SELECT order_id FROM order_slot WHERE holding = $1))
           OR (kind = 'send' AND subject IN (SELECT COALESCE(carrier, id) FROM tx WHERE holding = $1))
           OR (kind NOT IN ('deliver', 'send') AND subject = $1))"
     };

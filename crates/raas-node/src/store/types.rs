@@ -310,6 +310,8 @@ pub struct RoundReport {
 pub enum Committed {
     /// An order was made and its delivery step is due.
     Ordered(OrderId),
+    /// The pieces lie in this aggregate.
+    Packed(raas_core::cid::Commitment),
     /// The spare fills the slot.
     Filled,
     /// A completion transaction was planned.

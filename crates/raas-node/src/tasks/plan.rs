@@ -18,6 +18,7 @@ use raas_core::ids::{HoldingId, OrderId, ProviderId};
 use raas_core::lead::Leads;
 use raas_core::observation::{ProviderView, Round};
 use raas_core::order::{Order, OrderState};
+use raas_core::pack::pack;
 use raas_core::plan::{Action, Wait, WaitFor, Wake, Want};
 use raas_core::ports::Now;
 use raas_core::spend::{DAY, Limit, Spending};
@@ -253,8 +254,11 @@ impl Memory {
             if goes_on { anew(&self.wants, planned) } else { self.wants.values().flatten().collect() };
         // What was wanted before something touched the holding may not be wanted any more.
         let is_fresh = |holding: HoldingId| !index.touched.has(holding) && !self.waiting.contains(&holding);
-        let wants = wants.into_iter().filter(|want| is_fresh(want.holding));
-        let mut admitted = admit(wants, &mut fleet, round);
+        let all = self.wants.values().flatten().filter(|want| is_fresh(want.holding));
+        let packing = pack(all, engine.rules().pack.as_ref(), &fleet.providers, round);
+        let wants = wants.into_iter().filter(|want| is_fresh(want.holding) && !packing.holds(want));
+        let rest = admit(wants, &mut fleet, round);
+        let mut admitted = packing.before(rest);
         let mut committed = Vec::new();
         if !admitted.actions.is_empty() {
             let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
@@ -273,7 +277,13 @@ impl Memory {
         let for_money = |wait: &Wait| matches!(wait.for_, WaitFor::Budget { .. });
         let refused = committed.iter().any(|outcome| matches!(outcome, Committed::Refused(_)));
         self.competed = (!refused && !admitted.waits.iter().any(for_money)).then_some(fleet);
-        engine.note_admitted(goes_on.then_some(planned), by_holding(&admitted.actions, admitted.waits));
+        let mut told = by_holding(&admitted.actions, admitted.waits);
+        if goes_on {
+            // What others wait for beside the small pieces' company stands as it was told.
+            let planned: BTreeSet<&HoldingId> = planned.iter().collect();
+            told.retain(|holding, _| planned.contains(holding));
+        }
+        engine.note_admitted(goes_on.then_some(planned), told);
         Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
     }
 }
@@ -334,17 +344,8 @@ fn provider_of(holding: &Holding, order: OrderId) -> Option<ProviderId> {
 
 fn by_holding(actions: &[Action], waits: Vec<Wait>) -> BTreeMap<HoldingId, Admitted> {
     let mut admitted: BTreeMap<HoldingId, Admitted> = BTreeMap::new();
-    for action in actions {
-        let holdings: BTreeSet<HoldingId> = match action {
-            Action::Order { slots, .. } => slots.iter().map(|slot| slot.holding).collect(),
-            Action::Fill { slot, .. } => [slot.holding].into(),
-            Action::Attest { holding, .. }
-            | Action::Evict { holding, .. }
-            | Action::Cancel { holding, .. } => [*holding].into(),
-        };
-        for holding in holdings {
-            admitted.entry(holding).or_default().actions.push(action.clone());
-        }
+    for (holding, action) in actions.iter().flat_map(Action::by_holding) {
+        admitted.entry(holding).or_default().actions.push(action);
     }
     for wait in waits {
         if let Some(holding) = wait.holding {

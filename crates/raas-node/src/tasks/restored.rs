@@ -93,10 +93,14 @@ async fn find_deals<W: World>(engine: &Engine<W>, round: &Round, restored: Resto
     Ok(true)
 }
 
-/// The payload of a deal's piece, or of the piece that is alone in it.
+/// The payload of a deal's piece, or of the piece that is alone in it, or of one that was packed with others: its copy is
+/// theirs, too.
 async fn root_of<W: World>(engine: &Engine<W>, deal: &OnChainDeal) -> Result<Option<DataCid>, Error> {
     if let Some(stored) = engine.store.piece(deal.piece).await? {
         return Ok(Some(stored.piece.root));
+    }
+    if let Some(cid) = engine.store.cid_packed_in(deal.piece).await? {
+        return Ok(Some(cid));
     }
     let smaller = engine.store.pieces_below(deal.size).await?;
     let around = |piece: &NewPiece| {

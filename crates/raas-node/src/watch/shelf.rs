@@ -1,6 +1,7 @@
 //! One provider's replicas as columns, sorted by sector and order: 31 bytes a replica.
 
 use crate::store::{Mark, Watched};
+use raas_core::breaker::SLOTS_MIN;
 use raas_core::fleet::SlotCensus;
 use raas_core::ids::{DealId, OperatorId, OrderId, ProviderId, SectorNumber};
 use raas_core::observation::ProviderView;
@@ -348,9 +349,10 @@ fn end_column(epoch: Epoch) -> u32 {
     u32::try_from(epoch.0.max(0)).unwrap_or(u32::MAX)
 }
 
-/// More than 255 places under one order count as 255: the breaker looks at shares.
+/// What an order counts in the breaker. An aggregate under so many places that it would be a storm by itself is one copy, and
+/// one copy that failed is none.
 fn places(row: &Watched) -> u8 {
-    u8::try_from(row.places).unwrap_or(u8::MAX)
+    u8::try_from(row.places).ok().filter(|places| u32::from(*places) < SLOTS_MIN).unwrap_or(1)
 }
 
 /// Shelves by provider.

@@ -13,6 +13,7 @@ mod gateway;
 mod holds;
 mod incidents;
 mod keeps;
+mod packs;
 mod parts;
 mod pays;
 mod prunes;

@@ -51,6 +51,7 @@ async fn a_completion_that_finds_the_list_full_has_it_read_again_and_goes_when_t
         piece: PIECE.parse().expect("a piece"),
         size: PaddedSize::new(1 << 20).expect("a size"),
         within: None,
+        proof: Vec::new(),
     };
     let id = planned(&scene, &complete).await;
     scene.script.chain().refuses = Some(|_| Some(NoQuote::Unknown("no answer".to_owned())));

@@ -13,6 +13,7 @@ mod keeping;
 mod leads;
 mod old_data;
 mod orders;
+mod packing;
 mod pieces;
 mod rewinds;
 mod rounds;

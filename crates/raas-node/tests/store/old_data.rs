@@ -143,6 +143,7 @@ async fn wallet(store: &Store) {
         piece: commitment(1),
         size: crate::support::size(),
         within: None,
+        proof: Vec::new(),
     };
     let complete = store.plan_tx(&intent, "complete").await.unwrap();
     let escrow = store.plan_tx(&TxIntent::AddBalance { amount: MUCH }, "escrow").await.unwrap();

@@ -122,6 +122,7 @@ pub fn slot(holding: HoldingId, index: u32) -> SlotRef {
 pub fn order_action(holding: HoldingId, index: u32, number: u64, provider: u64, cause: Cause) -> Action {
     Action::Order {
         slots: vec![slot(holding, index)],
+        pieces: vec![],
         cause,
         piece: commitment(number),
         size: size(),

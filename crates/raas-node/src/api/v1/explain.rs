@@ -1,6 +1,6 @@
 //! Plan and why of one CID: exactly what the rules last decided, with the evidence they decided on.
 
-use super::incidents;
+use super::{incidents, proofs};
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
@@ -33,6 +33,7 @@ pub async fn plan<W: World>(
             "owner": holding.owner,
             "standing": standing(&orders, &pieces(&holding), holding.policy.replicas.target),
             "incidents": incidents::of_holding(&app, &orders).await?,
+            "aggregates": proofs::places(app.engine.store(), &holding).await?,
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,
@@ -68,6 +69,7 @@ pub async fn why<W: World>(
             "pieces": holding.pieces.iter().map(|slots| slots.piece).collect::<Vec<_>>(),
             "standing": standing(&orders, &pieces(&holding), holding.policy.replicas.target),
             "incidents": incidents::of_holding(&app, &orders).await?,
+            "aggregates": proofs::places(app.engine.store(), &holding).await?,
             "actions": plan.actions,
             "waits": plan.waits,
             "delays": delays(&app, holding.id).await?,

@@ -8,5 +8,6 @@ pub mod jobs;
 pub mod node;
 pub mod pay;
 pub mod pins;
+pub mod proofs;
 pub mod store;
 pub mod wallet;

@@ -77,6 +77,9 @@ pub(super) fn piece_of(
         if (piece.commitment, piece.size) == named {
             return Some((piece, None));
         }
+        if let Some(packed) = piece.packed.filter(|packed| (packed.aggregate, packed.size) == named) {
+            return Some((piece, Some(packed)));
+        }
         // Most are of another size than the piece's aggregate, which is then not computed.
         let around = if size > piece.size { within(piece.commitment, piece.size) } else { None };
         around.filter(|within| (within.aggregate, within.size) == named).map(|within| (piece, Some(within)))

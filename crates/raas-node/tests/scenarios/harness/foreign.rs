@@ -254,6 +254,7 @@ impl Foreign {
             piece: made.piece,
             size: made.size,
             within: None,
+            proof: Vec::new(),
         };
         self.send(contract, &intent).await;
     }
