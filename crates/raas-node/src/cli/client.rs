@@ -100,7 +100,8 @@ fn unreachable(url: &str, flag: &str, error: &reqwest::Error) -> Failure {
 }
 
 fn refused(status: StatusCode, value: &Value) -> Failure {
-    let text = value["error"].as_str().map_or_else(|| format!("the node answers {status}"), str::to_owned);
+    let said = value["detail"].as_str().or(value["error"].as_str());
+    let text = said.map_or_else(|| format!("the node answers {status}"), str::to_owned);
     if status == StatusCode::BAD_REQUEST {
         Failure::Usage(text)
     } else {

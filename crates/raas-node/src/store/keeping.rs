@@ -4,6 +4,7 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::OwnerId;
 use raas_piece::block::identity_bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -56,21 +57,24 @@ macro_rules! collectable {
 }
 
 /// A payload or piece that a user wants kept here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Pin {
     /// Its number, for pages.
     pub seq: u64,
     /// Whose.
+    #[schemars(with = "String")]
     pub owner: OwnerId,
     /// What.
+    #[schemars(with = "String")]
     pub cid: DataCid,
     /// Whether its bytes are on the disk.
     pub local: bool,
 }
 
 /// Why a piece is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "by")]
+#[schemars(rename = "KeptBy")]
 pub enum Kept {
     /// An open job.
     Job {
@@ -95,9 +99,10 @@ pub enum Kept {
 }
 
 /// A piece that nothing keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Spare {
     /// Which.
+    #[schemars(with = "String")]
     pub piece: Commitment,
     /// Bytes of its CAR on the disk; 0 when only a row is left.
     pub bytes: u64,
@@ -117,7 +122,7 @@ pub struct Shelved {
 }
 
 /// All local bytes in a few numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shelves {
     /// Pieces on the disk.
     pub pieces: u64,

@@ -6,6 +6,7 @@
 mod harness;
 
 mod deployments;
+mod describes;
 mod doctor;
 mod endpoints;
 mod follows;

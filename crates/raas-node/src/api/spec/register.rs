@@ -3,6 +3,7 @@
 use super::fields::{self, Fields, Registration};
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::jobs::PolicyShape;
 use crate::failpoint;
 use crate::store::{self, JobSource, NewJob, Registered, TxSubmit};
 use crate::world::World;
@@ -14,20 +15,42 @@ use raas_core::cid::DataCid;
 use raas_core::fleet::Rules;
 use raas_core::ids::OwnerId;
 use raas_core::lead::Leads;
+use raas_core::policy::Policy;
 use raas_core::ports::Clock;
 use raas_core::units::Epochs;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The contract takes no larger target; a job that wants more copies is registered there with this many.
 const CONTRACT_TARGET_MAX: u32 = 32;
 
+/// What a registration did.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Registered")]
+pub struct Answer {
+    /// Whether it is new, for people.
+    message: &'static str,
+    network: String,
+    /// The job's number.
+    job: u64,
+    /// The holding it counts for.
+    holding: u64,
+    cid: String,
+    /// As it is stored.
+    #[schemars(with = "PolicyShape")]
+    policy: Policy,
+    /// What of it cannot go as it says, and what is done instead.
+    warnings: Vec<String>,
+}
+
 /// The specification's routes: registered on the contract too, where there is one.
 pub async fn register<W: World>(
     State(app): State<Arc<App<W>>>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
     register_as(&app, request, true).await
 }
 
@@ -35,7 +58,7 @@ pub async fn register<W: World>(
 pub async fn register_v1<W: World>(
     State(app): State<Arc<App<W>>>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
     register_as(&app, request, false).await
 }
 
@@ -43,7 +66,7 @@ async fn register_as<W: World>(
     app: &App<W>,
     request: Request,
     on_chain_by_default: bool,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
     let key =
         request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let fields = read(request).await?;
@@ -131,21 +154,21 @@ fn answer<W: World>(
     registered: Registered,
     operators: usize,
     apart: Option<String>,
-) -> Value {
+) -> Answer {
     let (job, holding, message) = match registered {
         Registered::Created { job, holding } => (job, holding, "Job registered successfully."),
         Registered::AlreadyExists { job, holding } => (job, holding, "Job was registered before."),
     };
     let rules = &app.engine.settings().rules;
-    json!({
-        "message": message,
-        "network": app.network,
-        "job": job,
-        "holding": holding,
-        "cid": registration.cid,
-        "policy": registration.policy,
-        "warnings": apart.into_iter().chain(warnings(registration, rules, operators)).collect::<Vec<_>>(),
-    })
+    Answer {
+        message,
+        network: app.network.clone(),
+        job: job.0,
+        holding: holding.0,
+        cid: registration.cid.to_string(),
+        policy: registration.policy.clone(),
+        warnings: apart.into_iter().chain(warnings(registration, rules, operators)).collect(),
+    }
 }
 
 /// What of a registration cannot go as it says, and what will be done instead.

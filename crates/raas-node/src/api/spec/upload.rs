@@ -23,10 +23,74 @@ use raas_core::cid::DataCid;
 use raas_core::ids::OwnerId;
 use raas_core::machine::upload::{self, Event, Refusal};
 use raas_core::policy::Duties;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// What the caller wants done with the bytes: in the query, or as form fields before the file.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the query")]
+pub struct Asked {
+    /// Refuse the bytes unless they have this CID.
+    cid: Option<String>,
+    /// `false`: keep the bytes, make no deals.
+    deal: Option<bool>,
+    /// `car`: the bytes are a CAR. `file`: whatever they are.
+    format: Option<Format>,
+}
+
+/// What the bytes are.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[expect(dead_code, reason = "the shape of a parameter")]
+enum Format {
+    File,
+    Car,
+}
+
+/// A form with the file, and parameters before it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the form")]
+pub struct UploadForm {
+    #[schemars(flatten)]
+    asked: Asked,
+    /// Its bytes.
+    file: String,
+}
+
+/// What was stored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    message: &'static str,
+    network: String,
+    /// The upload's name.
+    upload: String,
+    /// CID of the bytes.
+    cid: String,
+    /// The job that was registered for it.
+    job: Option<u64>,
+    bytes: u64,
+    car_bytes: u64,
+    /// The piece that holds it, where there is one alone.
+    piece_cid: Option<String>,
+    /// Padded bytes of that piece.
+    piece_size: Option<u64>,
+    /// The pieces, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<StoredPart>>,
+}
+
+/// One piece of several.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredPart {
+    piece_cid: String,
+    piece_size: u64,
+    car_bytes: u64,
+}
 
 const KNOWN: &[&str] = &["cid", "deal", "format"];
 /// Longest form field besides the file.
@@ -86,7 +150,7 @@ pub async fn upload<W: World>(
     State(app): State<Arc<App<W>>>,
     query: Result<Parameters, ApiError>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     let content_type = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -131,7 +195,7 @@ async fn form<W: World>(
     app: &Arc<App<W>>,
     parts: &mut Multipart,
     mut fields: Fields,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     while let Some(part) = parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))? {
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" {
@@ -220,7 +284,7 @@ async fn finish<W: World>(
     wishes: Wishes,
     mut record: Upload,
     received: Result<Taken, Refused>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     // Nobody collects the pieces before what keeps them is stored.
     let Taken { pieces, bytes, payload_bytes, claims: _claims } = match received {
         Ok(taken) => taken,
@@ -250,28 +314,24 @@ async fn finish<W: World>(
     note(app, &record).await?;
     app.wake.notify_one();
     let alone = if let [piece] = pieces.as_slice() { Some(piece) } else { None };
-    let told = |piece: &NewPiece| {
-        json!({
-            "pieceCid": piece.commitment.to_string(),
-            "pieceSize": piece.size,
-            "carBytes": piece.car_bytes,
-        })
+    let told = |piece: &NewPiece| StoredPart {
+        piece_cid: piece.commitment.to_string(),
+        piece_size: piece.size.get(),
+        car_bytes: piece.car_bytes,
     };
-    let mut answer = json!({
-        "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
-        "network": app.network,
-        "upload": record.id,
-        "cid": root,
-        "job": record.job,
-        "bytes": payload_bytes,
-        "carBytes": pieces.iter().map(|piece| piece.car_bytes).sum::<u64>(),
-        "pieceCid": alone.map(|piece| piece.commitment.to_string()),
-        "pieceSize": alone.map(|piece| piece.size),
-    });
-    if alone.is_none() {
-        answer["parts"] = pieces.iter().map(told).collect();
-    }
-    Ok((StatusCode::CREATED, Json(answer)))
+    let stored = Stored {
+        message: if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
+        network: app.network.clone(),
+        upload: record.id,
+        cid: root.to_string(),
+        job: record.job.map(|job| job.0),
+        bytes: payload_bytes,
+        car_bytes: pieces.iter().map(|piece| piece.car_bytes).sum(),
+        piece_cid: alone.map(|piece| piece.commitment.to_string()),
+        piece_size: alone.map(|piece| piece.size.get()),
+        parts: alone.is_none().then(|| pieces.iter().map(told).collect()),
+    };
+    Ok((StatusCode::CREATED, Json(stored)))
 }
 
 /// A job with the node's default policy: in the self-hosted form the node makes the deals.

@@ -39,6 +39,12 @@ impl Answer {
     pub fn text(&self, field: &str) -> String {
         self.body[field].as_str().unwrap_or_else(|| panic!("{field} in {}", self.body)).to_owned()
     }
+
+    /// What a refusal says, in either of its forms.
+    #[track_caller]
+    pub fn refusal(&self) -> String {
+        self.text(if self.body["type"].is_string() { "detail" } else { "error" })
+    }
 }
 
 impl Scene {
