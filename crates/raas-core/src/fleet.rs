@@ -112,6 +112,26 @@ pub struct Fleet {
     pub released_started: u32,
 }
 
+impl Fleet {
+    /// Whether all that `earlier` held back is held back here, too, but for what waits for money.
+    #[must_use]
+    pub fn holds_as_much_as(&self, earlier: &Self) -> bool {
+        let no_looser = |provider: &Provider, earlier: &Provider| {
+            (provider.id, provider.operator) == (earlier.id, earlier.operator)
+                && (provider.ask, provider.capacity) == (earlier.ask, earlier.capacity)
+                && provider.in_flight >= earlier.in_flight
+                && provider.backs_off_until >= earlier.backs_off_until
+        };
+        let (pace, before) = (&self.pace, &earlier.pace);
+        self.breaker == earlier.breaker
+            && self.released_started >= earlier.released_started
+            && (pace.cap, pace.next_window) == (before.cap, before.next_window)
+            && pace.started >= before.started
+            && self.providers.len() == earlier.providers.len()
+            && self.providers.iter().zip(&earlier.providers).all(|(now, before)| no_looser(now, before))
+    }
+}
+
 /// Numbers of the rules that are not the user's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {

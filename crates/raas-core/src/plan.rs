@@ -458,7 +458,7 @@ pub fn plan(holdings: &[Holding], fleet: &Fleet, round: &Round, rules: &Rules, h
         wants.extend(its_wants);
         waits.extend(its_waits);
     }
-    let admitted = admit(&wants, fleet, round);
+    let admitted = admit(&wants, &mut fleet.clone(), round);
     waits.extend(admitted.waits);
     waits.sort_by_key(|wait| (wait.holding, wait.slot));
     Plan { actions: admitted.actions, waits }

@@ -221,10 +221,18 @@ impl<W: World> Engine<W> {
         }
     }
 
-    pub(crate) fn note_admitted(&self, admitted: BTreeMap<HoldingId, Admitted>) {
-        if let Ok(mut kept) = self.admitted.write() {
+    /// Notes what became of all wants, or of those of the holdings that competed `again` and of whoever came with them.
+    pub(crate) fn note_admitted(&self, again: Option<&[HoldingId]>, admitted: BTreeMap<HoldingId, Admitted>) {
+        let Ok(mut kept) = self.admitted.write() else { return };
+        let Some(again) = again else {
             *kept = Arc::new(admitted);
+            return;
+        };
+        let kept = Arc::make_mut(&mut kept);
+        for holding in again {
+            kept.remove(holding);
         }
+        kept.extend(admitted);
     }
 
     /// Notes that a transaction waits for cheaper gas, or, with `None`, that it waits no more.

@@ -65,7 +65,7 @@ async fn of_contract(scope: Scope<'_>, at: usize) -> Result<LogsSeen, CallError>
         "fromBlock": hex_number(from), "toBlock": hex_number(to), "address": scope.contract, "topics": [TOPICS],
     });
     let answer = scope.pool.ask_at(at, &Call::new("eth_getLogs", vec![filter])).await?;
-    let told = read(answer, scope.contract, from, to)?;
+    let told = read(&answer, scope.contract, from, to)?;
     let walked = walk(scope, at, &told, from, to).await?;
     let hidden: Vec<i64> = walked
         .logs
@@ -103,7 +103,7 @@ async fn of_anybody(pool: &Pool, at: usize, to: i64) -> Result<LogsSeen, CallErr
     for block in (to.saturating_sub(ANYBODYS - 1).max(0)..=to).rev() {
         let call = Call::new("eth_getBlockReceipts", vec![hex_number(block)]);
         let receipts: Option<Vec<Receipt>> = match pool.ask_at(at, &call).await {
-            Ok(value) => serde_json::from_value(value).map_err(CallError::malformed)?,
+            Ok(value) => value.read()?,
             Err(CallError::Evidence(Evidence::NullRound(_))) => continue,
             Err(error) => return Err(error),
         };
@@ -117,7 +117,7 @@ async fn of_anybody(pool: &Pool, at: usize, to: i64) -> Result<LogsSeen, CallErr
         let filter =
             json!({ "fromBlock": hex_number(block), "toBlock": hex_number(block), "address": address });
         let answer = pool.ask_at(at, &Call::new("eth_getLogs", vec![filter])).await?;
-        let told: Option<Vec<Anybodys>> = serde_json::from_value(answer).map_err(CallError::malformed)?;
+        let told: Option<Vec<Anybodys>> = answer.read()?;
         for log in told.unwrap_or_default() {
             if let Some(count) = missing.get_mut(&log) {
                 *count = count.saturating_sub(1);

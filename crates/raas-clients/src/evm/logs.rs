@@ -2,7 +2,7 @@
 
 use super::abi::DealStatusAbi as Abi;
 use super::quantity::de_quantity;
-use crate::rpc::{CallError, Unknown};
+use crate::rpc::{CallError, Reply, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, Log, U256};
 use alloy_sol_types::SolEvent;
 use cid::Cid;
@@ -11,7 +11,6 @@ use raas_core::ids::{ActorId, DealId, OwnerId, ProviderId, RequestId, SectorNumb
 use raas_core::ports::{Asked, CompletionSeen, RequestSeen, ToldSeen};
 use raas_core::units::{Epoch, PaddedSize};
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The events that are followed.
@@ -70,16 +69,25 @@ impl WireLog {
 
 /// The logs of `contract` in an answer that lie in `from..=to` and were not taken back, each with its identity.
 pub(super) fn read(
-    value: Value,
+    value: &Reply,
     contract: EthAddress,
     from: i64,
     to: i64,
 ) -> Result<BTreeMap<LogIdentity, WireLog>, CallError> {
-    let logs: Option<Vec<WireLog>> = serde_json::from_value(value).map_err(CallError::malformed)?;
-    let mut logs: Vec<WireLog> = logs.unwrap_or_default();
+    let logs: Option<Vec<WireLog>> = value.read()?;
+    Ok(among(logs.unwrap_or_default(), contract, from, to))
+}
+
+/// As [`read`], of logs that are read already.
+pub(super) fn among(
+    mut logs: Vec<WireLog>,
+    contract: EthAddress,
+    from: i64,
+    to: i64,
+) -> BTreeMap<LogIdentity, WireLog> {
     logs.retain(|log| !log.removed && log.address == contract && (from..=to).contains(&log.block()));
     logs.sort_by_key(WireLog::order);
-    Ok(identified(logs))
+    identified(logs)
 }
 
 /// Each log by its identity; `logs` in their order.
@@ -247,7 +255,7 @@ pub(super) fn request_id(id: U256) -> Result<RequestId, CallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn log(transaction: u8, block: u64, index: u64, data: &str) -> Value {
         json!({
@@ -260,7 +268,7 @@ mod tests {
 
     fn identities(logs: Vec<Value>) -> Vec<LogIdentity> {
         let contract = EthAddress::repeat_byte(0x11);
-        read(Value::Array(logs), contract, 0, 1_000).expect("logs").into_keys().collect()
+        read(&Value::Array(logs).into(), contract, 0, 1_000).expect("logs").into_keys().collect()
     }
 
     /// Fault 10.
@@ -323,6 +331,6 @@ mod tests {
         let mut foreign = log(1, 7, 3, "0x01");
         foreign["address"] = json!("0x2222222222222222222222222222222222222222");
         assert_eq!(identities(vec![removed, foreign, log(1, 1_001, 0, "0x01")]), []);
-        assert!(read(Value::Null, EthAddress::ZERO, 0, 1).expect("no logs").is_empty());
+        assert!(read(&Reply::default(), EthAddress::ZERO, 0, 1).expect("no logs").is_empty());
     }
 }

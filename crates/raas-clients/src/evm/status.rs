@@ -8,7 +8,7 @@ use super::transaction::MARKET_ACTOR;
 use super::views;
 use super::window::{Scope, certified};
 use super::witness::sender_by_receipts;
-use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply, Unknown};
 use alloy_primitives::{Address as EthAddress, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::{ActorId, DealId, ProviderId, RequestId};
@@ -16,7 +16,7 @@ use raas_core::observation::{NotSeen, Round};
 use raas_core::ports::{Contract, ContractWindow, DealList, RequestSeen, RequestStanding, ToldSeen};
 use raas_core::units::Epoch;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Null rounds in a row that are stepped over to find the block whose state a height has.
 const NULL_ROUNDS_MAX: i64 = 20;
@@ -201,9 +201,9 @@ impl DealStatus {
         struct Transaction {
             from: EthAddress,
         }
-        let read = |_, answer: Result<Value, Evidence>| {
+        let read = |_, answer: Result<Reply, Evidence>| {
             let value = answer.map_err(CallError::Evidence)?;
-            serde_json::from_value::<Transaction>(value).map(|found| found.from).map_err(CallError::malformed)
+            value.read::<Transaction>().map(|found| found.from)
         };
         let call = Call::new("eth_getTransactionByHash", vec![json!(transaction)]);
         let mut answers = self.pool.votes(&[call], read, |_| true).await;

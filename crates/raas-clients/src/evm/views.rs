@@ -3,13 +3,13 @@
 use super::abi::DealStatusAbi as Abi;
 use super::logs::owner_id;
 use super::quantity::hex_number;
-use crate::rpc::{Call, CallError, Evidence, Pool, Unknown};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply, Unknown};
 use alloy_primitives::{Address as EthAddress, Bytes, U256};
 use alloy_sol_types::SolCall;
 use raas_core::ids::RequestId;
 use raas_core::ports::{Asked, RequestSeen};
 use raas_core::units::Epoch;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Requests `from..=to` as the views tell them at `block`; `None` when the contract has no such view.
 pub(super) async fn requests(
@@ -28,9 +28,9 @@ pub(super) async fn requests(
             Call::new("eth_call", vec![message, hex_number(block.0)])
         })
         .collect();
-    let read = |_, answer: Result<Value, Evidence>| {
+    let read = |_, answer: Result<Reply, Evidence>| {
         let value = answer.map_err(CallError::Evidence)?;
-        serde_json::from_value::<Bytes>(value).map_err(CallError::malformed)
+        value.read::<Bytes>()
     };
     let mut requests = Vec::with_capacity(ids.len());
     for (id, answer) in ids.into_iter().zip(pool.votes(&calls, read, |_| false).await) {

@@ -8,13 +8,13 @@
 use super::logs::{LogIdentity, TOPICS, WireLog, identified, read};
 use super::quantity::hex_number;
 use super::witness::{receipts, walk};
-use crate::rpc::{Call, CallError, Pool, Unknown};
+use crate::rpc::{Call, CallError, Pool, Reply, Unknown};
 use alloy_primitives::Address as EthAddress;
 use futures_util::future::join_all;
 use raas_core::observation::Round;
 use raas_core::ports::Witness;
 use raas_core::units::Epoch;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most blocks in one query: fits the caps of known providers.
@@ -107,7 +107,7 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
     let call = Call::new("eth_getLogs", vec![filter]);
     let width = to - from + 1;
     for (at, answer) in ask_each(pool, &call, width).await.into_iter().enumerate() {
-        match answer.and_then(|value| read(value, contract, from, to)) {
+        match answer.and_then(|value| read(&value, contract, from, to)) {
             Ok(logs) if logs.len() >= RESULTS_MAX && from < to => {
                 let text = format!("{} logs at once are perhaps not all", logs.len());
                 return Err(CallError::TooMuch(text));
@@ -134,7 +134,7 @@ async fn window(scope: Scope<'_>, from: i64, to: i64) -> Result<Certified, CallE
 
 /// What each endpoint answers. None is asked for more blocks at once than it is known to give, and what it refuses is
 /// learned.
-async fn ask_each(pool: &Pool, call: &Call, width: i64) -> Vec<Result<Value, CallError>> {
+async fn ask_each(pool: &Pool, call: &Call, width: i64) -> Vec<Result<Reply, CallError>> {
     join_all((0..pool.len()).map(|at| async move {
         if let Some(most) = pool.log_blocks(at).filter(|most| *most < width) {
             let text = format!("{width} blocks at once are more than it gives (maximum: {most})");

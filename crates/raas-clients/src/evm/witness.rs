@@ -9,13 +9,13 @@ use super::logs::{LogIdentity, WireLog, identified};
 use super::quantity::hex_number;
 use super::window::Scope;
 use crate::address::Address;
-use crate::filecoin::{TipSet, key_of_text, key_value};
+use crate::filecoin::{Link, TipSet, key_of_text, key_value};
 use crate::rpc::{Call, CallError, Evidence, Unknown};
 use alloy_primitives::B256;
 use raas_core::ports::Witness;
 use raas_core::units::Epoch;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Heights looked at in one walk. A span that changes more often is walked in parts.
@@ -121,18 +121,17 @@ pub(super) async fn receipts(scope: Scope<'_>, at: usize, block: i64) -> Result<
     #[derive(Deserialize)]
     struct Receipt {
         #[serde(default)]
-        logs: Option<Vec<Value>>,
+        logs: Option<Vec<WireLog>>,
     }
     let call = Call::new("eth_getBlockReceipts", vec![hex_number(block)]);
     let receipts: Option<Vec<Receipt>> = match scope.pool.ask_at(at, &call).await {
-        Ok(value) => serde_json::from_value(value).map_err(CallError::malformed)?,
+        Ok(value) => value.read()?,
         Err(CallError::Evidence(Evidence::NullRound(_))) => None,
         Err(error) => return Err(error),
     };
     let logs = receipts.into_iter().flatten().flat_map(|receipt| receipt.logs.unwrap_or_default());
-    let logs: Vec<Value> = logs.collect();
-    let read = super::logs::read(Value::Array(logs), scope.contract, block, block)?;
-    let mut logs: Vec<WireLog> = read.into_values().collect();
+    let own = super::logs::among(logs.collect(), scope.contract, block, block);
+    let mut logs: Vec<WireLog> = own.into_values().collect();
     logs.sort_by_key(WireLog::order);
     Ok(logs)
 }
@@ -204,19 +203,18 @@ async fn mark(
     if marks.len() >= MARKS_MAX {
         return Err(CallError::TooMuch("the state changes too often".to_owned()));
     }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Actor {
+        head: Link,
+    }
     let tip = key_of_text(&scope.round.tipset);
     let call = Call::new("Filecoin.ChainGetTipSetAfterHeight", vec![json!(height + 1), tip]);
-    let next: TipSet =
-        serde_json::from_value(scope.pool.ask_at(at, &call).await?).map_err(CallError::malformed)?;
+    let next: TipSet = scope.pool.ask_at(at, &call).await?.read()?;
     let address = Address::from_eth(scope.contract).to_string();
     let call = Call::new("Filecoin.StateGetActor", vec![json!(address), key_value(&next.cids)]);
     let root = match scope.pool.ask_at(at, &call).await {
-        Ok(value) => Some(
-            value["Head"]["/"]
-                .as_str()
-                .ok_or_else(|| CallError::malformed("an actor without a head"))?
-                .to_owned(),
-        ),
+        Ok(value) => Some(value.read::<Actor>()?.head.cid),
         // Not deployed yet.
         Err(CallError::Evidence(Evidence::ActorNotFound)) => None,
         Err(error) => return Err(error),

@@ -4,7 +4,7 @@
 //! (32) from one that never was (17).
 
 use super::wire::{Link, MARKET, actor_id, amount, key_of_text, number_param, receipt, state_call};
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use raas_core::ids::{DealId, ProviderId, SectorNumber};
 use raas_core::observation::{DealSeen, NotSeen, OnChainDeal, Round};
 use raas_core::units::{Epoch, PaddedSize};
@@ -66,8 +66,8 @@ pub(super) async fn deals(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<D
             Call::new("Filecoin.StateMarketStorageDeal", params).at_height(round.height.0)
         })
         .collect();
-    let read = |at: usize, answer| match answer {
-        Ok(value) => parse(value).map(|deal| Answer::Present(Box::new(deal))),
+    let read = |at: usize, answer: Result<Reply, Evidence>| match answer {
+        Ok(value) => parse(&value).map(|deal| Answer::Present(Box::new(deal))),
         Err(Evidence::DealNotFound(id)) if deals.get(at) == Some(&id) => Ok(Answer::NotFound),
         Err(evidence) => Err(CallError::Evidence(evidence)),
     };
@@ -99,8 +99,8 @@ async fn exit_codes(pool: &Pool, round: &Round, deals: &[DealId]) -> Vec<DealSee
     let key = key_of_text(&round.tipset);
     let call = |deal: &DealId| state_call(MARKET, GET_DEAL_ACTIVATION, &number_param(deal.0), &key);
     let calls: Vec<Call> = deals.iter().map(|deal| call(deal).at_height(round.height.0)).collect();
-    let read = |_, answer: Result<Value, Evidence>| {
-        answer.map_err(CallError::Evidence).and_then(receipt).map(|receipt| receipt.exit_code)
+    let read = |_, answer: Result<Reply, Evidence>| {
+        answer.map_err(CallError::Evidence).and_then(|value| receipt(&value)).map(|receipt| receipt.exit_code)
     };
     pool.votes(&calls, read, |_| false)
         .await
@@ -133,8 +133,8 @@ pub(super) async fn next_deal(pool: &Pool, round: &Round) -> Result<DealId, Call
     Ok(DealId(actor.state.next_id))
 }
 
-fn parse(value: Value) -> Result<OnChainDeal, CallError> {
-    let MarketDeal { proposal, state } = serde_json::from_value(value).map_err(CallError::malformed)?;
+fn parse(value: &Reply) -> Result<OnChainDeal, CallError> {
+    let MarketDeal { proposal, state } = value.read()?;
     let activated = (state.sector_start_epoch >= 0).then_some(Epoch(state.sector_start_epoch));
     Ok(OnChainDeal {
         piece: proposal.piece_cid.cid.parse().map_err(CallError::malformed)?,
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn state(state: Value, terms: [i64; 2]) -> Result<OnChainDeal, CallError> {
-        parse(json!({
+        let deal = json!({
             "Proposal": {
                 "PieceCID": {"/": "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq"},
                 "PieceSize": 34_359_738_368_u64, "VerifiedDeal": true, "Client": "f01001", "Provider": "f017705",
@@ -166,7 +166,8 @@ mod tests {
                 "ProviderCollateral": "1", "ClientCollateral": "0",
             },
             "State": state,
-        }))
+        });
+        parse(&deal.into())
     }
 
     /// As Lotus writes them: -1 for never, sector 0 is one, the end is an epoch and no length.

@@ -4,7 +4,7 @@
 use super::sectors::on_miner;
 use super::wire::{Link, key_of_text};
 use crate::address::Address;
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use raas_core::allocation::{DataCap, FROZEN_SINCE, Waiting};
 use raas_core::cid::Commitment;
 use raas_core::health::Term;
@@ -33,15 +33,13 @@ pub(super) async fn terms(
         .iter()
         .map(|(provider, sector)| on_miner("Filecoin.StateSectorGetInfo", *provider, Some(*sector), &key))
         .collect();
-    let read = |_, answer| match answer {
-        Ok(value) => {
-            Ok(match serde_json::from_value::<Option<Sector>>(value).map_err(CallError::malformed)? {
-                Some(found) => {
-                    TermSeen::Listed(Term { start: Epoch(found.activation), end: Epoch(found.expiration) })
-                }
-                None => TermSeen::Gone,
-            })
-        }
+    let read = |_, answer: Result<Reply, Evidence>| match answer {
+        Ok(value) => Ok(match value.read::<Option<Sector>>()? {
+            Some(found) => {
+                TermSeen::Listed(Term { start: Epoch(found.activation), end: Epoch(found.expiration) })
+            }
+            None => TermSeen::Gone,
+        }),
         Err(Evidence::ActorNotFound) => Ok(TermSeen::Gone),
         Err(evidence) => Err(CallError::Evidence(evidence)),
     };
@@ -58,8 +56,8 @@ pub(super) async fn claims(
     pieces: &BTreeSet<Commitment>,
 ) -> Result<Vec<ClaimSeen>, NotSeen> {
     let call = on_miner("Filecoin.StateGetClaims", provider, None, &key_of_text(&round.tipset));
-    let read = |_, answer| match answer {
-        Ok(value) => read_claims(value, provider, pieces),
+    let read = |_, answer: Result<Reply, Evidence>| match answer {
+        Ok(value) => read_claims(&value, provider, pieces),
         Err(Evidence::ActorNotFound) => Ok(Vec::new()),
         Err(evidence) => Err(CallError::Evidence(evidence)),
     };
@@ -68,7 +66,7 @@ pub(super) async fn claims(
 }
 
 fn read_claims(
-    value: Value,
+    value: &Reply,
     provider: ProviderId,
     pieces: &BTreeSet<Commitment>,
 ) -> Result<Vec<ClaimSeen>, CallError> {
@@ -80,8 +78,7 @@ fn read_claims(
         size: u64,
         sector: u64,
     }
-    let claims: Option<BTreeMap<String, Claim>> =
-        serde_json::from_value(value).map_err(CallError::malformed)?;
+    let claims: Option<BTreeMap<String, Claim>> = value.read()?;
     let mut found = Vec::new();
     for (claim, told) in claims.unwrap_or_default() {
         // The registry takes any CID and size for a piece's: what is none of ours need not be readable.
@@ -156,7 +153,9 @@ mod tests {
             "9": claim(1_000, PIECE, 2_048), "10": claim(1_000, PIECE, 2_048), "11": claim(1_001, PIECE, 2_048),
             "12": claim(1_000, "bafkqaaa", 2_048), "13": claim(1_000, PIECE, 2_047),
         });
-        let read = |value, pieces: &BTreeSet<Commitment>| read_claims(value, ProviderId::new(1_000), pieces);
+        let read = |value: Value, pieces: &BTreeSet<Commitment>| {
+            read_claims(&value.into(), ProviderId::new(1_000), pieces)
+        };
         let found = read(answer.clone(), &wanted).expect("claims");
         assert_eq!(found.iter().map(|claim| claim.claim).collect::<Vec<_>>(), [9, 10]);
         assert!(found.iter().all(|claim| claim.piece == piece && claim.sector == SectorNumber(3)));

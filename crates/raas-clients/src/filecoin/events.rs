@@ -4,13 +4,14 @@
 //! joined. Events are a hint where to look; the deal itself is read and compared afterwards. What cron does emits none
 //! that can be seen.
 
-use super::wire::{actor_id, base64_cbor, from_base64_cbor, or_default};
-use crate::rpc::{Call, CallError, Pool};
+use super::wire::{actor_id, base64_cbor, from_base64_cbor};
+use crate::rpc::{Call, CallError, Pool, Reply};
 use raas_core::ids::{ActorId, DealId, ProviderId};
 use raas_core::ports::{DealChange, DealEvent, DealEvents};
 use raas_core::units::Epoch;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Most epochs in one query.
@@ -20,9 +21,11 @@ const CBOR: u64 = 0x51;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
-    entries: Vec<Entry>,
-    emitter: String,
+struct Event<'a> {
+    #[serde(borrow)]
+    entries: Vec<Entry<'a>>,
+    #[serde(borrow)]
+    emitter: Cow<'a, str>,
     #[serde(default)]
     reverted: bool,
     height: i64,
@@ -30,14 +33,12 @@ struct Event {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
-    key: String,
-    value: String,
+struct Entry<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
 }
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Events(#[serde(deserialize_with = "or_default")] Vec<Event>);
 
 const CHANGES: [(&str, DealChange); 3] = [
     ("deal-published", DealChange::Published),
@@ -86,7 +87,7 @@ async fn window(pool: &Pool, from: i64, to: i64) -> Result<Vec<DealEvent>, CallE
     let mut answered = 0;
     let mut failed = None;
     for answer in pool.ask_all(&call).await {
-        match answer.and_then(|value| parse(value, from, to)) {
+        match answer.and_then(|value| parse(&value, from, to)) {
             Ok(events) => {
                 answered += 1;
                 joined.extend(events);
@@ -106,10 +107,10 @@ async fn window(pool: &Pool, from: i64, to: i64) -> Result<Vec<DealEvent>, CallE
 }
 
 /// Those events that truly are what was asked for; an endpoint may ignore a filter it does not know.
-fn parse(value: Value, from: i64, to: i64) -> Result<Vec<DealEvent>, CallError> {
-    let Events(events) = serde_json::from_value(value).map_err(CallError::malformed)?;
+fn parse(value: &Reply, from: i64, to: i64) -> Result<Vec<DealEvent>, CallError> {
+    let events: Option<Vec<Event<'_>>> = value.read()?;
     let mut found = Vec::new();
-    for event in events {
+    for event in events.unwrap_or_default() {
         if event.reverted
             || !(from..=to).contains(&event.height)
             || actor_id(&event.emitter)? != super::wire::MARKET
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn null_is_no_event_and_reverted_ones_do_not_count() {
-        assert_eq!(parse(Value::Null, 0, 10), Ok(vec![]));
+        assert_eq!(parse(&Reply::default(), 0, 10), Ok(vec![]));
         let event = |reverted: bool, height: i64, kind: &str| {
             json!({"entries": [
                 {"Flags": 3, "Key": "$type", "Codec": 81, "Value": base64_cbor(&kind)},
@@ -156,7 +157,7 @@ mod tests {
             event(false, 7, "deal-completed"),
             event(false, 8, "deal-terminated")
         ]);
-        let seen = parse(list, 0, 10).expect("events");
+        let seen = parse(&list.into(), 0, 10).expect("events");
         let expected = |change, height| DealEvent {
             change,
             deal: DealId(88_650_123),

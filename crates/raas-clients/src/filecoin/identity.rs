@@ -2,10 +2,9 @@
 //! believed, after each failure to reach it, and before a transaction leaves.
 
 use super::wire::TipSet;
-use crate::rpc::{Call, CallError, Pool};
+use crate::rpc::{Call, CallError, Pool, Reply};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 
 /// What makes a network this one and no other.
@@ -111,21 +110,18 @@ pub(crate) fn identity_calls() -> [Call; 4] {
 }
 
 /// The network by the answers to [`identity_calls`].
-pub(crate) fn identity_of(answers: Vec<Result<Value, CallError>>) -> Result<Identity, CallError> {
+pub(crate) fn identity_of(answers: Vec<Result<Reply, CallError>>) -> Result<Identity, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Params {
         block_delay_secs: u64,
     }
-    fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
-        serde_json::from_value(value).map_err(CallError::malformed)
-    }
     let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or_else(|| Err(CallError::malformed("no answer")));
-    let network_name: String = read(next()?)?;
-    let chain_id: String = read(next()?)?;
-    let genesis: TipSet = read(next()?)?;
-    let params: Params = read(next()?)?;
+    let network_name: String = next()?.read()?;
+    let chain_id: String = next()?.read()?;
+    let genesis: TipSet = next()?.read()?;
+    let params: Params = next()?.read()?;
     let chain_id = crate::evm::quantity(&chain_id)?;
     let (Some(cid), Some(block)) = (genesis.cids.first(), genesis.blocks.first()) else {
         return Err(CallError::malformed("a genesis without a block"));

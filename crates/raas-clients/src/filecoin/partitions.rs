@@ -5,7 +5,7 @@
 
 use super::walk::Walker;
 use super::wire::{key_of_text, or_default};
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use raas_core::ids::{ProviderId, SectorNumber};
 use raas_core::observation::{LivesSeen, NotSeen, Round};
 use serde::Deserialize;
@@ -112,12 +112,12 @@ async fn read(
             Call::new("Filecoin.StateMinerPartitions", params)
         })
         .collect();
-    let parse = |_, answer: Result<Value, Evidence>| listed(answer.map_err(CallError::Evidence)?, wanted);
+    let parse = |_, answer: Result<Reply, Evidence>| listed(&answer.map_err(CallError::Evidence)?, wanted);
     let answers = pool.votes(&calls, parse, |_| voices == Voices::One).await;
     Ok(Listed::join(answers.into_iter().collect::<Result<_, _>>()?))
 }
 
-fn listed(value: Value, wanted: &[SectorNumber]) -> Result<Listed, CallError> {
+fn listed(value: &Reply, wanted: &[SectorNumber]) -> Result<Listed, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Partition {
@@ -128,7 +128,7 @@ fn listed(value: Value, wanted: &[SectorNumber]) -> Result<Listed, CallError> {
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Partitions(#[serde(deserialize_with = "or_default")] Vec<Partition>);
-    let Partitions(partitions) = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let Partitions(partitions) = value.read()?;
     let parts = partitions.iter().map(|partition| Listed {
         all: members(&partition.all_sectors, wanted),
         live: members(&partition.live_sectors, wanted),
@@ -181,12 +181,12 @@ mod tests {
     fn a_terminated_sector_is_listed_but_not_live() {
         let partition = json!([{"AllSectors": [0, 5], "FaultySectors": [1, 1], "RecoveringSectors": [0],
             "LiveSectors": [0, 2, 1, 2], "ActiveSectors": [0, 1, 2, 2]}]);
-        let listed = listed(partition, &sectors(&[0, 1, 2, 9])).expect("partitions");
+        let listed = listed(&partition.into(), &sectors(&[0, 1, 2, 9])).expect("partitions");
         assert_eq!(
             listed,
             Listed { all: sectors(&[0, 1, 2]), live: sectors(&[0, 1]), faulty: sectors(&[1]) }
         );
         assert_eq!(listed.missing(&sectors(&[0, 1, 2, 9])), sectors(&[2, 9]));
-        assert_eq!(super::listed(Value::Null, &sectors(&[1])), Ok(Listed::default()));
+        assert_eq!(super::listed(&Reply::default(), &sectors(&[1])), Ok(Listed::default()));
     }
 }

@@ -78,7 +78,7 @@ async fn keeps_state(pool: &Pool, at: usize, height: i64) -> Option<bool> {
     let told = |error: &CallError| matches!(error, CallError::Unknown(Unknown::MissingState(_)));
     let by_height = Call::new("Filecoin.ChainGetTipSetByHeight", vec![json!(height), Value::Null]);
     let tipset: TipSet = match pool.ask_at(at, &by_height).await {
-        Ok(answer) => serde_json::from_value(answer).ok()?,
+        Ok(answer) => answer.read().ok()?,
         Err(error) => return told(&error).then_some(false),
     };
     let actor = Call::new("Filecoin.StateGetActor", vec![json!("f05"), key_value(&tipset.cids)]);

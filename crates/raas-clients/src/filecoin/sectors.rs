@@ -7,7 +7,7 @@ use super::partitions::{self, Voices, members};
 use super::status::{Locations, Status, statuses};
 use super::walk::Walker;
 use super::wire::key_of_text;
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use raas_core::ids::{ProviderId, SectorNumber};
 use raas_core::observation::{NotSeen, ProviderSeen, Round, SectorSeen};
 use raas_core::units::Epoch;
@@ -98,10 +98,8 @@ async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, 
         faulty: u64,
     }
     let call = on_miner("Filecoin.StateMinerSectorCount", provider, None, key);
-    let read = |_, answer| match answer {
-        Ok(value) => serde_json::from_value::<Sectors>(value)
-            .map(|sectors| Count::Faulty(sectors.faulty))
-            .map_err(CallError::malformed),
+    let read = |_, answer: Result<Reply, Evidence>| match answer {
+        Ok(value) => value.read::<Sectors>().map(|sectors| Count::Faulty(sectors.faulty)),
         Err(Evidence::ActorNotFound) => Ok(Count::NoMiner),
         Err(evidence) => Err(CallError::Evidence(evidence)),
     };
@@ -117,9 +115,8 @@ async fn faults(
     watched: &[SectorNumber],
 ) -> Result<Vec<SectorNumber>, CallError> {
     let call = on_miner("Filecoin.StateMinerFaults", provider, None, key);
-    let read = |_, answer: Result<Value, Evidence>| {
-        let runs: Vec<u64> =
-            serde_json::from_value(answer.map_err(CallError::Evidence)?).map_err(CallError::malformed)?;
+    let read = |_, answer: Result<Reply, Evidence>| {
+        let runs: Vec<u64> = answer.map_err(CallError::Evidence)?.read()?;
         Ok(members(&runs, watched))
     };
     match one(pool.votes(&[call], read, |_| false).await) {
@@ -148,9 +145,9 @@ async fn since_each(
         .take(SINGLY)
         .map(|at| on_miner("Filecoin.StateSectorExpiration", provider, Some(*at), key))
         .collect();
-    let read = |_, answer: Result<Value, Evidence>| {
+    let read = |_, answer: Result<Reply, Evidence>| {
         let value = answer.map_err(CallError::Evidence)?;
-        serde_json::from_value::<Expiration>(value).map(|found| found.early).map_err(CallError::malformed)
+        value.read::<Expiration>().map(|found| found.early)
     };
     let answers = pool.votes(&calls, read, |_| false).await;
     let since = answers.into_iter().map(|early| match early {

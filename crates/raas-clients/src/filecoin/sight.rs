@@ -5,7 +5,7 @@
 //! further one counts, measured at each endpoint.
 
 use super::wire::{TipSet, key_of_text, key_value};
-use crate::rpc::{Call, CallError, Place, Pool, Sight, Unknown};
+use crate::rpc::{Call, CallError, Place, Pool, Reply, Sight, Unknown};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -60,21 +60,21 @@ fn tag(tag: &str) -> Call {
 }
 
 /// The height of a block; an endpoint without the tag, or without `eth_*`, has only the native word.
-fn number(answer: Result<Value, CallError>) -> Option<i64> {
+fn number(answer: Result<Reply, CallError>) -> Option<i64> {
     #[derive(Deserialize)]
     struct Block {
         number: String,
     }
-    let block: Block = serde_json::from_value(answer.ok()?).ok()?;
+    let block: Block = answer.ok()?.read().ok()?;
     i64::try_from(crate::evm::quantity(&block.number).ok()?).ok()
 }
 
-fn first(answers: Vec<Result<Value, CallError>>) -> Result<Value, CallError> {
+fn first(answers: Vec<Result<Reply, CallError>>) -> Result<Reply, CallError> {
     answers.into_iter().next().unwrap_or_else(|| Err(CallError::malformed("no answer")))
 }
 
-fn tipset(answer: Result<Value, CallError>) -> Result<TipSet, CallError> {
-    serde_json::from_value(answer?).map_err(CallError::malformed)
+fn tipset(answer: Result<Reply, CallError>) -> Result<TipSet, CallError> {
+    answer?.read()
 }
 
 impl Place {

@@ -6,7 +6,7 @@
 
 use super::wire::{receipt, state_call};
 use crate::cbor;
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use raas_core::ids::{ProviderId, SectorNumber};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -144,8 +144,8 @@ async fn check(
             state_call(provider.0, VALIDATE_SECTOR_STATUS, &params, key)
         })
         .collect();
-    let read = |call: usize, answer: Result<Value, Evidence>| {
-        let receipt = receipt(answer.map_err(CallError::Evidence)?)?;
+    let read = |call: usize, answer: Result<Reply, Evidence>| {
+        let receipt = receipt(&answer.map_err(CallError::Evidence)?)?;
         if receipt.exit_code != 0 {
             return Ok(Checked::Other);
         }
@@ -167,11 +167,11 @@ async fn locate(
         .iter()
         .map(|(_, at)| state_call(provider.0, GENERATE_SECTOR_LOCATION, &cbor::encode(&(at.0,)), key))
         .collect();
-    let read = |_, answer: Result<Value, Evidence>| place(answer.map_err(CallError::Evidence)?);
+    let read = |_, answer: Result<Reply, Evidence>| place(&answer.map_err(CallError::Evidence)?);
     pool.votes(&calls, read, |place| place.status == Status::Active).await
 }
 
-fn place(value: Value) -> Result<Place, CallError> {
+fn place(value: &Reply) -> Result<Place, CallError> {
     let receipt = receipt(value)?;
     if receipt.exit_code != 0 {
         return Ok(Place { status: Status::Exit(receipt.exit_code), aux: Vec::new() });
@@ -194,8 +194,10 @@ mod tests {
 
     #[test]
     fn the_actors_answer_is_read_as_it_stands_on_the_wire() {
-        let answer = |exit: i64, bytes: Option<&str>| json!({"MsgRct": {"ExitCode": exit, "Return": bytes}});
-        let read = |exit, bytes| place(answer(exit, bytes)).map(|place| place.status);
+        let answer = |exit: i64, bytes: Option<&str>| {
+            Reply::from(json!({"MsgRct": {"ExitCode": exit, "Return": bytes}}))
+        };
+        let read = |exit, bytes| place(&answer(exit, bytes)).map(|place| place.status);
         assert_eq!(read(0, Some("ggFDggUG")), Ok(Status::Active));
         assert_eq!(read(0, Some("ggJDggUG")), Ok(Status::Faulty));
         assert_eq!(read(0, Some("ggBDgiAg")), Ok(Status::Dead));
@@ -203,7 +205,7 @@ mod tests {
         assert!(read(0, None).is_err());
         assert!(read(0, Some("ggdDggUG")).is_err());
         assert_eq!(cbor::encode(&(17_u64,)), [0x81, 0x11]);
-        let place = place(answer(0, Some("ggFDggUG"))).expect("a place");
+        let place = place(&answer(0, Some("ggFDggUG"))).expect("a place");
         assert_eq!(place.aux, [0x82, 5, 6], "deadline 5, partition 6");
         let validate = cbor::encode(&(17_u64, 1_u8, serde_bytes::Bytes::new(&place.aux)));
         assert_eq!(hex::encode(validate), "83110143820506");

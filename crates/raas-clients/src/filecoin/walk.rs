@@ -7,7 +7,7 @@
 use super::partitions::{Listed, members};
 use super::wire::Link;
 use crate::rle;
-use crate::rpc::{Call, CallError, Evidence, Pool};
+use crate::rpc::{Call, CallError, Evidence, Pool, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use blake2::digest::consts::U32;
@@ -180,9 +180,9 @@ async fn objects(pool: &Pool, cids: &[Cid]) -> Result<Vec<Ipld>, CallError> {
         .iter()
         .map(|cid| Call::new("Filecoin.ChainReadObj", vec![json!({"/": cid.to_string()})]))
         .collect();
-    let read = |at: usize, answer: Result<Value, Evidence>| {
+    let read = |at: usize, answer: Result<Reply, Evidence>| {
         let value = answer.map_err(CallError::Evidence)?;
-        let text = value.as_str().ok_or_else(|| not_as_known("a block"))?;
+        let text: String = value.read()?;
         let bytes = BASE64.decode(text).map_err(CallError::malformed)?;
         match cids.get(at) {
             Some(cid) if is_block_of(*cid, &bytes) => {

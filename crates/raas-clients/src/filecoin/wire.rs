@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::cbor;
-use crate::rpc::{Call, CallError};
+use crate::rpc::{Call, CallError, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use raas_core::ids::ActorId;
@@ -111,7 +111,7 @@ pub(crate) fn state_call(to: ActorId, method: u64, params: &[u8], tipset: &Value
 }
 
 /// What [`state_call`] answers.
-pub(crate) fn receipt(value: Value) -> Result<Receipt, CallError> {
+pub(crate) fn receipt(value: &Reply) -> Result<Receipt, CallError> {
     #[derive(Deserialize)]
     struct Invocation {
         #[serde(rename = "MsgRct")]
@@ -124,7 +124,7 @@ pub(crate) fn receipt(value: Value) -> Result<Receipt, CallError> {
         #[serde(rename = "Return", default, deserialize_with = "or_default")]
         returned: String,
     }
-    let invocation: Invocation = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let invocation: Invocation = value.read()?;
     let wire = invocation.receipt.ok_or_else(|| CallError::malformed("a call without a receipt"))?;
     let returned = BASE64.decode(wire.returned).map_err(CallError::malformed)?;
     Ok(Receipt { exit_code: wire.exit_code, returned })
@@ -154,7 +154,7 @@ mod tests {
     fn a_simulated_call_has_the_known_form() {
         let call = state_call(MARKET, 2_567_238_399, &number_param(1000), &Value::Null);
         assert!(format!("{call:?}").contains("GQPo"), "{call:?}");
-        let receipt_of = |text: &str| receipt(serde_json::from_str(text).expect("JSON"));
+        let receipt_of = |text: &str| receipt(&serde_json::from_str(text).expect("JSON"));
         let active = receipt_of(r#"{"MsgRct":{"ExitCode":0,"Return":"ghoAYCFgIA==","GasUsed":1}}"#);
         let active = active.expect("a receipt");
         let terms: (i64, i64) = serde_ipld_dagcbor::from_slice(&active.returned).expect("two numbers");

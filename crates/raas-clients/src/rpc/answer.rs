@@ -2,6 +2,7 @@
 
 use super::classify::ErrorObject;
 use super::error::CallError;
+use super::reply::Reply;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,9 +11,12 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) id: Value,
     #[serde(default)]
-    pub(super) result: Value,
+    pub(super) result: Reply,
     #[serde(default)]
     pub(super) error: Option<ErrorObject>,
+    /// Of a message that is no answer but tells something.
+    #[serde(default)]
+    pub(super) method: Option<String>,
     /// It was beyond the cap and is not here, in words.
     #[serde(skip)]
     pub(super) too_much: Option<String>,
@@ -22,7 +26,7 @@ impl Answer {
     /// In place of one that is larger than `cap` bytes.
     pub(super) fn beyond(cap: usize) -> Self {
         let too_much = Some(format!("an answer of more than {cap} bytes"));
-        Self { id: Value::Null, result: Value::Null, error: None, too_much }
+        Self { id: Value::Null, result: Reply::default(), error: None, method: None, too_much }
     }
 }
 

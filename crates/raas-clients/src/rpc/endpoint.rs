@@ -7,6 +7,7 @@ use super::config::{EndpointConfig, Limits};
 use super::error::{CallError, Reached, Unknown};
 use super::memory::{Checked, Memory, foreign_error};
 use super::pool::{Call, PoolError};
+use super::reply::Reply;
 use super::sight::{Abilities, Sight};
 use super::socket::Socket;
 use super::transport::{Failure, Http, bearer};
@@ -183,7 +184,7 @@ impl Endpoint {
     /// One answer per call, in the same order. A single call is never repeated once it may have been acted upon; an
     /// endpoint that refuses batches as such is asked call by call, from then on. `needed`: without it there are not
     /// enough, so that it is tried although it failed lately.
-    pub(super) async fn ask(&self, calls: &[&Call], needed: bool) -> Vec<Result<Value, CallError>> {
+    pub(super) async fn ask(&self, calls: &[&Call], needed: bool) -> Vec<Result<Reply, CallError>> {
         let sends = calls.iter().any(|call| SENDS.contains(&call.method()));
         match self.admit(needed, sends).await {
             Ok(()) => {
@@ -202,7 +203,7 @@ impl Endpoint {
     }
 
     /// As [`Endpoint::ask`], whatever network it serves: to find that out.
-    pub(super) async fn ask_stranger(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+    pub(super) async fn ask_stranger(&self, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
         let admitted = self.memory().admit(true, now());
         match admitted {
             Ok(()) => self.ask_admitted(calls).await,
@@ -278,7 +279,7 @@ impl Endpoint {
         self.is_checked_connection() && self.memory().is_checked(within, now())
     }
 
-    async fn ask_admitted(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+    async fn ask_admitted(&self, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
         let mut answers = Vec::with_capacity(calls.len());
         let mut open: Vec<&[&Call]> = calls.chunks(self.limits.batch.clamp(1, BATCH_MAX)).rev().collect();
         while let Some(chunk) = open.pop() {
@@ -305,12 +306,12 @@ impl Endpoint {
         self.memory().batchless
     }
 
-    async fn ask_chunk(&self, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+    async fn ask_chunk(&self, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
         let missing = |call: &&Call| {
             let known = self.memory().known_missing(call.method(), now());
             known.then(|| Err(CallError::Unknown(Unknown::NotOffered(call.method().to_owned()))))
         };
-        let mut answers: Vec<Option<Result<Value, CallError>>> = calls.iter().map(missing).collect();
+        let mut answers: Vec<Option<Result<Reply, CallError>>> = calls.iter().map(missing).collect();
         let open: Vec<(usize, &Call)> = calls
             .iter()
             .enumerate()
@@ -335,7 +336,7 @@ impl Endpoint {
         &self,
         many: Vec<Answer>,
         open: &[(usize, &Call)],
-        answers: &mut [Option<Result<Value, CallError>>],
+        answers: &mut [Option<Result<Reply, CallError>>],
     ) {
         let mut memory = self.memory();
         if memory.worked() {
@@ -458,7 +459,7 @@ impl Endpoint {
     }
 }
 
-fn fill(answers: &mut [Option<Result<Value, CallError>>], error: &CallError) {
+fn fill(answers: &mut [Option<Result<Reply, CallError>>], error: &CallError) {
     for answer in answers.iter_mut().filter(|answer| answer.is_none()) {
         *answer = Some(Err(error.clone()));
     }

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 mod memory;
 mod pool;
+mod reply;
 mod sight;
 mod socket;
 mod transport;
@@ -22,4 +23,5 @@ pub use config::{EndpointConfig, Limits};
 pub use error::{CallError, Evidence, Reached, Unknown};
 pub use pool::{Call, Pool, PoolError};
 
+pub(crate) use reply::Reply;
 pub(crate) use sight::{Abilities, Place, Sight};

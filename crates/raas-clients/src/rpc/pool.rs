@@ -6,8 +6,9 @@
 use super::config::{EndpointConfig, Limits};
 use super::endpoint::Endpoint;
 use super::error::{CallError, Evidence, Unknown};
+use super::reply::Reply;
 use super::sight::{Abilities, Sight};
-use crate::filecoin::Identity;
+use crate::filecoin::{Identity, TipSet};
 use futures_util::future::join_all;
 use raas_core::endpoint::EndpointSeen;
 use raas_core::units::Epoch;
@@ -147,7 +148,7 @@ impl Pool {
     /// The heads of the endpoints that tell them.
     pub async fn heads_now(&self) -> Vec<i64> {
         let heads = self.ask_all(&Call::new("Filecoin.ChainHead", vec![])).await;
-        heads.into_iter().filter_map(|head| head.ok()?.get("Height")?.as_i64()).collect()
+        heads.into_iter().filter_map(|head| Some(head.ok()?.read::<TipSet>().ok()?.height)).collect()
     }
 
     /// How each endpoint stands.
@@ -240,7 +241,7 @@ impl Pool {
     }
 
     /// Asks endpoint `at` alone.
-    pub(crate) async fn ask_at(&self, at: usize, call: &Call) -> Result<Value, CallError> {
+    pub(crate) async fn ask_at(&self, at: usize, call: &Call) -> Result<Reply, CallError> {
         let mut answers = self.ask_many_at(at, &[call], false).await;
         answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))
     }
@@ -251,7 +252,7 @@ impl Pool {
         at: usize,
         calls: &[&Call],
         needed: bool,
-    ) -> Vec<Result<Value, CallError>> {
+    ) -> Vec<Result<Reply, CallError>> {
         match self.endpoints.get(at) {
             Some(endpoint) => endpoint.ask(calls, needed).await,
             None => vec![Err(CallError::malformed("there is no such endpoint")); calls.len()],
@@ -259,7 +260,7 @@ impl Pool {
     }
 
     /// Asks endpoint `at` whatever network it serves.
-    pub(crate) async fn ask_stranger(&self, at: usize, calls: &[&Call]) -> Vec<Result<Value, CallError>> {
+    pub(crate) async fn ask_stranger(&self, at: usize, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
         match self.endpoints.get(at) {
             Some(endpoint) => endpoint.ask_stranger(calls).await,
             None => vec![Err(CallError::malformed("there is no such endpoint")); calls.len()],
@@ -267,23 +268,25 @@ impl Pool {
     }
 
     /// Asks all endpoints at once; answers stand in the endpoints' order.
-    pub(crate) async fn ask_all(&self, call: &Call) -> Vec<Result<Value, CallError>> {
+    pub(crate) async fn ask_all(&self, call: &Call) -> Vec<Result<Reply, CallError>> {
         join_all((0..self.endpoints.len()).map(|at| self.ask_at(at, call))).await
     }
 
     /// The first usable answer. Evidence in place of an answer counts only when `wanted` endpoints give it.
     pub async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, CallError> {
         let mut answers = self
-            .votes(&[call], |_, answer| Ok(answer), |answer: &Result<Value, Evidence>| answer.is_ok())
+            .votes(&[call], |_, answer| Ok(answer), |answer: &Result<Reply, Evidence>| answer.is_ok())
             .await;
         let value = answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))?;
-        value.map_err(CallError::Evidence).and_then(|value| from_value(value))
+        value.map_err(CallError::Evidence).and_then(|value| value.read())
     }
 
     /// An answer that `wanted` endpoints give alike.
     pub async fn agreed<T: DeserializeOwned + PartialEq + Clone>(&self, call: Call) -> Result<T, CallError> {
-        let parse = |_, answer: Result<Value, Evidence>| {
-            answer.map(from_value::<T>).map_or_else(|evidence| Ok(Err(evidence)), |value| value.map(Ok))
+        let parse = |_, answer: Result<Reply, Evidence>| {
+            answer
+                .map(|value| value.read::<T>())
+                .map_or_else(|evidence| Ok(Err(evidence)), |value| value.map(Ok))
         };
         let mut answers = self.votes(&[call], parse, |_| false).await;
         let value = answers.pop().unwrap_or_else(|| Err(CallError::malformed("no answer")))?;
@@ -296,7 +299,7 @@ impl Pool {
     pub(crate) async fn votes<T, P, A>(&self, calls: &[Call], parse: P, alone: A) -> Vec<Result<T, CallError>>
     where
         T: PartialEq,
-        P: Fn(usize, Result<Value, Evidence>) -> Result<T, CallError>,
+        P: Fn(usize, Result<Reply, Evidence>) -> Result<T, CallError>,
         A: Fn(&T) -> bool,
     {
         let mut tallies: Vec<Tally<T>> = calls.iter().map(|_| Tally::default()).collect();
@@ -389,9 +392,4 @@ impl<T: PartialEq> Tally<T> {
             None => Err(self.error.unwrap_or_else(|| CallError::malformed("no endpoint was asked"))),
         }
     }
-}
-
-/// Reads a result as `T`.
-pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, CallError> {
-    serde_json::from_value(value).map_err(CallError::malformed)
 }

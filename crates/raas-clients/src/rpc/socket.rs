@@ -74,10 +74,8 @@ impl Pending {
         }
     }
 
-    /// Without one that can be read, whoever asked is told by the loss of its channel.
-    fn answer(&self, id: u64, answer: Option<Answer>) {
-        let waiting = self.calls().remove(&id).flatten();
-        if let (Some(waiting), Some(answer)) = (waiting, answer) {
+    fn answer(&self, id: u64, answer: Answer) {
+        if let Some(waiting) = self.calls().remove(&id).flatten() {
             // Whoever asked may have given up.
             let _ = waiting.send(Told::Answer(answer));
         }
@@ -350,15 +348,14 @@ async fn serve(
 
 /// Takes one message in. False when the subscription ended.
 fn take(bytes: &[u8], pending: &Pending, heads: &Notify) -> bool {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return true };
-    match value.get("method").and_then(Value::as_str) {
+    let Ok(message) = serde_json::from_slice::<Answer>(bytes) else { return true };
+    match message.method.as_deref() {
         Some("xrpc.ch.close") => return false,
         Some("xrpc.ch.val" | "eth_subscription") => heads.notify_one(),
         Some(_) => {}
         None => {
-            let id = value.get("id").and_then(Value::as_u64);
-            if let Some(id) = id {
-                pending.answer(id, serde_json::from_value(value).ok());
+            if let Some(id) = message.id.as_u64() {
+                pending.answer(id, message);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::KeyWallet;
 use crate::evm::quantity;
 use crate::filecoin::{Link, TipSet};
-use crate::rpc::{Call, CallError, Unknown};
+use crate::rpc::{Call, CallError, Reply, Unknown};
 use raas_core::ports::{Broadcast, Lane, SignedTx};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(super) async fn broadcast(wallet: &KeyWallet, lane: Lane, tx: &SignedTx) -> 
         }
         let answer = match wallet.pool.ask_at(at, &call).await {
             Ok(value) => {
-                if name(lane, value).as_deref() != Some(tx.hash.as_str()) {
+                if name(lane, &value).as_deref() != Some(tx.hash.as_str()) {
                     tracing::warn!(tx.hash, "the endpoint took the transaction under another name");
                 }
                 Broadcast::Taken
@@ -54,7 +54,8 @@ pub(super) async fn broadcast(wallet: &KeyWallet, lane: Lane, tx: &SignedTx) -> 
 async fn same_network(wallet: &KeyWallet, at: usize) -> Result<(), String> {
     let unknown = |error: CallError| format!("the endpoint does not tell which network it serves: {error}");
     let chain_id = wallet.pool.ask_at(at, &Call::new("eth_chainId", vec![])).await.map_err(unknown)?;
-    let found = chain_id.as_str().and_then(|text| quantity(text).ok());
+    let chain_id: String = chain_id.read().map_err(unknown)?;
+    let found = quantity(&chain_id).ok();
     let wanted = wallet.config.chain_id;
     if found != Some(wanted) {
         return Err(format!("the endpoint serves chain id {chain_id}, not {wanted}: nothing was sent to it"));
@@ -62,18 +63,17 @@ async fn same_network(wallet: &KeyWallet, at: usize) -> Result<(), String> {
     let Some(genesis) = &wallet.config.genesis else { return Ok(()) };
     let answer =
         wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetGenesis", vec![])).await.map_err(unknown)?;
-    let tipset: TipSet =
-        serde_json::from_value(answer).map_err(|error| unknown(CallError::malformed(error)))?;
+    let tipset: TipSet = answer.read().map_err(unknown)?;
     if tipset.cids.first().is_none_or(|link| link.cid != *genesis) {
         return Err("the endpoint's chain has another genesis: nothing was sent to it".to_owned());
     }
     Ok(())
 }
 
-fn name(lane: Lane, value: Value) -> Option<String> {
+fn name(lane: Lane, value: &Reply) -> Option<String> {
     match lane {
-        Lane::Evm => value.as_str().map(str::to_ascii_lowercase),
-        Lane::Native => serde_json::from_value::<Link>(value).ok().map(|link| link.cid),
+        Lane::Evm => value.read::<String>().ok().map(|hash| hash.to_ascii_lowercase()),
+        Lane::Native => value.read::<Link>().ok().map(|link| link.cid),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::KeyWallet;
 use crate::evm::quantity;
 use crate::filecoin::{Link, TipSet, key_value};
-use crate::rpc::{Call, CallError, Evidence, Unknown};
+use crate::rpc::{Call, CallError, Evidence, Reply, Unknown};
 use raas_core::ports::{Inclusion, Lane, Nonces};
 use raas_core::units::{AttoFil, Epoch};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ fn nonce_call(wallet: &KeyWallet, lane: Lane, at: Option<Value>) -> Call {
 fn told(
     wallet: &KeyWallet,
     lane: Lane,
-    answers: Vec<Result<Value, CallError>>,
+    answers: Vec<Result<Reply, CallError>>,
 ) -> Result<Vec<u64>, CallError> {
     let mut told = Vec::new();
     let mut failed = None;
@@ -68,18 +68,13 @@ fn told(
     Ok(told)
 }
 
-pub(super) fn read_nonce(lane: Lane, answer: Result<Value, CallError>) -> Result<u64, CallError> {
+pub(super) fn read_nonce(lane: Lane, answer: Result<Reply, CallError>) -> Result<u64, CallError> {
     match (lane, answer) {
         // An account that was never used on chain begins at 0.
         (_, Err(CallError::Evidence(Evidence::ActorNotFound))) => Ok(0),
         (_, Err(error)) => Err(error),
-        (Lane::Evm, Ok(value)) => match value.as_str() {
-            Some(text) => quantity(text),
-            None => Err(CallError::malformed("a transaction count that is no text")),
-        },
-        (Lane::Native, Ok(value)) => {
-            serde_json::from_value::<Actor>(value).map(|actor| actor.nonce).map_err(CallError::malformed)
-        }
+        (Lane::Evm, Ok(value)) => quantity(&value.read::<String>()?),
+        (Lane::Native, Ok(value)) => value.read::<Actor>().map(|actor| actor.nonce),
     }
 }
 
@@ -118,11 +113,11 @@ pub(super) async fn included(
     let mut failed = None;
     for at in wallet.pool.order() {
         match wallet.pool.ask_at(at, &call).await {
-            Ok(Value::Null) => absent += 1,
+            Ok(value) if value.is_null() => absent += 1,
             Ok(value) => {
                 return match lane {
-                    Lane::Evm => receipt(value),
-                    Lane::Native => search(wallet, at, value).await,
+                    Lane::Evm => receipt(&value),
+                    Lane::Native => search(wallet, at, &value).await,
                 }
                 .map(Some);
             }
@@ -136,20 +131,20 @@ pub(super) async fn included(
     }
 }
 
-fn receipt(value: Value) -> Result<Inclusion, CallError> {
+fn receipt(value: &Reply) -> Result<Inclusion, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Receipt {
         block_number: String,
         status: String,
     }
-    let receipt: Receipt = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let receipt: Receipt = value.read()?;
     let block = i64::try_from(quantity(&receipt.block_number)?).map_err(CallError::malformed)?;
     Ok(Inclusion { block: Epoch(block), success: quantity(&receipt.status)? == 1 })
 }
 
 /// The search names the tipset that executed the message; its parent included it.
-async fn search(wallet: &KeyWallet, at: usize, value: Value) -> Result<Inclusion, CallError> {
+async fn search(wallet: &KeyWallet, at: usize, value: &Reply) -> Result<Inclusion, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Found {
@@ -161,10 +156,10 @@ async fn search(wallet: &KeyWallet, at: usize, value: Value) -> Result<Inclusion
     struct Receipt {
         exit_code: i64,
     }
-    let found: Found = serde_json::from_value(value).map_err(CallError::malformed)?;
+    let found: Found = value.read()?;
     let tipset = |key: Value| async {
         let value = wallet.pool.ask_at(at, &Call::new("Filecoin.ChainGetTipSet", vec![key])).await?;
-        serde_json::from_value::<TipSet>(value).map_err(CallError::malformed)
+        value.read::<TipSet>()
     };
     let executed = tipset(key_value(&found.tip_set)).await?;
     let included = tipset(key_value(executed.parents())).await?;

@@ -9,7 +9,7 @@ use super::lanes::read_nonce;
 use crate::address::Address;
 use crate::evm::{hex_number, quantity};
 use crate::filecoin::{Link, TipSet, key_value};
-use crate::rpc::{Call, CallError, Unknown};
+use crate::rpc::{Call, CallError, Reply, Unknown};
 use alloy_primitives::Address as EthAddress;
 use raas_core::ports::{Inclusion, Lane, Taker};
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
@@ -54,7 +54,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    async fn ask(&self, method: &'static str, params: Vec<Value>) -> Result<Value, CallError> {
+    async fn ask(&self, method: &'static str, params: Vec<Value>) -> Result<Reply, CallError> {
         self.wallet.pool.ask_at(self.at, &Call::new(method, params)).await
     }
 
@@ -63,7 +63,7 @@ impl Search<'_> {
         method: &'static str,
         params: Vec<Value>,
     ) -> Result<T, CallError> {
-        serde_json::from_value(self.ask(method, params).await?).map_err(CallError::malformed)
+        self.ask(method, params).await?.read()
     }
 
     async fn run(&self, since: Epoch) -> Result<Taker, CallError> {

@@ -65,7 +65,7 @@ impl<'a> Key<'a> {
 
 /// What makes two copies one purchase: the generation they follow, how, and the bytes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Shared {
+pub(super) struct Shared {
     of: OrderId,
     is_repair: bool,
     hedges: Option<OrderId>,
@@ -85,6 +85,11 @@ impl Shared {
             _ => None,
         };
         Some(Self { of, is_repair, hedges, piece: copy.piece })
+    }
+
+    /// The order that a copy follows, which others may follow with it.
+    pub(super) fn order_of(want: &Want) -> Option<OrderId> {
+        Self::of(want).map(|shared| shared.of)
     }
 }
 

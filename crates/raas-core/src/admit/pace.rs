@@ -7,7 +7,7 @@ use crate::plan::{WaitFor, Wake};
 
 /// Replacements started in this window, by earlier plans and by this one.
 pub(super) struct Pacer {
-    pace: Pace,
+    pub(super) pace: Pace,
 }
 
 impl Pacer {

@@ -14,12 +14,13 @@ use std::collections::BTreeSet;
 /// Why not one provider takes a copy is told for so many of them; `select::choose` tells all.
 const REJECTED_MAX: usize = 64;
 
-/// What of `wants` starts now under the limits of `fleet`, and what the rest waits for.
+/// What of `wants` starts now under the limits of `fleet`, and what the rest waits for. Counted in `fleet` is then what
+/// starts, but for the money.
 #[must_use]
-pub fn admit<'a>(wants: impl IntoIterator<Item = &'a Want>, fleet: &Fleet, round: &Round) -> Plan {
+pub fn admit<'a>(wants: impl IntoIterator<Item = &'a Want>, fleet: &mut Fleet, round: &Round) -> Plan {
     let mut run = Run {
         round,
-        providers: fleet.providers.clone(),
+        providers: &mut fleet.providers,
         budget: Budget::new(&fleet.money),
         storm: Storm::new(&fleet.breaker, fleet.released_started),
         pacer: Pacer::new(fleet.pace),
@@ -30,13 +31,15 @@ pub fn admit<'a>(wants: impl IntoIterator<Item = &'a Want>, fleet: &Fleet, round
     for item in group::in_order(wants, round) {
         run.serve(item);
     }
-    run.plan
+    let Run { plan, pacer, storm, .. } = run;
+    (fleet.pace, fleet.released_started) = (pacer.pace, storm.started);
+    plan
 }
 
 struct Run<'a> {
     round: &'a Round,
-    /// As in the fleet, with what this plan puts on its way counted in.
-    providers: Vec<Provider>,
+    /// With what this plan puts on its way counted in.
+    providers: &'a mut [Provider],
     budget: Budget,
     storm: Storm<'a>,
     pacer: Pacer,
@@ -115,7 +118,7 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        let fits = |purchase: &Purchase| choose(&purchase.copy, &self.providers, self.round.head).is_ok();
+        let fits = |purchase: &Purchase| choose(&purchase.copy, self.providers, self.round.head).is_ok();
         let (first, others) = copies.split_first()?;
         let all = others.iter().fold(Purchase::new(&first.1), |all, (_, copy)| all.with(copy));
         if fits(&all) {
@@ -141,7 +144,7 @@ impl Run<'_> {
     /// Orders `purchase` when there is money for it.
     fn order(&mut self, item: &Item<'_>, purchase: &Purchase, served: &[&Want]) {
         let copy = &purchase.copy;
-        let Ok(provider) = choose(copy, &self.providers, self.round.head) else { return };
+        let Ok(provider) = choose(copy, self.providers, self.round.head) else { return };
         let Some(ask) = provider.ask else { return };
         let (id, operator) = (provider.id, provider.operator);
         let price_per_epoch = copy.deal_size().cost_per_epoch(ask.price);
@@ -181,7 +184,7 @@ impl Run<'_> {
         let Wanted::Copy(copy) = &want.what else { return };
         let mut copy = CopyWanted::clone(copy);
         self.chosen.exclude(&mut copy);
-        let mut rejected = choose(&copy, &self.providers, self.round.head).err().unwrap_or_default();
+        let mut rejected = choose(&copy, self.providers, self.round.head).err().unwrap_or_default();
         let wake = wake_of(&rejected);
         rejected.truncate(REJECTED_MAX);
         self.wait(want, WaitFor::Provider { rejected }, wake);

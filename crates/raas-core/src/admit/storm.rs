@@ -15,7 +15,7 @@ const HOUR: i64 = 120;
 /// The breaker, and how many suspects this hour's ramp has let through.
 pub(super) struct Storm<'a> {
     breaker: &'a Breaker,
-    started: u32,
+    pub(super) started: u32,
 }
 
 impl<'a> Storm<'a> {

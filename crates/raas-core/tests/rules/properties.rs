@@ -7,15 +7,18 @@ use crate::model::build::{
 use crate::model::text::Shown;
 use crate::model::world::{Step, World};
 use proptest::prelude::*;
+use raas_core::admit::{admit, anew};
+use raas_core::fleet::{Fleet, Trip};
 use raas_core::health::{Health, LossReason, UnknownReason};
 use raas_core::holding::Holding;
-use raas_core::ids::{DealId, OrderId, ProviderId};
+use raas_core::ids::{DealId, HoldingId, OrderId, ProviderId};
 use raas_core::observation::NotSeen;
 use raas_core::order::{Cause, Order, OrderState};
-use raas_core::plan::{Action, Plan, WaitFor, Wake, Want, plan};
+use raas_core::plan::{Action, Plan, Wait, WaitFor, Wake, Want, plan};
 use raas_core::policy::{Duties, KeepLocal, Replicas};
+use raas_core::units::Epoch;
 use raas_core::want::want;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -209,6 +212,105 @@ fn about(action: &Action) -> String {
 
 fn about_all(actions: &[Action]) -> BTreeSet<String> {
     actions.iter().map(about).collect()
+}
+
+/// A fleet that is short of everything but money: few providers with little room, a pace, a storm.
+fn any_scarce_fleet() -> impl Strategy<Value = Fleet> {
+    let backs_off = proptest::option::of(Just(Epoch(NOW + 2_000)));
+    let known = proptest::collection::vec((1_u32..4, backs_off), 1..8);
+    let trip = proptest::option::of(proptest::option::of(Just(Epoch(NOW - 130))));
+    (known, 0_u32..6, trip, 0_u32..3).prop_map(|(known, cap, trip, released_started)| {
+        let mut fleet = fleet(providers(known.len() as u64));
+        for (provider, (capacity, backs_off_until)) in fleet.providers.iter_mut().zip(known) {
+            provider.capacity = capacity;
+            provider.backs_off_until = backs_off_until;
+        }
+        fleet.pace.cap = cap;
+        fleet.breaker.fleet = trip.map(|released_at| Trip { since: Epoch(NOW - 200), released_at });
+        fleet.released_started = released_started;
+        fleet
+    })
+}
+
+fn wants_of(holdings: &[Holding]) -> BTreeMap<HoldingId, Vec<Want>> {
+    let wants = |holding: &Holding| want(holding, &round(NOW), &rules()).0;
+    holdings.iter().map(|holding| (holding.id, wants(holding))).collect()
+}
+
+#[test]
+fn a_fleet_with_more_room_anywhere_holds_less() {
+    type Change = fn(&mut Fleet);
+    let mut before = fleet(providers(2));
+    before.providers[0].backs_off_until = Some(Epoch(NOW + 1));
+    before.providers[1].in_flight = 1;
+    (before.pace.started, before.released_started) = (1, 1);
+    assert!(before.holds_as_much_as(&before));
+    let changes: [Change; 10] = [
+        |fleet| fleet.providers[0].backs_off_until = None,
+        |fleet| fleet.providers[1].in_flight = 0,
+        |fleet| fleet.providers[1].capacity += 1,
+        |fleet| fleet.providers[1].ask = None,
+        |fleet| fleet.providers.truncate(1),
+        |fleet| fleet.pace.started = 0,
+        |fleet| fleet.pace.cap -= 1,
+        |fleet| fleet.pace.next_window = Epoch(NOW),
+        |fleet| fleet.released_started = 0,
+        |fleet| fleet.breaker.fleet = Some(Trip { since: Epoch(NOW), released_at: None }),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut now = before.clone();
+        change(&mut now);
+        assert!(!now.holds_as_much_as(&before), "change {number}");
+    }
+}
+
+proptest! {
+    /// What was held back need not compete with what comes later: the same is done, and the same is said of the new.
+    #[test]
+    fn those_held_back_take_nothing_from_the_new(
+        Shown(holdings) in any_holdings(),
+        new in (any_holding(4), any_holding(5)),
+        shares in any::<bool>(),
+        tighter in 0_u32..2,
+        fleet in any_scarce_fleet(),
+    ) {
+        let mut wants = wants_of(&holdings);
+        let mut left = fleet;
+        let first = admit(wants.values().flatten(), &mut left, &round(NOW));
+        for action in &first.actions {
+            // What is done touches its holding, which then has to be planned.
+            match action {
+                Action::Order { slots, .. } => slots.iter().for_each(|slot| drop(wants.remove(&slot.holding))),
+                Action::Fill { slot, .. } => drop(wants.remove(&slot.holding)),
+                Action::Attest { holding, .. } | Action::Evict { holding, .. } | Action::Cancel { holding, .. } => {
+                    wants.remove(holding);
+                }
+            }
+        }
+        let mut later = left.clone();
+        later.pace.started += tighter;
+        later.released_started += tighter;
+        later.providers.iter_mut().for_each(|provider| provider.in_flight += tighter);
+        prop_assert!(later.holds_as_much_as(&left));
+        prop_assert_eq!(admit(wants.values().flatten(), &mut later, &round(NOW)).actions, vec![]);
+
+        let mut new = vec![new.0, new.1];
+        if shares {
+            new[0] = Holding { id: HoldingId(4), cid: crate::model::build::cid(4), ..holdings[0].clone() };
+            // It is the last copy there, which a storm does not hold back.
+            new[0].pieces[0].slots.truncate(1);
+            new[0].policy.replicas = Replicas { min: 1, target: 1, max: 2 };
+        }
+        wants.extend(wants_of(&new));
+        let full = admit(wants.values().flatten(), &mut left.clone(), &round(NOW));
+        let ids: Vec<HoldingId> = new.iter().map(|holding| holding.id).collect();
+        let again = admit(anew(&wants, &ids), &mut left.clone(), &round(NOW));
+        prop_assert_eq!(&again.actions, &full.actions);
+        let told = |plan: &Plan| -> Vec<Wait> {
+            plan.waits.iter().filter(|wait| wait.holding.is_some_and(|of| ids.contains(&of))).cloned().collect()
+        };
+        prop_assert_eq!(told(&again), told(&full));
+    }
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Plan: the rules over the holdings that something touched or woke, and the intents of the result in one transaction.
 //!
 //! What a holding wants follows from the holding, the round and the rules alone, so it is kept until something touches
-//! the holding; what of all wants starts now is decided anew in each round. A slice of holdings that nothing touched is
-//! planned as well, so that each of them is within a proving period.
+//! the holding; what of all wants starts now is decided anew in each round, and within a round of those that came in. A
+//! slice of holdings that nothing touched is planned as well, so that each of them is within a proving period.
 
 use crate::engine::{Engine, Error};
 use crate::failpoint;
@@ -10,8 +10,8 @@ use crate::store::{Committed, Refusal, StepKind};
 use crate::tasks::fleet;
 use crate::watch::{EVERY_ROUND, FleetIndex};
 use crate::world::World;
-use raas_core::admit::admit;
-use raas_core::fleet::Breaker;
+use raas_core::admit::{admit, anew};
+use raas_core::fleet::{Breaker, Fleet};
 use raas_core::gate::Hold;
 use raas_core::holding::Holding;
 use raas_core::ids::{HoldingId, OrderId, ProviderId};
@@ -49,6 +49,8 @@ pub struct Memory {
     blind: BTreeSet<ProviderId>,
     /// The breaker that the wants were last admitted under.
     breaker: Breaker,
+    /// The fleet as it was left by those admitted last, if what was held back stays so under one that holds as much.
+    competed: Option<Fleet>,
     /// The earliest epoch at which a want that was not admitted may be.
     next: Option<Epoch>,
     /// What is due at an epoch of its own in holdings that are planned in every round anyway: a hedge, a lapse.
@@ -96,7 +98,10 @@ pub async fn plan<W: World>(
     for page in concerned.chunks(PAGE) {
         memory.page(engine, index, page, round, &mut wakes).await?;
     }
-    let changed = memory.admit(engine, index, round, now, any || is_new).await?;
+    if is_new {
+        memory.competed = None;
+    }
+    let changed = memory.admit(engine, index, round, now, &concerned, any || is_new).await?;
     if any {
         let seqs: Vec<i64> = touched.iter().map(|(seq, _)| *seq).collect();
         engine.store.save_wakes(&wakes, &seqs).await?;
@@ -213,13 +218,15 @@ impl Memory {
         Ok(())
     }
 
-    /// Lets all wants compete, and commits those that may start.
+    /// Lets all wants compete, or those of the holdings just planned while that comes to the same, and commits those that
+    /// may start.
     async fn admit<W: World>(
         &mut self,
         engine: &Engine<W>,
         index: &FleetIndex,
         round: &Round,
         now: Now,
+        planned: &[HoldingId],
         is_due: bool,
     ) -> Result<bool, Error> {
         let breaker = engine.store.breaker().await?;
@@ -231,14 +238,18 @@ impl Memory {
         fleet::refresh_providers(engine, round).await?;
         if self.wants.is_empty() {
             self.next = None;
-            engine.note_admitted(BTreeMap::new());
+            self.competed = None;
+            engine.note_admitted(None, BTreeMap::new());
             return Ok(false);
         }
-        let fleet = fleet::fleet(engine, index, round, self.breaker.clone()).await?;
+        let mut fleet = fleet::fleet(engine, index, round, self.breaker.clone()).await?;
+        let goes_on = self.competed.take().is_some_and(|earlier| fleet.holds_as_much_as(&earlier));
+        let wants: Vec<&Want> =
+            if goes_on { anew(&self.wants, planned) } else { self.wants.values().flatten().collect() };
         // What was wanted before something touched the holding may not be wanted any more.
-        let is_fresh = |holding: &HoldingId| !index.touched.has(*holding) && !self.waiting.contains(holding);
-        let wants = self.wants.iter().filter(|(holding, _)| is_fresh(holding)).flat_map(|(_, wants)| wants);
-        let mut admitted = admit(wants, &fleet, round);
+        let is_fresh = |holding: HoldingId| !index.touched.has(holding) && !self.waiting.contains(&holding);
+        let wants = wants.into_iter().filter(|want| is_fresh(want.holding));
+        let mut admitted = admit(wants, &mut fleet, round);
         let mut committed = Vec::new();
         if !admitted.actions.is_empty() {
             let spending = Spending { available: fleet.money.available, limits: engine.settings.limits() };
@@ -252,8 +263,12 @@ impl Memory {
         // What the store refused for money is a wait like any other.
         admitted.waits.extend(short(&admitted.actions, &committed));
         wake_when_day_frees(engine, round, &mut admitted.waits).await?;
-        self.next = admitted.next_wake();
-        engine.note_admitted(by_holding(&admitted.actions, admitted.waits));
+        let next = admitted.next_wake();
+        self.next = if goes_on { self.next.into_iter().chain(next).min() } else { next };
+        let for_money = |wait: &Wait| matches!(wait.for_, WaitFor::Budget { .. });
+        let refused = committed.iter().any(|outcome| matches!(outcome, Committed::Refused(_)));
+        self.competed = (!refused && !admitted.waits.iter().any(for_money)).then_some(fleet);
+        engine.note_admitted(goes_on.then_some(planned), by_holding(&admitted.actions, admitted.waits));
         Ok(committed.iter().any(|outcome| !matches!(outcome, Committed::Refused(_))))
     }
 }
