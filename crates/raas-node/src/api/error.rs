@@ -27,8 +27,10 @@ pub enum ApiError {
     NoMethod(String),
     /// It comes from a web page or name that must not act on this node.
     Forbidden(String),
-    /// It moves money, and the caller did not show that it may.
+    /// The caller did not show who it is, or that it may spend.
     Unauthorized(String),
+    /// The caller may not do this.
+    NotAllowed(String),
     /// It contradicts something stored before.
     Conflict(String),
     /// It is larger than allowed.
@@ -75,6 +77,7 @@ impl ApiError {
             Self::NoMethod(why) => told(Kind::MethodNotAllowed, why),
             Self::Forbidden(why) => told(Kind::ForeignPage, why),
             Self::Unauthorized(why) => told(Kind::Unauthorized, why),
+            Self::NotAllowed(why) => told(Kind::NotAllowed, why),
             Self::Conflict(why) => told(Kind::Conflict, why),
             Self::TooLarge(why) => told(Kind::TooLarge, why),
             Self::NoRoom(why) => told(Kind::NoRoom, why),
@@ -120,6 +123,9 @@ impl IntoResponse for ApiError {
         let mut response = (told.kind.status(), Json(body)).into_response();
         if let Some(secs) = told.after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if told.kind == Kind::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(told);
         response

@@ -2,6 +2,7 @@
 //!
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
+pub mod caller;
 pub mod error;
 pub mod extract;
 mod guard;
@@ -16,6 +17,7 @@ use crate::engine::Engine;
 use crate::world::World;
 use axum::http::{HeaderValue, header};
 use axum::{Extension, Router};
+use caller::Gate;
 use raas_core::endpoint::{Alarm, alarms};
 use raas_core::ports::Chain;
 use routes::{Index, Route};
@@ -60,6 +62,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
     let routes = routes::table::<W>();
     let index = Index::new(&routes);
     let network = network_header(&app.network);
+    let gate = Gate::new(Arc::clone(&app), index.clone());
     let routed = routes
         .into_iter()
         .fold(Router::new(), |router, Route { spec, handler }| router.route(spec.path, handler));
@@ -71,7 +74,7 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(axum::middleware::from_fn(guard::own_pages_only))
+        .layer(axum::middleware::from_fn_with_state(gate, caller::admit))
         .layer(axum::middleware::from_fn_with_state(index.clone(), problem::shape))
         .layer(Extension(index))
         .with_state(app)

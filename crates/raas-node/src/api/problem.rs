@@ -84,9 +84,15 @@ kinds! {
          content type is none that the route takes. Nothing was changed.",
         "Read `detail`, correct the request and send it again.";
     Unauthorized UNAUTHORIZED "unauthorized", "The caller did not show that it may",
-        "The route wants a secret that was not sent or is another one: routes that move money want the content of \
-         `wallet.token`, a file in the node's data directory.",
-        "Send it as `Authorization: Bearer SECRET`. The command line does so by itself where it can read the file.";
+        "A node that has keys wants one for every route that tells or does anything, and none was sent, or one that is unknown, \
+         revoked or ended. A node without keys wants the content of `wallet.token`, a file in its data directory, for routes that \
+         move money.",
+        "Send it as `Authorization: Bearer SECRET`; the command line takes `--key-file`. `raas key new` on the node's machine makes \
+         a key.";
+    NotAllowed FORBIDDEN "not-allowed", "The key does not allow this",
+        "The key is good, but not for this route: `read` sees what its tenant has, `write` changes it, `admin` sees and changes \
+         the node.",
+        "Use a key of the scope that `detail` names.";
     ForeignPage FORBIDDEN "foreign-page", "A web page of another origin must not act on this node",
         "The request has a `Host` or an `Origin` that is not this listener's: a browser sends such for a page of somebody else.",
         "Call the node by 127.0.0.1 or localhost, and without an `Origin` if the caller is no page of the node.";

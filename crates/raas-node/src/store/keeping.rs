@@ -214,14 +214,15 @@ impl Store {
     }
 
     /// Pins in order of their numbers, `limit` after `after`.
-    pub async fn pins(&self, after: u64, limit: u32) -> Result<Vec<Pin>, Error> {
+    pub async fn pins(&self, owner: Option<&OwnerId>, after: u64, limit: u32) -> Result<Vec<Pin>, Error> {
         let rows = sqlx::query(concat!(
             "SELECT seq, owner, cid, ",
             pin_is_local!(),
-            " AS local FROM pin WHERE seq > $1 ORDER BY seq LIMIT $2"
+            " AS local FROM pin WHERE seq > $1 AND owner = COALESCE($3, owner) ORDER BY seq LIMIT $2"
         ))
         .bind(int("pin", after)?)
         .bind(limit)
+        .bind(owner.map(|owner| &owner.0))
         .fetch_all(&mut *self.read().await?)
         .await?;
         let pin = |row: &SqliteRow| {

@@ -28,3 +28,4 @@ mod serves;
 mod spends;
 mod stores;
 mod storms;
+mod tenants;

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document of a table of routes.
 
-use super::spec::{Index, Spec};
+use super::spec::{Index, Scope, Spec};
 use crate::api::problem::{PROBLEM_JSON, Problem, Refused, is_specified};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 const ABOUT: &str = "The native API of a RaaS node and the routes of the RaaS specification. Amounts are texts in attoFIL, epochs are \
     numbers of 30 s each. Members may be added to answers; none is removed or changes its meaning within /v1. Objects without \
     described members tell what the rules of the node saw, for people.";
+
+const KEYS: &str = "A key of the scope that is named, or one that includes it. A node on loopback for which no key was ever made \
+    needs none; there the content of wallet.token is sent for what moves money.";
 
 /// The document of all routes.
 #[must_use]
@@ -34,7 +37,10 @@ pub fn document(index: &Index) -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": generator.take_definitions(true) },
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "description": KEYS } },
+        },
     })
 }
 
@@ -46,6 +52,9 @@ fn operation(spec: &Spec, generator: &mut SchemaGenerator) -> Value {
         "parameters": parameters(spec, generator),
         "responses": responses(spec, generator),
     });
+    if spec.scope > Scope::Open {
+        operation["security"] = json!([{}, { "key": [spec.scope.name()] }]);
+    }
     if !spec.bodies.is_empty() {
         let content: Map<String, Value> = spec
             .bodies

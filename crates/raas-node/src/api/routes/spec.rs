@@ -68,6 +68,19 @@ pub enum Scope {
     Admin,
 }
 
+impl Scope {
+    /// As keys name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// One route.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -107,7 +120,7 @@ impl Spec {
             |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
         let properties = schema["properties"].as_object();
         let properties = properties.into_iter().flatten();
-        properties.map(|(name, schema)| (name.clone(), schema.clone(), required(name))).collect()
+        properties.map(|(name, schema)| (name.clone(), given(schema), required(name))).collect()
     }
 
     /// Whether a wrong field of this name is one of a JSON body. Where other encodings are taken as well, a pointer says
@@ -130,7 +143,10 @@ impl Spec {
     pub fn problems(&self) -> Vec<Kind> {
         let mut problems = self.own_problems.to_vec();
         if self.scope > Scope::Open {
-            problems.extend([Kind::ForeignPage, Kind::Internal, Kind::Unavailable]);
+            problems.extend([Kind::Unauthorized, Kind::ForeignPage, Kind::Internal, Kind::Unavailable]);
+        }
+        if self.scope > Scope::Read {
+            problems.push(Kind::NotAllowed);
         }
         if self.path.contains('{') || self.query.is_some() || !self.bodies.is_empty() {
             problems.extend([Kind::InvalidField, Kind::InvalidRequest]);
@@ -141,6 +157,23 @@ impl Spec {
         problems.sort_unstable();
         problems.dedup();
         problems
+    }
+}
+
+/// The schema of a parameter that is there: only one that is not there is null.
+fn given(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let one = schema["type"].as_array().and_then(|types| types.iter().find(|of| *of != "null").cloned());
+    if let Some(one) = one {
+        schema["type"] = one;
+    }
+    let of = schema["anyOf"].as_array().and_then(|any| any.iter().find(|of| of["type"] != "null").cloned());
+    match of {
+        Some(mut of) => {
+            of["description"] = schema["description"].take();
+            of
+        }
+        None => schema,
     }
 }
 

@@ -5,7 +5,7 @@ use super::spec::{Method, Route, Scope};
 use crate::api::problem::Kind;
 use crate::api::spec::fields::WantedJob;
 use crate::api::spec::{deal_status, register, upload};
-use crate::api::v1::{aggregates, chain, explain, incidents, jobs, node, pay, pins, store, wallet};
+use crate::api::v1::{aggregates, chain, explain, incidents, jobs, keys, node, pay, pins, store, wallet};
 use crate::world::World;
 use axum::extract::DefaultBodyLimit;
 use serde_json::Value;
@@ -95,7 +95,7 @@ fn of_jobs<W: World>() -> Vec<Route<W>> {
     ]
 }
 
-/// Those that move money want the content of `wallet.token`, too.
+/// Those that move money want an admin's secret even where no keys are.
 fn of_money<W: World>() -> Vec<Route<W>> {
     vec![
         Route::new(Method::Get, "/v1/wallet", "getWallet", Scope::Admin, wallet::show::<W>)
@@ -117,7 +117,6 @@ fn of_money<W: World>() -> Vec<Route<W>> {
         .fails(&[Kind::NotFound]),
         Route::new(Method::Post, "/v1/wallet/transactions", "pay", Scope::Admin, pay::pay::<W>)
             .says("Quotes a payment and, unless it is a dry run, makes it.")
-            .header("Authorization", "`Bearer` and the content of wallet.token.", true)
             .header(
                 "Idempotency-Key",
                 "Names the payment, so that it happens once. Not needed for a dry run.",
@@ -125,13 +124,11 @@ fn of_money<W: World>() -> Vec<Route<W>> {
             )
             .body::<pay::Payment>()
             .answers::<pay::Paid>(200)
-            .fails(&[Kind::Unauthorized, Kind::Conflict]),
+            .fails(&[Kind::Conflict]),
         Route::new(Method::Post, "/v1/wallet/release", "releaseAccount", Scope::Admin, pay::release::<W>)
             .says("Lets a halted account go on, or a restored store act before its time.")
-            .header("Authorization", "`Bearer` and the content of wallet.token.", true)
             .query::<pay::Release>()
-            .answers::<pay::Released>(200)
-            .fails(&[Kind::Unauthorized]),
+            .answers::<pay::Released>(200),
         Route::new(Method::Get, "/v1/chain/rewind", "lookAtRewind", Scope::Admin, chain::show::<W>)
             .says("What would change if history was read again now.")
             .query::<chain::Wanted>()
@@ -139,10 +136,9 @@ fn of_money<W: World>() -> Vec<Route<W>> {
             .fails(&[Kind::Conflict]),
         Route::new(Method::Post, "/v1/chain/rewind", "rewind", Scope::Admin, chain::rewind::<W>)
             .says("Reads history again that was final and is another one now.")
-            .header("Authorization", "`Bearer` and the content of wallet.token.", true)
             .body::<chain::Confirmed>()
             .answers::<chain::Shown>(200)
-            .fails(&[Kind::Unauthorized, Kind::Conflict]),
+            .fails(&[Kind::Conflict]),
     ]
 }
 
@@ -197,6 +193,17 @@ fn of_the_node<W: World>() -> Vec<Route<W>> {
             .says("Runs the loop until nothing changes, then tells when something is due.")
             .query::<node::Quiesce>()
             .answers::<node::AtRest>(200),
+        Route::new(Method::Get, "/v1/keys", "listKeys", Scope::Admin, keys::list::<W>)
+            .says("Every key that was ever made, without its secret.")
+            .answers::<keys::Keys>(200),
+        Route::new(Method::Post, "/v1/keys", "makeKey", Scope::Admin, keys::make::<W>)
+            .says("Makes a key; its secret is told this once. From the first on every caller needs one.")
+            .body::<keys::Wanted>()
+            .answers::<keys::Made>(201),
+        Route::new(Method::Delete, "/v1/keys/{id}", "revokeKey", Scope::Admin, keys::revoke::<W>)
+            .says("Ends a key at once.")
+            .answers::<keys::Revoked>(200)
+            .fails(&[Kind::NotFound]),
         Route::new(Method::Get, "/v1/incidents", "listIncidents", Scope::Admin, incidents::list::<W>)
             .says("Providers' troubles, open ones first.")
             .answers::<incidents::All>(200),

@@ -1,6 +1,7 @@
 //! `GET /api/deal_status?cid=`: the starter kit's fields, with what is true in place of its constants.
 
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Parameters;
 use crate::api::jobs::{ShownOrder, deals_of};
@@ -9,7 +10,6 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use raas_core::cid::DataCid;
-use raas_core::ids::OwnerId;
 use raas_core::policy::{Duties, Policy};
 use raas_core::units::Epochs;
 use schemars::JsonSchema;
@@ -50,6 +50,7 @@ pub struct ActiveDeal {
 /// Deals and policy of a CID. A CID that nobody registered has no deals and no policy; that is no error.
 pub async fn deal_status<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Parameters(query): Parameters,
 ) -> Result<Json<DealStatus>, ApiError> {
     let Some(text) = query.get("cid") else {
@@ -57,14 +58,17 @@ pub async fn deal_status<W: World>(
     };
     let cid: DataCid = text.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
     let store = app.engine.store();
-    let jobs = store.jobs(Some(&OwnerId::local()), Some(&cid), None, 1_000).await?;
+    let jobs = store.jobs(Some(&caller.tenant), Some(&cid), None, 1_000).await?;
     let open: Vec<_> = jobs.iter().filter(|job| job.state == JobState::Open).collect();
     let duties = open.iter().fold(Duties::default(), |union, job| union.union(job.duties));
     let policy =
         open.iter().map(|job| job.policy.clone()).reduce(|strictest, policy| strictest.strictest(&policy));
     let mut deals = Vec::new();
     for holding in store.holdings_of_cid(&cid).await? {
-        deals.extend(deals_of(&app, holding).await?);
+        let owner = store.owner_of(holding).await?;
+        if owner.is_some_and(|owner| caller.sees(&owner)) {
+            deals.extend(deals_of(&app, holding).await?);
+        }
     }
     let active = deals
         .iter()

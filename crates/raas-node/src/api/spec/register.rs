@@ -2,6 +2,7 @@
 
 use super::fields::{self, Fields, Registration};
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::jobs::PolicyShape;
 use crate::failpoint;
@@ -49,21 +50,24 @@ pub struct Answer {
 /// The specification's routes: registered on the contract too, where there is one.
 pub async fn register<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<Answer>), ApiError> {
-    register_as(&app, request, true).await
+    register_as(&app, &caller.tenant, request, true).await
 }
 
 /// `/v1`: on the contract only when asked.
 pub async fn register_v1<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<Answer>), ApiError> {
-    register_as(&app, request, false).await
+    register_as(&app, &caller.tenant, request, false).await
 }
 
 async fn register_as<W: World>(
     app: &App<W>,
+    owner: &OwnerId,
     request: Request,
     on_chain_by_default: bool,
 ) -> Result<(StatusCode, Json<Answer>), ApiError> {
@@ -73,14 +77,15 @@ async fn register_as<W: World>(
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
     let operators = operators(app).await?;
-    let apart = kept_apart(app, &registration.cid).await?;
-    let registered = store_job(app, &registration, JobSource::Api, on_chain_by_default, key).await?;
+    let apart = kept_apart(app, owner, &registration.cid).await?;
+    let registered = store_job(app, owner, &registration, JobSource::Api, on_chain_by_default, key).await?;
     Ok((StatusCode::CREATED, Json(answer(app, &registration, registered, operators, apart))))
 }
 
 /// Stores a validated registration and wakes the loop.
 pub async fn store_job<W: World>(
     app: &App<W>,
+    owner: &OwnerId,
     registration: &Registration,
     source: JobSource,
     on_chain_by_default: bool,
@@ -97,7 +102,7 @@ pub async fn store_job<W: World>(
     let on_chain = has_contract && registration.on_chain.unwrap_or(on_chain_by_default);
     let policy = &registration.policy;
     let job = NewJob {
-        owner: OwnerId::local(),
+        owner: owner.clone(),
         cid: registration.cid.clone(),
         duties: registration.duties,
         policy: policy.clone(),
@@ -127,11 +132,14 @@ pub async fn store_job<W: World>(
 }
 
 /// A piece that is kept already under its payload's CID gets copies of its own, which few mean.
-async fn kept_apart<W: World>(app: &App<W>, cid: &DataCid) -> Result<Option<String>, ApiError> {
+async fn kept_apart<W: World>(
+    app: &App<W>,
+    owner: &OwnerId,
+    cid: &DataCid,
+) -> Result<Option<String>, ApiError> {
     let Some(piece) = cid.commitment() else { return Ok(None) };
     let holdings = app.engine.store().holdings_of_piece(piece).await?;
-    let other =
-        holdings.iter().find(|other| other.open && other.cid != *cid && other.owner == OwnerId::local());
+    let other = holdings.iter().find(|other| other.open && other.cid != *cid && other.owner == *owner);
     Ok(other.map(|other| {
         format!(
             "the piece is kept already as {}; a job for its piece CID is kept apart from that, with copies of its own",

@@ -7,6 +7,7 @@
 use super::fields::{Fields, Registration};
 use super::register::store_job;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Parameters;
 use crate::failpoint;
@@ -148,6 +149,7 @@ impl Wishes {
 /// Takes one file or CAR.
 pub async fn upload<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     query: Result<Parameters, ApiError>,
     request: Request,
 ) -> Result<(StatusCode, Json<Stored>), ApiError> {
@@ -163,7 +165,7 @@ pub async fn upload<W: World>(
         let mut body = request.into_body().into_data_stream();
         let begun = async {
             let wishes = Wishes::read(&query?.0, &content_type)?;
-            Ok::<_, ApiError>((wishes, begin(&app).await?))
+            Ok::<_, ApiError>((wishes, begin(&app, &caller.tenant).await?))
         };
         let (wishes, record) = match begun.await {
             Ok(begun) => begun,
@@ -180,7 +182,7 @@ pub async fn upload<W: World>(
         .await
         .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
     let answer = match query {
-        Ok(Parameters(query)) => form(&app, &mut parts, query).await,
+        Ok(Parameters(query)) => form(&app, &caller.tenant, &mut parts, query).await,
         Err(answer) => Err(answer),
     };
     if answer.is_err() {
@@ -193,6 +195,7 @@ pub async fn upload<W: World>(
 /// Takes a form with a part named file.
 async fn form<W: World>(
     app: &Arc<App<W>>,
+    owner: &OwnerId,
     parts: &mut Multipart,
     mut fields: Fields,
 ) -> Result<(StatusCode, Json<Stored>), ApiError> {
@@ -202,7 +205,7 @@ async fn form<W: World>(
             let kind = part.content_type().unwrap_or_default().to_owned();
             let wishes = Wishes::read(&fields, &kind)?;
             let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
-            let record = begin(app).await?;
+            let record = begin(app, owner).await?;
             let received = receive(app, &wishes, chunks).await;
             let received = match received {
                 Ok(taken) => in_time(app, parts, taken).await?,
@@ -264,12 +267,12 @@ async fn note<W: World>(app: &App<W>, record: &Upload) -> Result<(), ApiError> {
 }
 
 /// Notes that an upload has begun.
-async fn begin<W: World>(app: &App<W>) -> Result<Upload, ApiError> {
+async fn begin<W: World>(app: &App<W>, owner: &OwnerId) -> Result<Upload, ApiError> {
     #[expect(clippy::disallowed_methods, reason = "the name of an upload, before its CID is known")]
     let id = format!("{:032x}", rand::random::<u128>());
     let record = Upload {
         id,
-        owner: OwnerId::local(),
+        owner: owner.clone(),
         state: serde_json::to_value(upload::State::START)?,
         root: None,
         job: None,
@@ -305,7 +308,7 @@ async fn finish<W: World>(
     // The name first: what a crash leaves from here on is found by it.
     note(app, &record).await?;
     failpoint::around("upload.record", app.engine.store().record_pieces(&pieces)).await?;
-    let registered = if wishes.deal { Some(register(app, &root).await?) } else { None };
+    let registered = if wishes.deal { Some(register(app, &record.owner, &root).await?) } else { None };
     record.job = registered.map(|registered| match registered {
         Registered::Created { job, .. } | Registered::AlreadyExists { job, .. } => job,
     });
@@ -335,14 +338,14 @@ async fn finish<W: World>(
 }
 
 /// A job with the node's default policy: in the self-hosted form the node makes the deals.
-async fn register<W: World>(app: &App<W>, root: &DataCid) -> Result<Registered, ApiError> {
+async fn register<W: World>(app: &App<W>, owner: &OwnerId, root: &DataCid) -> Result<Registered, ApiError> {
     let registration = Registration {
         cid: root.clone(),
         duties: Duties::ALL,
         policy: app.engine.settings().default_policy.clone(),
         on_chain: None,
     };
-    store_job(app, &registration, JobSource::Upload, true, None).await
+    store_job(app, owner, &registration, JobSource::Upload, true, None).await
 }
 
 /// Takes what is still coming and drops it, for a while: a client that is cut off while it sends reads no answer.

@@ -1,14 +1,13 @@
 //! History that was final and is another one now: what differs, and, by the admin's hand, reading it again.
 
-use super::pay::authorised;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, Query};
 use crate::engine::{NoRewind, Reread};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use raas_core::units::Epoch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,13 +43,13 @@ pub struct Confirmed {
 }
 
 /// Reads history again, supersedes what it no longer tells, and lets the node go on. What was signed is sent again where
-/// it is gone, so the caller shows the content of `wallet.token`.
+/// it is gone, so the caller shows an admin's secret.
 pub async fn rewind<W: World>(
     State(app): State<Arc<App<W>>>,
-    headers: HeaderMap,
+    caller: Caller,
     JsonBody(confirmed): JsonBody<Confirmed>,
 ) -> Result<Json<Shown>, ApiError> {
-    authorised(&app, &headers)?;
+    caller.pays()?;
     let from = height(Some(confirmed.from))?;
     let last = app.engine.store().last_round().await?;
     if last.is_none_or(|(last, _)| last.tipset != confirmed.gone) {

@@ -2,6 +2,7 @@
 
 use super::incidents;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Path;
 use crate::api::jobs::{
@@ -56,11 +57,12 @@ pub struct PlannedHolding {
 /// What the last round decided for each holding of the CID.
 pub async fn plan<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Path(cid): Path<String>,
 ) -> Result<Json<Planned>, ApiError> {
     let cid = parse(&cid)?;
     let mut parts = Vec::new();
-    for holding in holdings(&app, &cid).await? {
+    for holding in holdings(&app, &caller, &cid).await? {
         let orders = app.engine.orders_of_holding(holding.id).await?;
         parts.push(planned(&app, &holding, &orders).await?);
     }
@@ -101,7 +103,7 @@ pub struct Explained {
     hold: Option<Value>,
     /// Why events of contracts are not read further, if so.
     contract_waits: Option<String>,
-    /// What needs the admin.
+    /// What needs the admin, for an admin.
     alarms: Vec<Value>,
     /// Deals and copies that contracts list for the CID.
     seen_on_contract: Vec<SeenOnContract>,
@@ -142,13 +144,14 @@ pub struct SeenOnContract {
 /// The plan with everything it rests on: standing, every order, every attempt, the round, the contract.
 pub async fn why<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Path(cid): Path<String>,
 ) -> Result<Json<Explained>, ApiError> {
     let cid = parse(&cid)?;
     let store = app.engine.store();
     let status = app.engine.status();
     let mut parts = Vec::new();
-    for holding in holdings(&app, &cid).await? {
+    for holding in holdings(&app, &caller, &cid).await? {
         let orders = app.engine.orders_of_holding(holding.id).await?;
         let attempts = store.attempts_of_holding(holding.id, ATTEMPTS_SHOWN).await?;
         parts.push(ExplainedHolding {
@@ -165,7 +168,7 @@ pub async fn why<W: World>(
         contract_waits: status.contract_waits(),
         round: status.round.map(|round| json!(round)),
         hold: status.hold.map(|hold| json!(hold)),
-        alarms: super::wallet::with_ours(&app, &app.alarms()).await?,
+        alarms: super::wallet::told_to(&caller, &app).await?,
         seen_on_contract: seen_on_contract(&app, &cid).await?,
         cid: cid.to_string(),
         holdings: parts,
@@ -228,10 +231,11 @@ fn parse(text: &str) -> Result<DataCid, ApiError> {
     text.parse().map_err(|error| ApiError::field("cid", format!("{error}")))
 }
 
-async fn holdings<W: World>(app: &App<W>, cid: &DataCid) -> Result<Vec<Holding>, ApiError> {
+async fn holdings<W: World>(app: &App<W>, caller: &Caller, cid: &DataCid) -> Result<Vec<Holding>, ApiError> {
     let mut found = Vec::new();
     for id in app.engine.store().holdings_of_cid(cid).await? {
-        found.extend(app.engine.store().holding(id).await?);
+        let holding = app.engine.store().holding(id).await?;
+        found.extend(holding.filter(|holding| caller.sees(&holding.owner)));
     }
     if found.is_empty() {
         return Err(ApiError::NotFound(format!(

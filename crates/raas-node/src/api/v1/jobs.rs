@@ -1,11 +1,13 @@
 //! `/v1/jobs`: list, show, stop. Registration is the specification's, with other defaults.
 
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{Path, Query};
 use crate::api::jobs::{
     ShownJob, ShownOrder, Standing, job as shown, order, orders as shown_orders, pieces, standing,
 };
+use crate::store::Job;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
@@ -41,6 +43,7 @@ pub struct Page {
 /// Jobs in order of their numbers, a page at a time.
 pub async fn list<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page>, ApiError> {
     let cid: Option<DataCid> = match &listing.cid {
@@ -54,7 +57,7 @@ pub async fn list<W: World>(
     if listing.after.is_some_and(|after| i64::try_from(after).is_err()) {
         return Err(ApiError::field("after", "no job has such a number; take next_after of the page before"));
     }
-    let jobs = app.engine.store().jobs(None, cid.as_ref(), listing.after.map(JobId), limit).await?;
+    let jobs = app.engine.store().jobs(caller.only(), cid.as_ref(), listing.after.map(JobId), limit).await?;
     let next = (jobs.len() == limit as usize).then(|| jobs.last().map(|job| job.id.0)).flatten();
     let jobs = jobs.iter().map(shown).collect();
     Ok(Json(Page { network: app.network.clone(), jobs, next_after: next }))
@@ -75,10 +78,10 @@ pub struct One {
 /// One job with its holding's orders and standing.
 pub async fn show<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<One>, ApiError> {
-    let (store, id) = (app.engine.store(), number(&id)?);
-    let Some(job) = store.job(JobId(id)).await? else { return Err(missing(id)) };
+    let (store, job) = (app.engine.store(), own(&app, &caller, &id).await?);
     let orders = store.orders_of_holding(job.holding).await?;
     let pieces = store.holding(job.holding).await?.map(|holding| pieces(&holding)).unwrap_or_default();
     Ok(Json(One {
@@ -105,15 +108,22 @@ pub struct Stopped {
 /// No more spending for the job; what lives is listed with its end.
 pub async fn stop<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Stopped>, ApiError> {
-    let (store, id) = (app.engine.store(), number(&id)?);
-    let Some(job) = store.job(JobId(id)).await? else { return Err(missing(id)) };
+    let (store, job) = (app.engine.store(), own(&app, &caller, &id).await?);
     let stopped = store.stop_job(job.id).await?;
     app.wake.notify_one();
     let orders = store.orders_of_holding(job.holding).await?;
     let still_alive = orders.iter().filter(|stored| !stored.order.state.is_closed()).map(order).collect();
-    Ok(Json(Stopped { network: app.network.clone(), job: id, stopped_now: stopped, still_alive }))
+    Ok(Json(Stopped { network: app.network.clone(), job: job.id.0, stopped_now: stopped, still_alive }))
+}
+
+/// A job that the caller sees; that of another tenant is not there.
+async fn own<W: World>(app: &App<W>, caller: &Caller, id: &str) -> Result<Job, ApiError> {
+    let id = number(id)?;
+    let job = app.engine.store().job(JobId(id)).await?;
+    job.filter(|job| caller.sees(&job.owner)).ok_or_else(|| missing(id))
 }
 
 /// The number of a job; no job has one that the store could not hold.

@@ -1,6 +1,7 @@
 //! The node itself: what it is, whether it is well, when it wakes, and the breaker's release.
 
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Query;
 use crate::api::jobs::{Moment, PolicyShape, time};
@@ -31,11 +32,11 @@ pub struct Shown {
     hold: Option<Value>,
     contract_waits: Option<String>,
     contract_state: Option<Value>,
-    /// Each endpoint as it was last seen.
+    /// Each endpoint as it was last seen, for an admin.
     endpoints: Vec<Value>,
     /// How many endpoints must agree.
     agree: Value,
-    /// What needs the admin.
+    /// What needs the admin, for an admin.
     alarms: Vec<Value>,
     now: Option<Moment>,
     /// The contract that jobs are registered on.
@@ -67,7 +68,7 @@ pub struct Followed {
 }
 
 /// What this node is and what it last saw.
-pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Shown>, ApiError> {
+pub async fn node<W: World>(State(app): State<Arc<App<W>>>, caller: Caller) -> Result<Json<Shown>, ApiError> {
     let status = app.engine.status();
     let settings = app.engine.settings();
     let chain = app.engine.world().chain();
@@ -89,9 +90,12 @@ pub async fn node<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Shown
         version: env!("CARGO_PKG_VERSION"),
         contract_waits: status.contract_waits(),
         contract_state: status.follow.values().next().map(|stuck| json!(stuck)),
-        endpoints: endpoints.iter().map(|endpoint| json!(endpoint)).collect(),
+        endpoints: match caller.only() {
+            None => endpoints.iter().map(|endpoint| json!(endpoint)).collect(),
+            Some(_) => Vec::new(),
+        },
         agree: json!(chain.wanted()),
-        alarms: super::wallet::with_ours(&app, &app.alarms()).await?,
+        alarms: super::wallet::told_to(&caller, &app).await?,
         now: status.now.map(|now| Moment { epoch: now.epoch.0, time: time(now.unix_seconds) }),
         round: status.round.map(|round| json!(round)),
         hold: status.hold.map(|hold| json!(hold)),

@@ -2,6 +2,7 @@
 
 use super::store::limit;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, Path, Query};
 use crate::keeping;
@@ -10,7 +11,6 @@ use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use raas_core::cid::DataCid;
-use raas_core::ids::OwnerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub struct Pins {
 /// Pins in order of their making, a page at a time.
 pub async fn list<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Query(page): Query<Page>,
 ) -> Result<Json<Pins>, ApiError> {
     let limit = limit(page.limit)?;
@@ -46,7 +47,7 @@ pub async fn list<W: World>(
     if i64::try_from(after).is_err() {
         return Err(ApiError::field("after", "no pin has such a number; take next_after of the page before"));
     }
-    let pins = app.engine.store().pins(after, limit).await?;
+    let pins = app.engine.store().pins(caller.only(), after, limit).await?;
     let next = pins.last().filter(|_| pins.len() == limit as usize).map(|last| last.seq);
     Ok(Json(Pins { network: app.network.clone(), pins, next_after: next }))
 }
@@ -76,10 +77,11 @@ pub struct Pinned {
 /// Keeps a CID. Its bytes are looked for once before the answer where they are not here, and again by the node.
 pub async fn add<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Json<Pinned>, ApiError> {
     let cid = parse(&wanted.cid)?;
-    let pinned = app.engine.store().pin(&OwnerId::local(), &cid).await?;
+    let pinned = app.engine.store().pin(&caller.tenant, &cid).await?;
     let why = keeping::bring(&app.engine, &app.pieces, &cid).await?;
     app.wake.notify_one();
     Ok(Json(Pinned {
@@ -102,10 +104,11 @@ pub struct Unpinned {
 /// Keeps a CID no longer. What nothing else keeps is deleted after a while.
 pub async fn remove<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     Path(cid): Path<String>,
 ) -> Result<Json<Unpinned>, ApiError> {
     let cid = parse(&cid)?;
-    if !app.engine.store().unpin(&OwnerId::local(), &cid).await? {
+    if !app.engine.store().unpin(&caller.tenant, &cid).await? {
         return Err(ApiError::NotFound(format!("{cid} is not pinned; GET /v1/pins lists what is")));
     }
     app.wake.notify_one();

@@ -19,7 +19,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(sent: reqwest::Result<reqwest::Response>) -> Self {
+    /// Of a request that was sent.
+    pub async fn of(sent: reqwest::Result<reqwest::Response>) -> Self {
         let response = sent.expect("an HTTP answer");
         let status = response.status().as_u16();
         let text = response.text().await.expect("a body");
