@@ -7,6 +7,7 @@ pub mod error;
 pub mod extract;
 mod guard;
 pub mod jobs;
+pub mod metrics;
 pub mod problem;
 pub mod routes;
 pub mod spec;

@@ -31,6 +31,7 @@ pub(super) fn migrator() -> Migrator {
         migration(30, "piece aggregates", include_str!("migrations/0030_piece_aggregates.sql")),
         migration(32, "wholes", include_str!("migrations/0032_wholes.sql")),
         migration(35, "keys", include_str!("migrations/0035_keys.sql")),
+        migration(36, "figures", include_str!("migrations/0036_figures.sql")),
     ])
 }
 

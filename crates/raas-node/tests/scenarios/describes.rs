@@ -1,24 +1,8 @@
 //! What the API says of itself is so: its document, its pages, and the form of its refusals.
 
-use crate::harness::{Scene, Setting};
+use crate::harness::{Scene, Setting, is_checked_in};
 use raas_node::api::problem::{Kind, page};
 use serde_json::{Value, json};
-use std::path::Path;
-
-/// Compares a file of the repository with what it is made from; with `RAAS_BLESS=1` it is written.
-fn is_checked_in(file: &str, made: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
-    if std::env::var_os("RAAS_BLESS").is_some() {
-        std::fs::write(&path, made).expect("written");
-    }
-    let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    let at = stored.lines().zip(made.lines()).position(|(stored, made)| stored != made);
-    assert!(
-        stored == made,
-        "{file} is not what the code says, from line {} on: run this test with RAAS_BLESS=1, and review the change",
-        at.unwrap_or_else(|| stored.lines().count().min(made.lines().count())) + 1
-    );
-}
 
 #[test]
 fn the_page_of_errors_is_the_catalogue_of_the_code() {

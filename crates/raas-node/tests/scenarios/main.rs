@@ -9,6 +9,7 @@ mod deployments;
 mod describes;
 mod doctor;
 mod endpoints;
+mod figures;
 mod follows;
 mod gateway;
 mod holds;

@@ -2,6 +2,7 @@
 
 use super::page;
 use super::spec::{Method, Route, Scope};
+use crate::api::metrics;
 use crate::api::problem::Kind;
 use crate::api::spec::fields::WantedJob;
 use crate::api::spec::{deal_status, register, upload};
@@ -219,9 +220,13 @@ fn of_the_node<W: World>() -> Vec<Route<W>> {
             .says("The process answers.")
             .answers_as::<String>(200, "text/plain"),
         Route::new(Method::Get, "/readyz", "readyz", Scope::Open, node::readyz::<W>)
-            .says("Whether the loop runs and sees the chain.")
+            .says("Whether the loop runs and sees the chain; `?verbose` tells each check.")
+            .query::<node::Verbose>()
             .answers::<node::Readiness>(200)
             .answers::<node::Readiness>(503),
+        Route::new(Method::Get, "/metrics", "getMetrics", Scope::Admin, metrics::metrics::<W>)
+            .says("The node in numbers, for Prometheus.")
+            .answers_as::<String>(200, "text/plain"),
         Route::new(Method::Get, "/v1/openapi.json", "getOpenApi", Scope::Open, page::openapi_json)
             .says("This document.")
             .answers::<Value>(200),

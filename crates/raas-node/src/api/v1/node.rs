@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use raas_core::cid::DataCid;
+use raas_core::endpoint::{EndpointSeen, Standing};
 use raas_core::ids::ProviderId;
 use raas_core::policy::Policy;
 use raas_core::ports::{Chain, Clock};
@@ -232,12 +233,69 @@ pub struct Readiness {
     ready: bool,
     /// Why nothing is started, if so.
     hold: Option<Value>,
+    /// Each check, where they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<Check>>,
 }
 
-/// The loop runs and sees the chain.
-pub async fn readyz<W: World>(State(app): State<Arc<App<W>>>) -> (StatusCode, Json<Readiness>) {
-    let status = app.engine.status();
-    let ready = status.round.is_some() && status.hold.is_none();
+/// One thing that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReadinessCheck")]
+pub struct Check {
+    /// What was looked at: `store`, `chain`, `gate`, `endpoints`, `contracts`, `disk`.
+    check: &'static str,
+    ok: bool,
+    /// Whether the node is ready only with it.
+    required: bool,
+    /// What is wrong, if anything.
+    why: Option<String>,
+}
+
+/// How much to tell.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verbose {
+    /// Tell each check: `?verbose`.
+    verbose: Option<String>,
+}
+
+/// The store answers, the loop runs and sees the chain. A chain that is away is no reason to end the process: `/livez`
+/// heeds none of this.
+pub async fn readyz<W: World>(
+    State(app): State<Arc<App<W>>>,
+    Query(Verbose { verbose }): Query<Verbose>,
+) -> (StatusCode, Json<Readiness>) {
+    let hold = app.engine.status().hold;
+    let checks = checks(&app).await;
+    let ready = checks.iter().all(|check| check.ok || !check.required);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Readiness { network: app.network.clone(), ready, hold: status.hold.map(|hold| json!(hold)) }))
+    let readiness = Readiness {
+        network: app.network.clone(),
+        ready,
+        hold: hold.map(|hold| json!(hold)),
+        checks: verbose.map(|_| checks),
+    };
+    (code, Json(readiness))
+}
+
+async fn checks<W: World>(app: &App<W>) -> Vec<Check> {
+    let status = app.engine.status();
+    let good = |seen: &EndpointSeen| seen.standing == Standing::Good;
+    let none_good = !app.engine.world().chain().endpoints().iter().any(good);
+    let room = app.pieces.room();
+    let disk = match room.free_bytes() {
+        Ok(free) if free > room.reserve_bytes() => None,
+        Ok(free) => Some(format!("{free} bytes are free, {} are to stay so", room.reserve_bytes())),
+        Err(_) => Some("the free space cannot be told".to_owned()),
+    };
+    let store = app.engine.store().has_keys().await.err();
+    let looked = [
+        ("store", true, store.map(|_| "it does not answer; the log says why".to_owned())),
+        ("chain", true, status.round.is_none().then(|| "no round was seen yet".to_owned())),
+        ("gate", true, status.hold.map(|hold| hold.to_string())),
+        ("endpoints", false, none_good.then(|| "none answers and keeps up".to_owned())),
+        ("contracts", false, status.contract_waits()),
+        ("disk", false, disk),
+    ];
+    looked.map(|(check, required, why)| Check { check, ok: why.is_none(), required, why }).into()
 }
