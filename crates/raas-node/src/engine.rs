@@ -8,7 +8,9 @@ use crate::execute;
 use crate::settings::{ContractAt, PIECE_MAX_LEAST, Settings};
 use crate::store::{self, Store, StoredOrder, TxId};
 use crate::tasks;
+use crate::tasks::beside::Beside;
 use crate::tasks::follow::Stuck;
+use crate::tasks::observe::Seen;
 use crate::tasks::plan::{Admitted, Memory, as_of, see_through};
 use crate::watch::{self, FleetIndex};
 use crate::world::World;
@@ -25,7 +27,7 @@ use raas_core::units::{Epoch, Epochs, PaddedSize};
 use raas_core::want::want;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 pub use crate::tasks::rewind::{NoRewind, Reread};
 
@@ -119,6 +121,8 @@ pub struct Engine<W: World> {
     status: std::sync::RwLock<Status>,
     /// One transaction is signed or sent at a time: the one writer of the wallet.
     pub(crate) sending: Mutex<()>,
+    /// Tells a pass that waits for the chain of a job that has come in.
+    pub(crate) registered: Notify,
     /// One pass at a time; two would observe the same and plan it twice. It owns the fleet in memory, which is
     /// loaded by the first pass and after one that failed.
     pass: Mutex<Option<Watching>>,
@@ -162,6 +166,7 @@ impl<W: World> Engine<W> {
             pass: Mutex::new(None),
             views: std::sync::RwLock::default(),
             admitted: std::sync::RwLock::default(),
+            registered: Notify::new(),
             dear: std::sync::Mutex::default(),
         }
     }
@@ -372,9 +377,13 @@ impl<W: World> Engine<W> {
         index.sync(&self.store).await?;
         tasks::restored::notice(self, now).await?;
         let before = self.status();
-        let seen = match before.round.filter(|_| goes_on && before.hold.is_none()) {
+        let seen = match before.round.clone().filter(|_| goes_on && before.hold.is_none()) {
             Some(round) => tasks::observe::go_on(self, index, round).await?,
-            None => Box::pin(tasks::observe::observe(self, index, now)).await?,
+            None => {
+                let mut beside = Beside::new(memory, &before, now);
+                let seen = Box::pin(tasks::observe::observe(self, index, &mut beside, now)).await?;
+                Seen { changed: seen.changed || beside.changed, ..seen }
+            }
         };
         let mut changed = seen.changed;
         let mut follow = before.follow;

@@ -41,7 +41,7 @@ impl Listed {
     }
 
     /// Those of `wanted`, in order, that do not live.
-    fn missing(&self, wanted: &[SectorNumber]) -> Vec<SectorNumber> {
+    pub(super) fn missing(&self, wanted: &[SectorNumber]) -> Vec<SectorNumber> {
         let mut missing: Vec<SectorNumber> =
             wanted.iter().filter(|sector| self.live.binary_search(sector).is_err()).copied().collect();
         missing.dedup();

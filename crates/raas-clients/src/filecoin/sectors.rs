@@ -23,12 +23,19 @@ const SINGLY: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Count {
-    Faulty(u64),
+    Sectors { live: u64, faulty: u64 },
     NoMiner,
 }
 
-/// Faults of `provider` among `watched`, which is in order. Those of `known` that are still faulty are not asked again
-/// since when.
+impl Count {
+    /// Whether nothing is wrong with a miner of which `watched` sectors are known.
+    fn is_clear(&self, watched: usize) -> bool {
+        matches!(self, Self::Sectors { live, faulty: 0 } if *live >= watched as u64)
+    }
+}
+
+/// Faults of `provider` among `watched`, which is in order and names each once. Those of `known` that are still faulty are
+/// not asked again since when. A miner with fewer live sectors than are watched there has lost some: these are told, too.
 pub(super) async fn provider_seen(
     pool: &Pool,
     (walker, locations): (&Walker, &Locations),
@@ -38,19 +45,47 @@ pub(super) async fn provider_seen(
     known: &[SectorNumber],
 ) -> ProviderSeen {
     let key = key_of_text(&round.tipset);
-    match count(pool, &key, provider).await {
-        Ok(Count::Faulty(0)) => return ProviderSeen::Clear,
-        Ok(Count::Faulty(_)) => {}
+    let count = match count(pool, &key, provider, watched.len()).await {
+        Ok(count) if count.is_clear(watched.len()) => return ProviderSeen::Clear,
+        Ok(Count::Sectors { live, faulty }) => (live, faulty),
         Ok(Count::NoMiner) => {
             return ProviderSeen::Except(watched.iter().map(|at| (*at, SectorSeen::Dead)).collect());
         }
         Err(error) => return ProviderSeen::NotSeen(error.not_seen()),
+    };
+    let (live, faulty) = count;
+    let seen = match faulty {
+        0 => ProviderSeen::Clear,
+        _ => faults_seen(pool, (walker, locations), &key, provider, watched, known).await,
+    };
+    if live >= watched.len() as u64 {
+        return seen;
     }
-    match faults(pool, walker, &key, provider, watched).await {
+    // Where this cannot be read, the sweep over what lives will.
+    let Ok(listed) = partitions::locate(pool, walker, &key, provider, watched, Voices::Agreed).await else {
+        return seen;
+    };
+    let dead = listed.missing(watched).into_iter().map(|at| (at, SectorSeen::Dead));
+    match seen {
+        ProviderSeen::Clear => ProviderSeen::Except(dead.collect()),
+        ProviderSeen::Except(rows) => ProviderSeen::Except(rows.into_iter().chain(dead).collect()),
+        ProviderSeen::NotSeen(reason) => ProviderSeen::NotSeen(reason),
+    }
+}
+
+async fn faults_seen(
+    pool: &Pool,
+    (walker, locations): (&Walker, &Locations),
+    key: &Value,
+    provider: ProviderId,
+    watched: &[SectorNumber],
+    known: &[SectorNumber],
+) -> ProviderSeen {
+    match faults(pool, walker, key, provider, watched).await {
         Ok(faulty) => {
             let new: Vec<SectorNumber> =
                 faulty.iter().filter(|at| known.binary_search(at).is_err()).copied().collect();
-            let mut since = since_each(pool, &key, provider, &new).await.into_iter();
+            let mut since = since_each(pool, key, provider, &new).await.into_iter();
             let rows = faulty.into_iter().map(|at| {
                 let since = if known.binary_search(&at).is_err() { since.next().flatten() } else { None };
                 (at, SectorSeen::Faulty { since })
@@ -58,7 +93,7 @@ pub(super) async fn provider_seen(
             ProviderSeen::Except(rows.collect())
         }
         Err(error) if error.not_seen() == NotSeen::NotOffered => {
-            let rows = watched.iter().zip(singly(pool, locations, &key, provider, watched).await);
+            let rows = watched.iter().zip(singly(pool, locations, key, provider, watched).await);
             let rows = rows.filter(|(_, seen)| *seen != SectorSeen::Live);
             ProviderSeen::Except(rows.map(|(at, seen)| (*at, seen)).collect())
         }
@@ -91,19 +126,21 @@ pub(super) async fn sectors(
     seen
 }
 
-async fn count(pool: &Pool, key: &Value, provider: ProviderId) -> Result<Count, CallError> {
+/// What one endpoint says is enough where nothing is wrong with a miner of which `watched` sectors are known.
+async fn count(pool: &Pool, key: &Value, provider: ProviderId, watched: usize) -> Result<Count, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Sectors {
+        live: u64,
         faulty: u64,
     }
     let call = on_miner("Filecoin.StateMinerSectorCount", provider, None, key);
     let read = |_, answer: Result<Reply, Evidence>| match answer {
-        Ok(value) => value.read::<Sectors>().map(|sectors| Count::Faulty(sectors.faulty)),
+        Ok(value) => value.read::<Sectors>().map(|Sectors { live, faulty }| Count::Sectors { live, faulty }),
         Err(Evidence::ActorNotFound) => Ok(Count::NoMiner),
         Err(evidence) => Err(CallError::Evidence(evidence)),
     };
-    one(pool.votes(&[call], read, |count| *count == Count::Faulty(0)).await)
+    one(pool.votes(&[call], read, |count| count.is_clear(watched)).await)
 }
 
 /// Which of `watched` are faulty, by the faults bitfield or the partitions.
@@ -184,7 +221,9 @@ async fn singly(
             Ok(Status::Exit(EXIT_NO_RECEIVER)) => {
                 let gone = match no_miner {
                     Some(gone) => gone,
-                    None => *no_miner.insert(matches!(count(pool, key, provider).await, Ok(Count::NoMiner))),
+                    None => {
+                        *no_miner.insert(matches!(count(pool, key, provider, 0).await, Ok(Count::NoMiner)))
+                    }
                 };
                 if gone { SectorSeen::Dead } else { SectorSeen::NotSeen(NotSeen::Contradiction) }
             }

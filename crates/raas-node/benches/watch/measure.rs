@@ -14,6 +14,8 @@ const POLL_SECONDS: f64 = 10.0;
 const EPOCH_SECONDS: f64 = 30.0;
 /// Jobs timed at rest.
 const JOBS: u64 = 5;
+/// Jobs come so far apart while the node works.
+const BETWEEN_JOBS: Duration = Duration::from_millis(500);
 
 /// What was measured with one number of endpoints that must agree.
 pub struct Figures {
@@ -193,14 +195,14 @@ pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &Stores) -> Fi
     stage.say(&format!(
         "loss of one deal: {loss_of_deal_epochs} epochs after the first finalized tipset that shows it"
     ));
-    let mut job_at_rest = Duration::ZERO;
-    for number in 0..JOBS {
+    let (mut job_at_rest, mut jobs) = (Duration::ZERO, 0);
+    for _ in 0..JOBS {
         // It comes as a round begins, as those during the loss do.
         stage.net.advance(1).await;
-        job_at_rest = job_at_rest.max(job_beside(&node, number).await.0);
+        job_at_rest = job_at_rest.max(jobs_beside(&node, &mut jobs).await.0);
     }
     stage.say(&format!("a job at rest is planned after {:.2} s at most", job_at_rest.as_secs_f64()));
-    let lost = loss_of_provider(&stage, &node).await;
+    let lost = loss_of_provider(&stage, &node, &mut jobs).await;
     let memory_mib = memory_at_rest.max(node.process.high_water());
     node.process.end();
     stage.devnet.end();
@@ -220,11 +222,13 @@ pub async fn measure(size: Size, agree: u32, epochs: i64, stores: &Stores) -> Fi
     }
 }
 
-/// A new job while the node works: how long until it is planned, and how long the node worked.
-async fn job_beside(node: &Watcher, number: u64) -> (Duration, Duration) {
-    let planned = AtomicBool::new(false);
+/// New jobs one after the other while the node works, from the beginning of its work on: the longest until one was
+/// planned, and how long the node worked.
+async fn jobs_beside(node: &Watcher, number: &mut u64) -> (Duration, Duration) {
+    let (worked, planned) = (AtomicBool::new(false), AtomicBool::new(false));
     let passes = async {
         let took = node.quiesce(false).await;
+        worked.store(true, Ordering::Relaxed);
         // What came behind the last pass is for the next.
         while !planned.load(Ordering::Relaxed) {
             node.quiesce(false).await;
@@ -232,13 +236,20 @@ async fn job_beside(node: &Watcher, number: u64) -> (Duration, Duration) {
         took
     };
     let work = async {
-        let took = node.job(number).await;
-        planned.store(true, Ordering::Relaxed);
-        took
+        let mut longest = Duration::ZERO;
+        loop {
+            *number += 1;
+            longest = longest.max(node.job(*number).await);
+            if worked.load(Ordering::Relaxed) {
+                planned.store(true, Ordering::Relaxed);
+                return longest;
+            }
+            tokio::time::sleep(BETWEEN_JOBS).await;
+        }
     };
-    // The pass is asked for first, so that the job comes while it is under way.
-    let (worked, took) = tokio::join!(passes, work);
-    (took, worked)
+    // The pass is asked for first, so that the first job comes while it is under way.
+    let (took, longest) = tokio::join!(passes, work);
+    (longest, took)
 }
 
 /// One deal is terminated by a message: epochs from the first finalized tipset that shows it to the plan.
@@ -266,12 +277,12 @@ struct Lost {
 }
 
 /// The largest provider turns faulty, then all of its sectors are terminated.
-async fn loss_of_provider(stage: &Stage, node: &Watcher) -> Lost {
+async fn loss_of_provider(stage: &Stage, node: &Watcher, jobs: &mut u64) -> Lost {
     let big = stage.made.last().unwrap();
     let provider = big.provider.number();
     stage.net.call("devnet_fault", json!([provider, null])).await;
     stage.net.advance(PERIOD + FINAL).await;
-    let (_, faulty_took) = job_beside(node, JOBS).await;
+    let (faulty_job, faulty_took) = jobs_beside(node, jobs).await;
     let of_big = async |kind: &str| -> Vec<u64> {
         let all = node.incidents(kind).await.into_iter();
         let own = all.filter(|one| one["provider"] == json!(big.provider));
@@ -281,27 +292,33 @@ async fn loss_of_provider(stage: &Stage, node: &Watcher) -> Lost {
     let breaker = node.get("/v1/node").await["breaker"].clone();
     let breaker_open = !breaker["providers"][provider.to_string()].is_null() || !breaker["fleet"].is_null();
     stage.say(&format!(
-        "{} deals faulty: {:.1} s to the plan, breaker {breaker}",
+        "{} deals faulty: {:.1} s to the plan, a job meanwhile {:.2} s, breaker {breaker}",
         big.count,
-        faulty_took.as_secs_f64()
+        faulty_took.as_secs_f64(),
+        faulty_job.as_secs_f64()
     ));
     stage.net.call("devnet_terminate", json!([provider, null])).await;
-    let (mut took, mut job, mut number) = (Duration::ZERO, Duration::ZERO, JOBS + 1);
+    // Native state shows a message from the next tipset on.
+    let shows = stage.net.call("devnet_now", json!([])).await["height"].as_i64().unwrap() + 2;
+    let (mut took, mut job, mut rounds) = (Duration::ZERO, faulty_job, 0);
     for _ in 0..FINAL + 60 {
         stage.net.advance(1).await;
-        let (planned, worked) = job_beside(node, number).await;
-        number += 1;
-        let seen: u64 = of_big("lost").await.iter().sum();
-        if seen > 0 {
-            took += worked;
-            job = job.max(planned);
+        let (planned, worked) = jobs_beside(node, jobs).await;
+        if node.get("/v1/node").await["round"]["height"].as_i64().unwrap() < shows {
+            continue;
         }
-        if seen >= big.count {
+        (took, job, rounds) = (took + worked, job.max(planned), rounds + 1);
+        if of_big("lost").await.iter().sum::<u64>() >= big.count {
             break;
         }
     }
     let lost = of_big("lost").await;
     let deals = lost.iter().sum();
-    stage.say(&format!("{deals} of {} deals lost: {:.1} s to the plan", big.count, took.as_secs_f64()));
+    stage.say(&format!(
+        "{deals} of {} deals lost: {:.1} s to the plan in {rounds} rounds, a job meanwhile {:.2} s",
+        big.count,
+        took.as_secs_f64(),
+        job.as_secs_f64()
+    ));
     Lost { took: took.max(faulty_took), deals, incidents: [faulty, lost.len()], breaker_open, job }
 }

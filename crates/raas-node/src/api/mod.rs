@@ -49,6 +49,12 @@ pub struct App<W: World> {
 }
 
 impl<W: World> App<W> {
+    /// Wakes the loop for a job that has come in, also where it waits for the chain.
+    pub fn job_came(&self) {
+        self.wake.notify_one();
+        self.engine.registered.notify_one();
+    }
+
     /// What an admin should know of the endpoints. That one voice is believed is no alarm where nothing has value.
     pub fn alarms(&self) -> Vec<Alarm> {
         let chain = self.engine.world().chain();

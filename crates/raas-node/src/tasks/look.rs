@@ -5,8 +5,9 @@
 
 use crate::engine::{Engine, Error};
 use crate::store::Mark;
+use crate::tasks::beside::Beside;
 use crate::tasks::changes::Changes;
-use crate::watch::{FleetIndex, PARTITION_CALLS, Probe, Reading, Shelf, Turned};
+use crate::watch::{FleetIndex, PARTITION_CALLS, Probe, Reading, Turned};
 use crate::world::World;
 use futures_util::{StreamExt, stream};
 use raas_core::ids::{OrderId, ProviderId, SectorNumber};
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Deals read in one call of the port.
 const DEALS_AT_ONCE: usize = 500;
 /// Replicas of those that turned, or are gone, that one pass takes up.
-const SLICE: usize = 1_000;
+const SLICE: usize = 300;
 /// Providers read side by side.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -41,12 +42,13 @@ pub(crate) enum Trust {
 pub(crate) async fn look<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
     round: &Round,
     reading: &Reading,
     changes: &mut Changes,
 ) -> Result<Trust, Error> {
     let probes: Vec<Probe> = reading.copies.iter().copied().collect();
-    let copies = copies(engine, round, &probes).await;
+    let copies = beside.wait(engine, index, copies(engine, round, &probes)).await?;
     if copies.contains(&CopySeen::Deal(DealSeen::NeverAllocated)) {
         return Ok(Trust::Denies);
     }
@@ -62,16 +64,20 @@ pub(crate) async fn look<W: World>(
             wanted.entry(probe.provider).or_default().push(sector);
         }
     }
-    let providers = providers(engine, index, round, wanted).await;
+    let reads = providers(engine, index, round, wanted);
+    let providers = beside.wait(engine, index, reads).await?;
     let mut seen = Seen { providers, sectors: BTreeMap::new() };
-    seen.ask_the_dead(engine, round, &probes, &copies).await;
-    seen.ask_the_relieved(engine, index, round).await;
+    beside.wait(engine, index, seen.ask_the_dead(engine, round, &probes, &copies)).await?;
+    let suspects = suspects(index, seen.providers.keys());
+    beside.wait(engine, index, seen.ask_the_relieved(engine, suspects, round)).await?;
     let trust = turn_copies(engine, index, round, &probes, copies, &seen, changes).await?;
     if trust == Trust::Denies {
         return Ok(trust);
     }
     turn_sectors(engine, index, round, &seen, changes).await?;
-    read_lives(engine, index, round, reading, changes).await;
+    let lives = lives(engine, index, round, reading);
+    let lives = beside.wait(engine, index, lives).await?;
+    note_lives(index, round, reading, lives, changes);
     Ok(trust)
 }
 
@@ -120,12 +126,12 @@ async fn copies<W: World>(engine: &Engine<W>, round: &Round, probes: &[Probe]) -
 }
 
 /// Faults of each provider, among its watched sectors and those given.
-async fn providers<W: World>(
-    engine: &Engine<W>,
+fn providers<'a, W: World>(
+    engine: &'a Engine<W>,
     index: &FleetIndex,
-    round: &Round,
+    round: &'a Round,
     wanted: BTreeMap<ProviderId, Vec<SectorNumber>>,
-) -> BTreeMap<ProviderId, ProviderSeen> {
+) -> impl Future<Output = BTreeMap<ProviderId, ProviderSeen>> + use<'a, W> {
     let reads = wanted.into_iter().map(|(provider, extra)| {
         let shelf = index.shelves.get(&provider);
         let mut watched: Vec<SectorNumber> = shelf.map(|shelf| shelf.sectors().to_vec()).unwrap_or_default();
@@ -150,7 +156,20 @@ async fn providers<W: World>(
     });
     let reads: Vec<_> = reads.collect();
     let side_by_side = engine.settings.concurrency.clamp(1, SIDE_BY_SIDE);
-    stream::iter(reads).buffered(side_by_side).collect().await
+    stream::iter(reads).buffered(side_by_side).collect()
+}
+
+/// Sectors of the suspects of `providers`, each once and in order.
+fn suspects<'a>(
+    index: &FleetIndex,
+    providers: impl Iterator<Item = &'a ProviderId>,
+) -> BTreeMap<ProviderId, Vec<SectorNumber>> {
+    let of = |provider: &ProviderId| {
+        let mut suspects = index.shelves.get(provider)?.known_faulty();
+        suspects.dedup();
+        Some((*provider, suspects))
+    };
+    providers.filter_map(of).collect()
 }
 
 /// What was seen of miners in this round.
@@ -190,7 +209,12 @@ impl Seen {
 
     /// A sector leaves the faults when it recovers, and when it is terminated: those of suspects that left them are
     /// asked for.
-    async fn ask_the_relieved<W: World>(&mut self, engine: &Engine<W>, index: &FleetIndex, round: &Round) {
+    async fn ask_the_relieved<W: World>(
+        &mut self,
+        engine: &Engine<W>,
+        mut suspects: BTreeMap<ProviderId, Vec<SectorNumber>>,
+        round: &Round,
+    ) {
         for (provider, seen) in &mut self.providers {
             let mut rows = match seen {
                 ProviderSeen::Clear => Vec::new(),
@@ -198,8 +222,7 @@ impl Seen {
                 ProviderSeen::NotSeen(_) => continue,
             };
             let told: BTreeSet<SectorNumber> = rows.iter().map(|(sector, _)| *sector).collect();
-            let mut suspects = index.shelves.get(provider).map(Shelf::known_faulty).unwrap_or_default();
-            suspects.dedup();
+            let mut suspects = suspects.remove(provider).unwrap_or_default();
             suspects.retain(|sector| !told.contains(sector));
             if !suspects.is_empty() {
                 rows.extend(not_alive(engine, round, *provider, &suspects).await);
@@ -445,25 +468,34 @@ fn note_view(view: &mut ProviderView, seen: &ProviderSeen, height: Epoch) {
     }
 }
 
-/// Reads partitions; what does not live any more is queued for the market's word.
-async fn read_lives<W: World>(
-    engine: &Engine<W>,
-    index: &mut FleetIndex,
-    round: &Round,
+/// Reads partitions.
+fn lives<'a, W: World>(
+    engine: &'a Engine<W>,
+    index: &FleetIndex,
+    round: &'a Round,
     reading: &Reading,
-    changes: &Changes,
-) {
+) -> impl Future<Output = Vec<(ProviderId, LivesSeen)>> + use<'a, W> {
     let reads = reading.lives.iter().filter_map(|provider| {
-        let mut watched = index.shelves.get(provider)?.sectors().to_vec();
+        let (provider, mut watched) = (*provider, index.shelves.get(provider)?.sectors().to_vec());
         watched.dedup();
         Some(async move {
             let chain = engine.world.chain();
-            (*provider, chain.lives(round, *provider, &watched).await)
+            (provider, chain.lives(round, provider, &watched).await)
         })
     });
     let reads: Vec<_> = reads.collect();
     let side_by_side = engine.settings.concurrency.clamp(1, SIDE_BY_SIDE);
-    let seen: Vec<(ProviderId, LivesSeen)> = stream::iter(reads).buffered(side_by_side).collect().await;
+    stream::iter(reads).buffered(side_by_side).collect()
+}
+
+/// What does not live any more is queued for the market's word.
+fn note_lives(
+    index: &mut FleetIndex,
+    round: &Round,
+    reading: &Reading,
+    seen: Vec<(ProviderId, LivesSeen)>,
+    changes: &Changes,
+) {
     for (provider, lives) in seen {
         if let LivesSeen::Except(dead) = &lives {
             index.doom(provider, dead);

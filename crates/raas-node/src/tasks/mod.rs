@@ -1,6 +1,7 @@
 //! The tasks of the loop. None takes an input: a wake-up is a hint, the store and the ports say the rest.
 
 pub mod adopt;
+pub(crate) mod beside;
 pub(crate) mod changes;
 pub(crate) mod fleet;
 pub mod follow;

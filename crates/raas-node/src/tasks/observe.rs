@@ -6,6 +6,7 @@
 use crate::engine::{Engine, Error};
 use crate::failpoint;
 use crate::store::{Incident, RoundReport, SeenProposal, Trouble, TroubleKind};
+use crate::tasks::beside::Beside;
 use crate::tasks::changes::Changes;
 use crate::tasks::look::{self, Trust};
 use crate::tasks::{adopt, published};
@@ -36,13 +37,18 @@ pub struct Seen {
 }
 
 /// Pins, reads, judges and stores one round.
-pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: Now) -> Result<Seen, Error> {
+pub async fn observe<W: World>(
+    engine: &Engine<W>,
+    index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
+    now: Now,
+) -> Result<Seen, Error> {
     let last = engine.store.last_round().await?.map(|(round, _)| round);
     let look = Look {
         expected: Some(now.epoch),
         last: last.as_ref().map(|round| (round.tipset.clone(), round.height)),
     };
-    let pin = match engine.world.chain().pin(&look).await {
+    let pin = match beside.wait(engine, index, engine.world.chain().pin(&look)).await? {
         Ok(pin) => pin,
         Err(hold) => return Ok(Seen { round: last, hold: Some(hold), changed: false }),
     };
@@ -65,7 +71,7 @@ pub async fn observe<W: World>(engine: &Engine<W>, index: &mut FleetIndex, now: 
         return go_on(engine, index, pin.round).await;
     }
     let elapsed = last.map_or(1, |before| pin.round.height.0 - before.height.0);
-    read(engine, index, pin.round, elapsed).await
+    read(engine, index, beside, pin.round, elapsed).await
 }
 
 /// Everything that is due at this tipset was read; adoption, and what is left in the queue, can bring something new.
@@ -82,20 +88,23 @@ pub async fn go_on<W: World>(
 async fn read<W: World>(
     engine: &Engine<W>,
     index: &mut FleetIndex,
+    beside: &mut Beside<'_>,
     round: Round,
     elapsed: i64,
 ) -> Result<Seen, Error> {
     index.look_again(round.height);
+    let events = beside.wait(engine, index, events(engine, &round)).await??;
     let before = Before::of(index);
-    let events = events(engine, &round).await?;
     let named = events.named();
+    let mut reading = watch::reading(index, round.height, elapsed, &named);
     if events.told.as_ref().is_some_and(|events| !events.left_out.is_empty()) {
-        // Whose sectors were terminated is not told: the sweep goes over all of them once more.
+        // Whose sectors were terminated is not told. Those who lost more than they have left are found by counts, the
+        // others by going over all of them once more.
         index.shelves.values_mut().for_each(|shelf| shelf.lives_due = true);
+        reading.faults = index.shelves.keys().copied().collect();
     }
-    let reading = watch::reading(index, round.height, elapsed, &named);
     let mut changes = Changes::default();
-    let trust = look::look(engine, index, &round, &reading, &mut changes).await?;
+    let trust = look::look(engine, index, beside, &round, &reading, &mut changes).await?;
     let denied = Seen { round: Some(round.clone()), hold: Some(Hold::Contradiction), changed: false };
     if trust == Trust::Denies {
         return Ok(denied);
@@ -114,7 +123,7 @@ async fn read<W: World>(
                 index.turn(stored, changes.state_of(stored));
             }
         }
-        look::look(engine, index, &round, &new, &mut changes).await?;
+        look::look(engine, index, beside, &round, &new, &mut changes).await?;
     }
     if !look::settle_doomed(engine, index, &round, &mut changes).await? {
         return Ok(denied);
@@ -222,9 +231,7 @@ async fn store<W: World>(
     changes: &Changes,
     market: Market,
 ) -> Result<(), Error> {
-    for (stored, state) in changes.changed() {
-        index.turn(stored, state);
-    }
+    index.turn_all(changes.changed());
     note_lapses(engine, changes, round).await?;
     let (orders, replicas) = changes.to_write();
     let views = index.views();
@@ -233,7 +240,7 @@ async fn store<W: World>(
         hold: None,
         orders,
         replicas,
-        turning: index.queue.left().into_iter().map(|(provider, left)| (provider, left.turned)).collect(),
+        turning: index.queue.left().iter().map(|(provider, left)| (*provider, left.turned)).collect(),
         turned_before: index.queue.begun().clone(),
         troubles: troubles(index, before, changes),
         views: index.views_to_store(&before.views),

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Holdings read from the store at once.
 const PAGE: usize = 1_000;
 /// Touched holdings planned in one pass: what comes in meanwhile does not wait for the rest.
-const TOUCHED_PER_PASS: usize = 2_000;
+const TOUCHED_PER_PASS: usize = 600;
 /// Holdings planned in one pass, those that nothing touched among them.
 const PER_PASS: usize = 5_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
@@ -90,8 +90,8 @@ pub async fn plan<W: World>(
     let is_new = memory.planned != Some((round.head, round.height));
     memory.note_waiting(index, round, is_new);
     let touched = index.touched.take(TOUCHED_PER_PASS);
-    // An order that became active touched its holding.
-    memory.learn(engine, !touched.is_empty()).await?;
+    // A round makes orders active, and that touches their holdings.
+    memory.learn(engine, is_new && !touched.is_empty()).await?;
     let concerned = memory.concerned(touched.iter().map(|(_, holding)| *holding));
     let any = !concerned.is_empty();
     let mut wakes = Vec::new();
@@ -111,6 +111,11 @@ pub async fn plan<W: World>(
 }
 
 impl Memory {
+    /// Whether the last pass planned by `round`.
+    pub fn has_planned(&self, round: &Round) -> bool {
+        self.planned == Some((round.head, round.height))
+    }
+
     /// Whether holdings are left for the next pass.
     pub fn is_behind(&self) -> bool {
         !self.waiting.is_empty()

@@ -85,23 +85,27 @@ impl FleetIndex {
         }
     }
 
+    /// Puts orders in the states that a round gave them.
+    pub fn turn_all<'a>(&mut self, turned: impl Iterator<Item = (&'a StoredOrder, &'a OrderState)>) {
+        let mut rows: BTreeMap<ProviderId, Vec<Watched>> = BTreeMap::new();
+        for (stored, state) in turned {
+            rows.entry(stored.order.provider).or_default().push(watched(stored, state));
+        }
+        for (provider, rows) in rows {
+            let Some(shelf) = self.shelves.get_mut(&provider) else {
+                rows.iter().for_each(|row| self.put(row));
+                continue;
+            };
+            shelf.put_all(&rows);
+            if shelf.is_empty() {
+                self.shelves.remove(&provider);
+            }
+        }
+    }
+
     /// Puts an order in the state that a round gave it.
     pub fn turn(&mut self, stored: &StoredOrder, state: &OrderState) {
-        let on_chain = state.on_chain();
-        self.put(&Watched {
-            order: stored.order.id,
-            provider: stored.order.provider,
-            operator: stored.order.operator,
-            deal: on_chain.and_then(|on_chain| on_chain.replica.deal()),
-            sector: on_chain.and_then(|on_chain| on_chain.sector),
-            mark: Mark::of(state),
-            start: on_chain.map_or(Epoch(0), |on_chain| on_chain.term.start),
-            end: on_chain.map_or(Epoch(0), |on_chain| on_chain.term.end),
-            fault: on_chain
-                .and_then(|on_chain| on_chain.health.fault)
-                .map(|fault| (fault.since, fault.first_round)),
-            places: u32::try_from(stored.slots.len()).unwrap_or(u32::MAX),
-        });
+        self.put(&watched(stored, state));
     }
 
     /// Slots by provider, for the storm breaker.
@@ -205,5 +209,23 @@ impl FleetIndex {
     #[must_use]
     pub fn woken(&self, head: Epoch) -> Vec<HoldingId> {
         self.wakes.due(head)
+    }
+}
+
+fn watched(stored: &StoredOrder, state: &OrderState) -> Watched {
+    let on_chain = state.on_chain();
+    Watched {
+        order: stored.order.id,
+        provider: stored.order.provider,
+        operator: stored.order.operator,
+        deal: on_chain.and_then(|on_chain| on_chain.replica.deal()),
+        sector: on_chain.and_then(|on_chain| on_chain.sector),
+        mark: Mark::of(state),
+        start: on_chain.map_or(Epoch(0), |on_chain| on_chain.term.start),
+        end: on_chain.map_or(Epoch(0), |on_chain| on_chain.term.end),
+        fault: on_chain
+            .and_then(|on_chain| on_chain.health.fault)
+            .map(|fault| (fault.since, fault.first_round)),
+        places: u32::try_from(stored.slots.len()).unwrap_or(u32::MAX),
     }
 }

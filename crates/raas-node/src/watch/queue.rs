@@ -28,11 +28,18 @@ pub struct Turned {
     pub sector: SectorSeen,
 }
 
+impl Turned {
+    fn is_faulty(&self) -> u32 {
+        u32::from(matches!(self.sector, SectorSeen::Faulty { .. }))
+    }
+}
+
 /// Both of one round.
 #[derive(Debug, Default)]
 pub struct Queue {
     doomed: VecDeque<Doomed>,
     turned: VecDeque<Turned>,
+    left: BTreeMap<ProviderId, Left>,
     begun: BTreeSet<ProviderId>,
 }
 
@@ -61,14 +68,8 @@ impl Queue {
 
     /// What is left of each provider's turns.
     #[must_use]
-    pub fn left(&self) -> BTreeMap<ProviderId, Left> {
-        let mut left: BTreeMap<ProviderId, Left> = BTreeMap::new();
-        for turned in &self.turned {
-            let of = left.entry(turned.provider).or_default();
-            of.turned += 1;
-            of.faulty += u32::from(matches!(turned.sector, SectorSeen::Faulty { .. }));
-        }
-        left
+    pub const fn left(&self) -> &BTreeMap<ProviderId, Left> {
+        &self.left
     }
 
     /// Notes whose first slice was stored, and that there are more.
@@ -85,6 +86,7 @@ impl Queue {
     /// What is left is over: another round looks anew.
     pub fn end(&mut self) -> (Vec<Doomed>, Vec<Turned>) {
         self.begun.clear();
+        self.left.clear();
         (self.doomed.drain(..).collect(), self.turned.drain(..).collect())
     }
 
@@ -95,7 +97,12 @@ impl Queue {
 
     /// Adds replicas that turned.
     pub fn turn(&mut self, turned: impl IntoIterator<Item = Turned>) {
-        self.turned.extend(turned);
+        for turned in turned {
+            let left = self.left.entry(turned.provider).or_default();
+            left.turned += 1;
+            left.faulty += turned.is_faulty();
+            self.turned.push_back(turned);
+        }
     }
 
     /// The next of those seen dead, at most `count`.
@@ -105,6 +112,14 @@ impl Queue {
 
     /// The next of those that turned, at most `count`.
     pub fn next_turned(&mut self, count: usize) -> Vec<Turned> {
-        self.turned.drain(..count.min(self.turned.len())).collect()
+        let next: Vec<Turned> = self.turned.drain(..count.min(self.turned.len())).collect();
+        for turned in &next {
+            if let Some(left) = self.left.get_mut(&turned.provider) {
+                left.turned -= 1;
+                left.faulty -= turned.is_faulty();
+            }
+        }
+        self.left.retain(|_, left| left.turned > 0);
+        next
     }
 }

@@ -34,6 +34,15 @@ pub struct Pending {
     pub read_at: Option<Epoch>,
 }
 
+/// What is known of a suspect.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    since: Epoch,
+    /// The first round that saw it.
+    first: Epoch,
+    places: u8,
+}
+
 /// No market gives this id.
 const NO_DEAL: DealId = DealId(u64::MAX);
 
@@ -49,8 +58,8 @@ pub struct Shelf {
     ends: Vec<u32>,
     marks: Vec<Mark>,
     places: Vec<u8>,
-    /// Suspects: since when, and the first round that saw it.
-    faults: BTreeMap<OrderId, (Epoch, Epoch)>,
+    /// Suspects.
+    faults: BTreeMap<OrderId, Fault>,
     /// Published, not active.
     pub pending: BTreeMap<OrderId, Pending>,
     /// What the last looks found.
@@ -121,7 +130,7 @@ impl Shelf {
     /// When the fault of `order` began, and the first round that saw it.
     #[must_use]
     pub fn fault(&self, order: OrderId) -> Option<(Epoch, Epoch)> {
-        self.faults.get(&order).copied()
+        self.faults.get(&order).map(|fault| (fault.since, fault.first))
     }
 
     /// Active replicas in order of their sectors.
@@ -244,8 +253,8 @@ impl Shelf {
     }
 
     fn note_fault(&mut self, row: &Watched) {
-        if let (Mark::Suspect, Some(fault)) = (row.mark, row.fault) {
-            self.faults.insert(row.order, fault);
+        if let (Mark::Suspect, Some((since, first))) = (row.mark, row.fault) {
+            self.faults.insert(row.order, Fault { since, first, places: places(row) });
         }
     }
 
@@ -254,6 +263,31 @@ impl Shelf {
         let same = self.sectors.get(from..).unwrap_or_default().partition_point(|other| *other == sector);
         let orders = self.orders.get(from..from + same).unwrap_or_default();
         orders.binary_search(&order).map(|at| from + at).map_err(|at| from + at)
+    }
+
+    /// Puts all of `rows`. Those that leave do so together: each alone would move all that come after it.
+    pub(super) fn put_all(&mut self, rows: &[Watched]) {
+        let mut leaving = Vec::new();
+        for row in rows {
+            match row.sector.filter(|_| row.mark == Mark::Unwatched) {
+                Some(sector) => leaving.push((sector, row.order)),
+                None => self.put(row),
+            }
+        }
+        for (_, order) in &leaving {
+            self.faults.remove(order);
+            self.pending.remove(order);
+        }
+        let at = leaving.iter().filter_map(|(sector, order)| self.position(*sector, *order));
+        let at: BTreeSet<usize> = at.collect();
+        if !at.is_empty() {
+            leave(&mut self.sectors, &at);
+            leave(&mut self.orders, &at);
+            leave(&mut self.deals, &at);
+            leave(&mut self.ends, &at);
+            leave(&mut self.marks, &at);
+            leave(&mut self.places, &at);
+        }
     }
 
     fn remove_at(&mut self, at: usize) {
@@ -277,18 +311,12 @@ impl Shelf {
     /// Slots by what the breaker counts, at the finalized `height`.
     #[must_use]
     pub fn census(&self, height: Epoch) -> SlotCensus {
-        let mut census = SlotCensus::default();
-        for ((mark, places), order) in self.marks.iter().zip(&self.places).zip(&self.orders) {
-            let places = u32::from(*places);
-            census.slots += places;
-            if *mark == Mark::Suspect {
-                census.suspect += places;
-                let is_new =
-                    self.faults.get(order).is_some_and(|(_, first)| height.0 - first.0 < EPOCHS_PER_DAY);
-                census.newly_suspect += if is_new { places } else { 0 };
-            }
+        let is_new = |fault: &&Fault| height.0 - fault.first.0 < EPOCHS_PER_DAY;
+        SlotCensus {
+            slots: self.places.iter().copied().map(u32::from).sum(),
+            suspect: self.faults.values().map(|fault| u32::from(fault.places)).sum(),
+            newly_suspect: self.faults.values().filter(is_new).map(|fault| u32::from(fault.places)).sum(),
         }
-        census
     }
 
     /// Whether any of its replicas is faulty, as far as anybody can see.
@@ -296,6 +324,16 @@ impl Shelf {
     pub fn is_healthy(&self) -> bool {
         self.faults.is_empty() && self.view.unseen.is_none()
     }
+}
+
+/// Takes the positions `gone` out of a column.
+fn leave<T>(column: &mut Vec<T>, gone: &BTreeSet<usize>) {
+    let (mut at, mut gone) = (0, gone.iter().peekable());
+    column.retain(|_| {
+        let stays = gone.next_if_eq(&&at).is_none();
+        at += 1;
+        stays
+    });
 }
 
 fn active_sector(row: &Watched) -> Option<SectorNumber> {

@@ -157,13 +157,18 @@ impl Chain for SimChain {
         }
         let world = self.shared.world();
         let Some(miner) = world.miner(provider) else { return ProviderSeen::NotSeen(NotSeen::MissingState) };
-        if miner.counts(Self::at(round)).faulty == 0 {
+        let counts = miner.counts(Self::at(round));
+        let lost_some = counts.live < watched.len() as u64;
+        if counts.faulty == 0 && !lost_some {
             return ProviderSeen::Clear;
         }
         let rows: Vec<(SectorNumber, SectorSeen)> = watched
             .iter()
             .filter_map(|number| {
                 let (sector, phase) = miner.sector(*number, Self::at(round))?;
+                if lost_some && !phase.is_live() {
+                    return Some((*number, SectorSeen::Dead));
+                }
                 let since = phase.faulty_since()?;
                 if known.binary_search(number).is_ok() {
                     return Some((*number, SectorSeen::Faulty { since: None }));

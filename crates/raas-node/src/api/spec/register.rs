@@ -127,7 +127,7 @@ pub async fn store_job<W: World>(
         }
         Err(error) => return Err(error.into()),
     };
-    app.wake.notify_one();
+    app.job_came();
     Ok(registered)
 }
 

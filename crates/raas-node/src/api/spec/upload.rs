@@ -315,7 +315,7 @@ async fn finish<W: World>(
     let (after, _) = upload::next(&packed, Event::JobStored)?;
     record.state = serde_json::to_value(&after)?;
     note(app, &record).await?;
-    app.wake.notify_one();
+    app.job_came();
     let alone = if let [piece] = pieces.as_slice() { Some(piece) } else { None };
     let told = |piece: &NewPiece| StoredPart {
         piece_cid: piece.commitment.to_string(),
