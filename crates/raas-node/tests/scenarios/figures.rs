@@ -74,7 +74,7 @@ async fn readyz_tells_each_check_when_it_is_asked_to() {
             .map(|check| check["check"].as_str().expect("a name").to_owned())
             .collect()
     };
-    assert_eq!(failed(&early.body), ["chain"]);
+    assert!(failed(&early.body).contains(&"chain".to_owned()), "{}", early.body);
     scene.quiesce().await;
     let ready = scene.get("/readyz?verbose").await.expect(200);
     assert_eq!(failed(&ready), Vec::<String>::new(), "{ready}");

@@ -240,7 +240,13 @@ async fn keys_are_made_listed_and_revoked_beside_the_running_node() {
     assert_eq!(scene.get("/v1/jobs").await.status, 401, "from the first key on one is needed");
     let jobs = |with: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raas"));
-        command.env_clear().env("RAAS_KEY", with).args(["--json", "job", "list", "--node", &scene.admin()]);
+        command.env_clear().env("RAAS_KEY", with).args([
+            "--json",
+            "job",
+            "list",
+            "--node",
+            scene.admin().as_str(),
+        ]);
         command
     };
     // The node answers on threads of this runtime, which stays free.

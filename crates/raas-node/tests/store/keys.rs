@@ -26,9 +26,10 @@ async fn a_key_is_found_by_its_text_until_it_ends_or_is_revoked() {
     *last = if *last == b'0' { b'1' } else { b'0' };
     let other = String::from_utf8(other).unwrap();
     let capital = text.to_uppercase();
-    for wrong in
-        ["", "raas_", &text[5..], &other, &capital, &format!("{text}0"), &format!("raas_{}_", key.id)]
-    {
+    let (longer, without) = (format!("{text}0"), format!("raas_{}_", key.id));
+    let wrongs =
+        ["", "raas_", &text[5..], other.as_str(), capital.as_str(), longer.as_str(), without.as_str()];
+    for wrong in wrongs {
         assert_eq!(store.key_of(wrong, 150).await.unwrap(), None, "{wrong}");
     }
     let (endless, its) = store.make_key(&wanted("bob", KeyScope::Read, None)).await.unwrap();
@@ -47,13 +48,14 @@ async fn a_key_is_found_by_its_text_until_it_ends_or_is_revoked() {
 #[test]
 fn what_cannot_be_a_key_is_refused_with_its_field() {
     let refused = |key: &NewKey| key.check().expect_err("refused");
-    for tenant in ["", "Alice", "0x00", "a b", "unknown at 0x", "-a", &"a".repeat(65)] {
+    let long = "a".repeat(65);
+    for tenant in ["", "Alice", "0x00", "a b", "unknown at 0x", "-a", long.as_str()] {
         assert_eq!(refused(&wanted(tenant, KeyScope::Read, None)), NoKey::Tenant, "{tenant}");
     }
     assert_eq!(refused(&wanted("alice", KeyScope::Admin, None)), NoKey::Admin);
     assert_eq!(refused(&wanted("alice", KeyScope::Read, Some(100))), NoKey::Expired);
-    let long = NewKey { name: "x".repeat(101), ..wanted("alice", KeyScope::Read, None) };
-    assert_eq!(refused(&long), NoKey::Name);
+    let named = NewKey { name: "x".repeat(101), ..wanted("alice", KeyScope::Read, None) };
+    assert_eq!(refused(&named), NoKey::Name);
     assert_eq!(wanted("local", KeyScope::Admin, Some(101)).check(), Ok(()));
 }
 
