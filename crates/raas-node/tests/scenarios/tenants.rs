@@ -60,8 +60,8 @@ async fn routes(scene: &Scene) -> Vec<Route> {
             });
         }
     }
-    // What reads comes first: what a tenant makes of its own would be in the way.
-    routes.sort_by_key(|route| route.method != Method::GET);
+    // What makes something comes last: what a tenant has of its own would be in the way.
+    routes.sort_by_key(|route| route.method == Method::POST);
     routes
 }
 
