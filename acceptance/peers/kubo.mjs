@@ -1,11 +1,14 @@
 // Usage: RAAS=path/to/raas RAAS_KUBO=path/to/ipfs node kubo.mjs RPC_URL
 //
 // Kubo, offline, and ours give files and directories the same CIDs, in both profiles of IPIP-0499, sharded directories and empty ones
-// included; Kubo takes CARs from our gateway and gives the files back, and what it exports is taken by our node. The daemon's RPC has tests of its own
-// (raas-clients). Ends with status 1 on the first disagreement.
+// included; Kubo takes CARs from our gateway and gives the files back, and what it exports is taken by our node. A Kubo that is online, and told of
+// our node alone, finds what is stored here and fetches it block by block over HTTP. The daemon's RPC has tests of its own (raas-clients).
+// Ends with status 1 on the first disagreement.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -89,6 +92,50 @@ async function thereAndBack(world, folder, profile, ipfs, roots) {
   }
 }
 
+/** A Kubo that is online and asks `router` alone who has what; ended when `use` is. */
+async function online(path, router, use) {
+  const env = { ...process.env, IPFS_PATH: path, IPFS_TELEMETRY: "off" };
+  // Not waited for by blocking: the daemon's words must be read meanwhile.
+  const ipfs = async (...args) => (await promisify(execFile)(kubo, args, { env, maxBuffer: MOST, encoding: "buffer" })).stdout;
+  await ipfs("init", "--profile=test");
+  await ipfs("config", "--json", "Provide.Enabled", "false");
+  await ipfs("config", "Routing.Type", "delegated");
+  await ipfs("config", "--json", "Routing.DelegatedRouters", JSON.stringify([router]));
+  const daemon = spawn(kubo, ["daemon"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise((resolve) => { daemon.once("exit", resolve); });
+  try {
+    const ready = new Promise((resolve) => {
+      createInterface({ input: daemon.stdout }).on("line", (line) => line === "Daemon is ready" && resolve(true));
+    });
+    assert.ok(await Promise.race([ready, ended.then(() => false)]), "the daemon ended before it was ready");
+    return await use(ipfs);
+  } finally {
+    daemon.kill();
+    await ended;
+  }
+}
+
+/** It has nothing, knows nobody else, and reads what our node has: a file, what lies in a directory, a block inside; pins a whole DAG. */
+async function fetchesFromUs(world, folder, roots) {
+  await online(join(folder, "online-ipfs"), world.data, async (ipfs) => {
+    const found = String(await ipfs("routing", "findprovs", roots.nested)).trim().split("\n");
+    assert.ok(found.length === 1 && found[0].length > 40, `one provider, and a peer by its form: ${found}`);
+    const file = await readFile(join(folder, "file-3000000"));
+    assert.ok((await ipfs("cat", roots["file-3000000"])).equals(file), "a file of several blocks");
+    assert.equal(String(await ipfs("cat", `${roots.nested}/b/c/ü ß.txt`)), "deep");
+    const [leaf] = String(await ipfs("refs", roots.nested)).trim().split("\n");
+    assert.ok((await ipfs("block", "get", leaf)).length > 0, "a block inside, asked for by its own CID");
+    await ipfs("pin", "add", roots.sharded);
+    const pinned = String(await ipfs("--offline", "refs", "--recursive", "--unique", roots.sharded)).trim().split("\n");
+    assert.ok(pinned.length > 50, `the whole of a sharded directory is there now: ${pinned.length}`);
+
+    // Nobody has this; it is not found, and not waited for without end.
+    const absent = String(await ipfs("add", "--quieter", "--only-hash", join(folder, "file-wide"))).trim();
+    assert.equal(String(await ipfs("routing", "findprovs", absent)), "");
+    await assert.rejects(ipfs("--timeout=3s", "cat", absent), "nobody has it");
+  });
+}
+
 await withNode(raas, rpcUrl, {}, async (world) => {
   for (const profile of PROFILES) {
     const folder = join(world.dir, profile);
@@ -96,5 +143,6 @@ await withNode(raas, rpcUrl, {}, async (world) => {
     const ipfs = kuboOf(join(folder, "ipfs"), profile);
     const roots = await sameRoots(folder, profile, ipfs);
     await thereAndBack(world, folder, profile, ipfs, roots);
+    await fetchesFromUs(world, folder, roots);
   }
 });

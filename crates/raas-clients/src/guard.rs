@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nodes_own_network_is_out_of_reach() {
+    fn fault_12_the_nodes_own_network_is_out_of_reach() {
         for ip in [
             "127.0.0.1",
             "0.0.0.0",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_checked_as_written() {
+    fn fault_12_urls_are_checked_as_written() {
         let public = Reach::Public;
         assert!(public.check("https://example.com/x").is_ok());
         for (bad, why) in [

@@ -361,11 +361,12 @@ pub enum WaitFor {
         /// The request.
         at: RequestAt,
     },
-    /// A request is shown no deals: the data lies in parts, each with deals of its own, and a contract that lists deals under
-    /// one CID cannot tell them apart.
+    /// A request is not shown all proven deals of the part that its contract knows: another part has fewer copies.
     InParts {
         /// The request.
         at: RequestAt,
+        /// Copies of all parts, which are as many as are shown.
+        whole: u32,
     },
     /// Every job of the holding is stopped: what lives is watched, nothing is ordered.
     Stopped,

@@ -125,14 +125,16 @@ pub struct Entry {
 /// All facts so far.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    entries: Vec<Entry>,
+    /// On the heap: a fact takes its place among tens of thousands of its epoch.
+    #[expect(clippy::vec_box, reason = "entries move when one is put between them")]
+    entries: Vec<Box<Entry>>,
 }
 
 impl Ledger {
     /// Appends a fact in its canonical place within its epoch.
     pub fn record(&mut self, epoch: i64, fact: Fact) {
         let epoch = self.entries.last().map_or(epoch, |last| last.epoch.max(epoch));
-        let entry = Entry { epoch, fact };
+        let entry = Box::new(Entry { epoch, fact });
         let place = self.entries.partition_point(|other| *other <= entry);
         self.entries.insert(place, entry);
     }
@@ -142,7 +144,7 @@ impl Ledger {
         let left = self.entries.partition_point(|entry| entry.epoch <= epoch);
         let mut after = self.entries.split_off(left);
         after.retain(|entry| entry.fact.is_off_chain());
-        after
+        after.into_iter().map(|entry| *entry).collect()
     }
 
     /// How many facts there are.
@@ -159,7 +161,7 @@ impl Ledger {
 
     /// Every entry from `index` on.
     #[must_use]
-    pub fn since(&self, index: usize) -> &[Entry] {
+    pub fn since(&self, index: usize) -> &[Box<Entry>] {
         self.entries.get(index..).unwrap_or_default()
     }
 

@@ -188,3 +188,58 @@ fn what_could_not_be_finished_leaves_no_file_and_what_could_not_be_written_is_to
         .expect("it runs");
     refused(&told, 1, "stdout could not be written");
 }
+
+#[test]
+fn what_cannot_be_meant_is_refused_by_field_before_anything_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("in")).expect("a folder");
+    std::fs::write(at("in/a"), content(3_000_000)).expect("a file");
+    std::fs::write(at("one"), content(900)).expect("a file");
+    std::fs::write(at("precious"), b"kept").expect("a file");
+    let run = |args: &[&str], stdin: &[u8]| raas(folder.path(), &[&["piece"], args].concat(), stdin);
+
+    // Stdin is there once, and nothing in it is no piece.
+    refused(&run(&["commp", "-", "-"], b"x"), 2, "FILES: stdin (-) can be read once");
+    refused(&run(&["aggregate", "-", "-"], b""), 2, "PIECES: stdin (-) can be read once");
+    refused(&run(&["aggregate", "-"], b"\n"), 2, "PIECES: nothing came on stdin");
+    for threads in ["0", "100000"] {
+        refused(&run(&["commp", "one", "--threads", threads], b""), 2, "from 1 to 1024");
+    }
+    // A CAR does not go into what it is made of, nor over it, and a wrong name costs no file.
+    refused(&run(&["car", "in", "-o", "in/out.car"], b""), 2, "write it elsewhere");
+    refused(&run(&["car", "in", "-o", "in/p.car", "--split"], b""), 2, "write it elsewhere");
+    refused(&run(&["car", "one", "-o", "./one", "--force"], b""), 2, "write it elsewhere");
+    refused(&run(&["aggregate", "one", "-o", "one", "--force"], b""), 2, "write it elsewhere");
+    refused(&run(&["car", "nothing", "-o", "precious", "--force"], b""), 2, "nothing: No such file");
+    assert_eq!(std::fs::read(at("one")).expect("the file"), content(900));
+    assert_eq!(std::fs::read(at("precious")).expect("the file"), b"kept");
+    assert_eq!(std::fs::read_dir(at("in")).expect("a folder").count(), 1);
+    // Pieces that are none, and deals that hold none: where it was typed, and what would be right.
+    let forms = "a piece is its CID v2";
+    for (args, field) in [
+        (&["aggregate", "nothing"][..], "PIECES: no such file"),
+        (&["verify", "--piece", "nonsense"], "--piece: nonsense"),
+        (&["cid", "nonsense"], "CID: nonsense"),
+    ] {
+        let output = run(args, b"");
+        refused(&output, 2, field);
+        refused(&output, 2, forms);
+    }
+    let name = printed(&run(&["commp", "one"], b""));
+    let name = name.split_whitespace().next().expect("a CID");
+    refused(&run(&["verify", "--piece", name, "--deal", "nonsense"], b""), 2, "--deal: nonsense");
+    refused(&run(&["aggregate", "one", "--deal-size", "256"], b""), 2, "--deal-size: ");
+
+    // Who closes the pipe has had enough; that is no failure.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_raas"))
+        .args(["piece", "car", ".", "-o", "-"])
+        .current_dir(at("in"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

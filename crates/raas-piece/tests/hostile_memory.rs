@@ -119,7 +119,7 @@ fn chain(
 }
 
 #[test]
-fn hostile_cars_end_in_clear_errors_in_flat_memory() {
+fn fault_14_hostile_cars_end_in_clear_errors_in_flat_memory() {
     let leaf = cid_v1(RAW, b"leaf");
     let with_leaf = move |root: Cid| [header(root), section(&leaf, b"leaf")].into_iter();
 

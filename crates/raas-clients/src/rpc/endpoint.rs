@@ -12,7 +12,8 @@ use super::sight::{Abilities, Sight};
 use super::socket::Socket;
 use super::transport::{Failure, Http, bearer};
 use crate::filecoin::{Identity, identity_calls, identity_of};
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use raas_core::endpoint::EndpointSeen;
 use raas_core::units::Epoch;
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ const CHECKED_FOR_SENDS: Duration = Duration::from_secs(60);
 const SENDS: [&str; 2] = ["Filecoin.MpoolPush", "eth_sendRawTransaction"];
 /// Most calls in one request, whatever the limits say.
 const BATCH_MAX: usize = 50;
+/// Batches on their way at once, of those that are asked for together.
+const BATCHES_AT_ONCE: usize = 3;
 
 #[derive(Debug)]
 enum Transport {
@@ -280,8 +283,16 @@ impl Endpoint {
     }
 
     async fn ask_admitted(&self, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
+        let batches = calls.chunks(self.limits.batch.clamp(1, BATCH_MAX));
+        // While one is read the next is answered.
+        let asked: Vec<BoxFuture<'_, _>> = batches.map(|batch| self.ask_batch(batch).boxed()).collect();
+        stream::iter(asked).buffered(BATCHES_AT_ONCE).concat().await
+    }
+
+    /// One batch, in parts where it has to be.
+    async fn ask_batch(&self, calls: &[&Call]) -> Vec<Result<Reply, CallError>> {
         let mut answers = Vec::with_capacity(calls.len());
-        let mut open: Vec<&[&Call]> = calls.chunks(self.limits.batch.clamp(1, BATCH_MAX)).rev().collect();
+        let mut open: Vec<&[&Call]> = vec![calls];
         while let Some(chunk) = open.pop() {
             let many = chunk.len() > 1;
             if many && self.is_batchless() {

@@ -104,6 +104,9 @@ async fn a_deal_is_seen_from_publication_to_termination() {
     let round = net.round().await;
     assert_eq!(net.chain.deals(&round, &[deal]).await, [DealSeen::Gone]);
     assert_eq!(alone(&net.chain, &round, PROVIDER, sector).await, SectorSeen::Dead);
+    // Fewer sectors live than are watched: which of them do not is told with the faults.
+    let seen = net.chain.provider_seen(&round, PROVIDER, &[sector], &[]).await;
+    assert_eq!(seen, ProviderSeen::Except(vec![(sector, SectorSeen::Dead)]));
     // A round pinned before the termination still sees what was.
     let unknown = SectorNumber(99_999);
     assert_eq!(alone(&net.chain, &round, PROVIDER, unknown).await, SectorSeen::Dead);

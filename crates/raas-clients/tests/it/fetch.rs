@@ -96,7 +96,7 @@ fn cut_after(part: Bytes) -> Body {
 }
 
 #[tokio::test]
-async fn a_broken_download_goes_on_where_it_broke() {
+async fn fault_50_a_broken_download_goes_on_where_it_broke() {
     let bytes = car(4, 500_000);
     let source = |breaks: usize, ignores_range, shifts_range| Breaking {
         bytes: bytes.clone().into(),
@@ -118,7 +118,7 @@ async fn a_broken_download_goes_on_where_it_broke() {
 }
 
 #[tokio::test]
-async fn bounds_hold() {
+async fn fault_50_what_comes_too_slowly_or_is_too_much_is_ended() {
     let bytes = Bytes::from(vec![7; 100_000]);
     let announced = bytes.clone();
     let base = serve(Router::new().fallback(move || async move { announced })).await;
@@ -158,7 +158,7 @@ async fn bounds_hold() {
 }
 
 #[tokio::test]
-async fn redirects_are_few_and_never_lead_inside() {
+async fn fault_12_redirects_are_few_and_never_lead_inside() {
     let good = serve(Router::new().fallback(|| async { "bytes" })).await;
     let target = good.clone();
     let once = serve(Router::new().fallback(move || async move { Redirect::temporary(&target) })).await;

@@ -52,8 +52,8 @@ pub fn want(holding: &Holding, round: &Round, rules: &Rules) -> (Vec<Want>, Vec<
         }
         evict::evict(&view, copies_wanted, &mut out);
     }
-    if holding.pieces.len() > 1 {
-        attest::in_parts(holding, &mut out);
+    if let [_, .., with_root] = holding.pieces.as_slice() {
+        attest::in_parts(&View::new(holding, with_root, round, rules), &mut out);
     }
     (out.wants, out.waits)
 }

@@ -88,7 +88,7 @@ pub fn wait_line(wait: &Wait) -> String {
         WaitFor::MaxReplicas { occupied, max } => format!("maximum: {occupied} of {max}"),
         WaitFor::NotAsked => "not asked".to_owned(),
         WaitFor::Unserved(why) => format!("{why:?}"),
-        WaitFor::InParts { at } => format!("parts of {at}"),
+        WaitFor::InParts { at, whole } => format!("{whole} of all parts of {at}"),
         WaitFor::CompletesInAggregate { at } => format!("aggregate for {at}"),
         WaitFor::ContractNotFollowed { at } => format!("{at} not followed"),
         WaitFor::Stopped => "stopped".to_owned(),

@@ -147,23 +147,48 @@ fn a_holding_of_jobs_that_are_not_served_wants_nothing_and_says_why() {
     assert_eq!(said, holding.unserved.iter().map(|why| WaitFor::Unserved(*why)).collect::<Vec<_>>());
 }
 
-/// Three deals of one part are no three copies of the data, and a contract's reader would count them so.
+/// Three deals of one part are no three copies of the data, and a contract's reader would count them so; nor does a contract
+/// take deals of two pieces for one request.
 #[test]
-fn data_in_parts_is_shown_to_no_contract() {
-    let mut holding = holding_with(1, vec![vec![proven(1, 1_000, FAR)], vec![proven(2, 1_010, FAR)]]);
-    let at = attestation(1, &[]).at;
+fn of_data_in_parts_a_contract_is_shown_one_part_as_often_as_there_are_all() {
+    let part = |number: u64, deals: &[u64]| {
+        let slots = deals.iter().map(|&deal| vec![proven(deal, 1_000 + 10 * deal, FAR)]).collect();
+        let mut part = holding_with(1, slots).pieces.remove(0);
+        part.piece.commitment = commitment(number);
+        part
+    };
+    let mut holding = holding_with(1, Vec::new());
     holding.attestations = vec![attestation(1, &[])];
-    assert_eq!(attested(&holding).len(), 2);
-    let mut second = holding.pieces[0].clone();
-    second.piece.commitment = commitment(77);
-    second.slots.iter_mut().for_each(|slot| slot.generations.clear());
-    holding.pieces.push(second);
+    let at = holding.attestations[0].at;
+    let waits = |holding: &Holding| {
+        let (_, waits) = want(holding, &round(NOW), &Rules::default());
+        waits.iter().filter(|wait| matches!(wait.for_, WaitFor::InParts { .. })).cloned().collect::<Vec<_>>()
+    };
+
+    // The first part has no copy, whatever the last one has.
+    holding.pieces = vec![part(1, &[]), part(2, &[4, 5, 6])];
     assert_eq!(attested(&holding), Vec::<String>::new());
-    let (wants, waits) = want(&holding, &round(NOW), &Rules::default());
-    assert_eq!(waits.iter().filter(|wait| wait.for_ == WaitFor::InParts { at }).count(), 1);
-    // Each part is looked at by itself: the second has no copy at all, whatever the first has.
+    let [wait] = waits(&holding).try_into().expect("one for the request");
+    assert_eq!((wait.for_, wait.part), (WaitFor::InParts { at, whole: 0 }, Some(commitment(2))));
+    let (wants, _) = want(&holding, &round(NOW), &Rules::default());
     let copies = wants.iter().filter(|want| matches!(want.what, Wanted::Copy(_)));
-    let of_second = copies.clone().filter(|want| want.part == Some(commitment(77)));
-    assert_eq!(of_second.count(), holding.policy.replicas.target as usize);
+    let of_first = copies.clone().filter(|want| want.part == Some(commitment(1)));
+    assert_eq!(of_first.count(), holding.policy.replicas.target as usize);
     assert!(copies.clone().all(|want| want.part.is_some()));
+
+    // One copy of all: one deal, of the part with the root.
+    holding.pieces = vec![part(1, &[1]), part(2, &[4, 5, 6])];
+    assert_eq!(attested(&holding), ["attest deal 500004 for request 1, not attested, Normal"]);
+    holding.attestations = vec![attestation(1, &[500_004])];
+    assert_eq!(attested(&holding), Vec::<String>::new(), "no more than that");
+    // The other part's copies do not come into it once they are enough.
+    holding.pieces = vec![part(1, &[1, 2, 3]), part(2, &[4, 5, 6])];
+    assert_eq!(attested(&holding).len(), 2);
+    assert_eq!(waits(&holding), []);
+    // A copy that is not proven is none, and the successor in a place that is shown is no further copy.
+    holding.pieces[0].slots[0].generations = vec![sick(1, 1_010)];
+    holding.pieces[1].slots[0].generations.push(proven(7, 1_040, FAR));
+    holding.attestations = vec![attestation(1, &[500_004, 500_005])];
+    assert_eq!(attested(&holding), ["attest deal 500007 for request 1, not attested, Normal"]);
+    assert_eq!(waits(&holding).len(), 1, "the third place");
 }

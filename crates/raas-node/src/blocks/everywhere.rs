@@ -15,11 +15,21 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Pieces that are not here, brought one by one when a block is in none that is.
+pub trait Later: std::fmt::Debug + Send + Sync {
+    /// Waits for the next; `None` when there is no more.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn bring(&self) -> io::Result<Option<LocalPiece>>;
+}
+
 /// The blocks of all pieces on the disk. Clones share what they found last.
 #[derive(Clone, Debug)]
 pub struct LocalBlocks {
     pieces: PieceStore,
     likely: Arc<Mutex<Likely>>,
+    later: Option<Arc<dyn Later>>,
     hashing: bool,
 }
 
@@ -34,7 +44,7 @@ impl PieceStore {
     /// Every block on the disk, read without hashing it again. Reads block the thread.
     #[must_use]
     pub fn blocks(&self) -> LocalBlocks {
-        LocalBlocks { pieces: self.clone(), likely: Arc::default(), hashing: false }
+        LocalBlocks { pieces: self.clone(), likely: Arc::default(), later: None, hashing: false }
     }
 
     /// A piece that has the block; `None` when no piece here has it. Reads the disk.
@@ -103,6 +113,12 @@ impl LocalBlocks {
         self
     }
 
+    /// Has `later` bring pieces when a block is not here.
+    #[must_use]
+    pub fn with_later(self, later: Arc<dyn Later>) -> Self {
+        Self { later: Some(later), ..self }
+    }
+
     /// Hashes every block again as it is read: for readers who cannot do so themselves.
     #[must_use]
     pub fn hashing(self) -> Self {
@@ -163,6 +179,24 @@ impl LocalBlocks {
         elsewhere.as_ref().map_or(Ok(None), from)
     }
 
+    /// The block, if it is on this disk.
+    fn here(&self, cid: &Cid) -> Result<Option<Vec<u8>>, BlockError> {
+        let found = self.look(cid);
+        let met = match &found {
+            Ok(Some(_)) => Vec::new(),
+            // It should be in one of these.
+            Ok(None) => self.likely().first.clone(),
+            Err(trouble) => trouble.at.iter().cloned().collect(),
+        };
+        let found = if self.mend(&met)? { self.look(cid) } else { found };
+        found.map_err(|trouble| {
+            if let Some(piece) = trouble.at {
+                self.pieces.suspect(piece.commitment);
+            }
+            trouble.error
+        })
+    }
+
     /// Gives those of `met` whose index is not as it was written another one. Whether there was such a one.
     fn mend(&self, met: &[LocalPiece]) -> io::Result<bool> {
         let mut mended = false;
@@ -189,19 +223,15 @@ impl Blocks for LocalBlocks {
         if let Some(inside) = identity_bytes(cid) {
             return Ok(Some(inside.to_vec()));
         }
-        let found = self.look(cid);
-        let met = match &found {
-            Ok(Some(_)) => Vec::new(),
-            // It should be in one of these.
-            Ok(None) => self.likely().first.clone(),
-            Err(trouble) => trouble.at.iter().cloned().collect(),
-        };
-        let found = if self.mend(&met)? { self.look(cid) } else { found };
-        found.map_err(|trouble| {
-            if let Some(piece) = trouble.at {
-                self.pieces.suspect(piece.commitment);
+        loop {
+            let found = self.here(cid)?;
+            if found.is_some() {
+                return Ok(found);
             }
-            trouble.error
-        })
+            let Some(piece) = self.later.as_ref().map_or(Ok(None), |later| later.bring())? else {
+                return Ok(None);
+            };
+            self.likely().first.push(piece);
+        }
     }
 }

@@ -330,9 +330,9 @@ fn waiting_for(waiting: &WaitFor) -> String {
         WaitFor::MaxReplicas { occupied, max } => format!("{occupied} slots are occupied, {max} is the most"),
         WaitFor::NotAsked => "no job asks for this".to_owned(),
         WaitFor::Unserved(why) => unserved(*why),
-        WaitFor::InParts { at } => format!(
-            "{at} is shown no deals: the data lies in parts, and a contract that lists deals under one CID cannot tell them \
-             apart"
+        WaitFor::InParts { at, whole } => format!(
+            "{at} is shown no more deals of this part than there are copies of all parts, which are {whole}: another part \
+             has fewer"
         ),
         WaitFor::CompletesInAggregate { at } => format!(
             "{at} cannot be shown this: its contract (reference ABI) takes only pieces in aggregates, and this was bought \

@@ -3,7 +3,7 @@
 use super::aggregates::Aggregates;
 use super::ahead::Buffers;
 use super::limit::{self, Clients};
-use super::{files, ipfs, piece};
+use super::{files, ipfs, piece, routing};
 use crate::api::error::{self, ApiError};
 use crate::api::{self, App};
 use crate::blocks::LocalPiece;
@@ -80,6 +80,7 @@ pub fn router<W: World>(app: Arc<App<W>>, settings: GatewaySettings) -> Router {
         .route("/ipfs/{cid}", get(ipfs::root::<W>))
         .route("/ipfs/{cid}/", get(ipfs::root::<W>))
         .route("/ipfs/{cid}/{*path}", get(ipfs::path::<W>))
+        .route("/routing/v1/providers/{cid}", get(routing::providers::<W>))
         .fallback(no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(network)

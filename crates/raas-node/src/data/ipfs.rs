@@ -1,11 +1,13 @@
 //! `GET|HEAD /ipfs/{cid}[/path]`: a CAR or a block (`?format=car|raw`), or file bytes where the node is told to give them;
 //! from the local copy, or, when that is gone, from a provider's copy that is verified against its commitment and root
-//! before a byte of it is served. A block that no local copy has is not looked for anywhere else.
+//! before a byte of it is served; of data in parts, each when a reader comes to it. A block that no copy of ours has is not looked
+//! for anywhere else.
 
 use super::ahead::Gathered;
 use super::answer::Answer;
 use super::asked::{Form, Parameters, Request, media_type};
 use super::gateway::{Gateway, Visitor};
+use super::parts::Parts;
 use super::range::{Part, part};
 use crate::api::App;
 use crate::api::error::ApiError;
@@ -25,7 +27,7 @@ use raas_core::ports::{Bytes as _, Clock, Fetched};
 use raas_piece::block::{fetch, identity_bytes};
 use raas_piece::car::CarExport;
 use raas_piece::unixfs::{FileReader, ReadError, Resolved, UnixNode, list, resolve};
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -100,7 +102,7 @@ impl Call {
     }
 }
 
-async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, ApiError> {
+async fn answer<W: World>(gateway: &Arc<Gateway<W>>, call: Call) -> Result<Response, ApiError> {
     let seat = gateway.clients.seat(Some(gateway.client(&call.visitor, &call.headers)))?;
     let request = call.read(gateway)?;
     let root: DataCid = call.cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
@@ -112,17 +114,15 @@ async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, 
         keeping::look_into(app.engine.store(), &app.pieces, now).await?;
         tried = attempt(gateway, &call, &root, &request).await;
     }
-    let (made, source) = match tried? {
-        Attempt::Made(made, source) => (made, source),
-        Attempt::WouldFetch => {
-            let status = StatusCode::PRECONDITION_FAILED;
-            return Ok(Response::builder().status(status).body(Body::empty())?);
-        }
+    let Some(Made { answer, source, later }) = tried? else {
+        let status = StatusCode::PRECONDITION_FAILED;
+        return Ok(Response::builder().status(status).body(Body::empty())?);
     };
     let head = call.method == Method::HEAD;
     let address = HeaderValue::from_str(call.address())?;
     let location = (request.by_accept, request.form.query());
-    let mut response = made.send(head, seat).await?;
+    let sent = answer.send(head, seat).await;
+    let mut response = sent.map_err(|error| later.and_then(|later| later.failure()).unwrap_or(error))?;
     if let (true, query) = location {
         let query = format!("{}?{query}", call.uri.path());
         response.headers_mut().insert(header::CONTENT_LOCATION, HeaderValue::from_str(&query)?);
@@ -132,86 +132,106 @@ async fn answer<W: World>(gateway: &Gateway<W>, call: Call) -> Result<Response, 
     Ok(response)
 }
 
-/// What became of looking for an answer.
-enum Attempt {
-    /// It is ready to be sent; with where its bytes are from.
-    Made(Answer, String),
-    /// Its bytes are nowhere here, and nothing may be fetched.
-    WouldFetch,
+/// An answer that is ready to be sent.
+struct Made<W: World> {
+    answer: Answer,
+    /// Where its bytes are from, as far as that is known before they are read.
+    source: String,
+    later: Option<Arc<Parts<W>>>,
 }
 
+/// `None` where the bytes are nowhere here, and nothing may be fetched.
 async fn attempt<W: World>(
-    gateway: &Gateway<W>,
+    gateway: &Arc<Gateway<W>>,
     call: &Call,
     root: &DataCid,
     request: &Request,
-) -> Result<Attempt, ApiError> {
-    let (local, source) = match find(gateway, root, request.only_if_cached).await? {
-        Found::Here(local) => (local, "local".to_owned()),
-        Found::Fetched(local, providers) => {
-            let providers: BTreeSet<String> = providers.iter().map(ToString::to_string).collect();
-            (local, providers.into_iter().collect::<Vec<_>>().join(","))
-        }
-        Found::WouldFetch => return Ok(Attempt::WouldFetch),
+) -> Result<Option<Made<W>>, ApiError> {
+    let Some(Found { here, from, later }) = find(gateway, root, request.only_if_cached).await? else {
+        return Ok(None);
     };
-    let blocks = gateway.app.pieces.blocks().with_first(local);
+    let blocks = gateway.app.pieces.blocks().with_first(here);
+    let blocks = match &later {
+        Some(later) => blocks.with_later(Arc::<Parts<W>>::clone(later)),
+        None => blocks,
+    };
     // Whoever gets a file and no blocks cannot hash them.
     let blocks = if request.form == Form::Plain { blocks.hashing() } else { blocks };
     let (cid, path, request) = (*root.cid(), call.path.clone(), request.clone());
     let made = tokio::task::spawn_blocking(move || respond(blocks, cid, &path, &request));
-    let made = made.await.map_err(|error| ApiError::Internal(error.into()))??;
-    Ok(Attempt::Made(made, source))
+    let made = made.await.map_err(|error| ApiError::Internal(error.into()))?;
+    let answer = made.map_err(|error| later.as_ref().and_then(|later| later.failure()).unwrap_or(error))?;
+    let source = from.map_or_else(|| "local".to_owned(), |provider| provider.to_string());
+    Ok(Some(Made { answer, source, later }))
 }
 
 /// Where the blocks under a root are.
-enum Found {
+struct Found<W: World> {
     /// On this disk; in no piece when the CID carries its own bytes.
-    Here(Vec<LocalPiece>),
-    /// Fetched back from providers for this answer, as far as it was not here.
-    Fetched(Vec<LocalPiece>, Vec<ProviderId>),
-    /// Nowhere here, and nothing may be fetched.
-    WouldFetch,
+    here: Vec<LocalPiece>,
+    /// Who gave the one with the root, where that had to be fetched for this answer.
+    from: Option<ProviderId>,
+    /// What else must be fetched when a reader comes to it.
+    later: Option<Arc<Parts<W>>>,
 }
 
+/// `None` where the bytes are nowhere here, and nothing may be fetched.
 async fn find<W: World>(
-    gateway: &Gateway<W>,
+    gateway: &Arc<Gateway<W>>,
     root: &DataCid,
     only_if_cached: bool,
-) -> Result<Found, ApiError> {
+) -> Result<Option<Found<W>>, ApiError> {
     let app = &gateway.app;
+    let here = |here| Ok(Some(Found { here, from: None, later: None }));
     if identity_bytes(root.cid()).is_some() {
-        return Ok(Found::Here(Vec::new()));
+        return here(Vec::new());
     }
     let absent = || ApiError::NotFound(format!("{root} is not stored here"));
     let stored = app.engine.store().pieces_of_root(root).await?;
-    if stored.is_empty() {
-        // No root that was stored, but it may be any block of one.
-        let (pieces, cid) = (app.pieces.clone(), *root.cid());
-        let looked = tokio::task::spawn_blocking(move || pieces.piece_with(&cid));
-        return match looked.await.map_err(|error| ApiError::Internal(error.into()))?? {
-            Some(local) => Ok(Found::Here(vec![local])),
-            None if only_if_cached => Ok(Found::WouldFetch),
+    let Some(last) = stored.last().map(|stored| stored.piece.commitment) else {
+        return match piece_with(app, root).await? {
+            Some(local) => here(vec![local]),
+            None if only_if_cached => Ok(None),
             None => Err(absent()),
         };
-    }
-    let (mut here, mut providers) = (Vec::with_capacity(stored.len()), Vec::new());
+    };
+    let (mut local, mut missing) = (Vec::with_capacity(stored.len()), VecDeque::new());
     for piece in stored.iter().map(|stored| stored.piece.commitment) {
-        if let Some(local) = gateway.local(piece).await? {
-            here.push(local);
-            continue;
+        match gateway.local(piece).await? {
+            Some(piece) => local.push(piece),
+            None => missing.push_back(piece),
         }
-        if only_if_cached {
-            return Ok(Found::WouldFetch);
-        }
-        let (local, provider) = open_or_fetch(gateway, root, piece).await?;
-        here.push(local.ok_or_else(absent)?);
-        providers.extend(provider);
     }
-    Ok(if providers.is_empty() { Found::Here(here) } else { Found::Fetched(here, providers) })
+    if only_if_cached && !missing.is_empty() {
+        return Ok(None);
+    }
+    let mut from = None;
+    // The last part has the root, without which nothing can be answered.
+    if missing.back() == Some(&last) {
+        missing.pop_back();
+        let (fetched, provider) = open_or_fetch(gateway, root, last).await?;
+        local.push(fetched.ok_or_else(absent)?);
+        from = provider;
+    }
+    let later = (!missing.is_empty()).then(|| Parts::new(gateway, root, missing));
+    Ok(Some(Found { here: local, from, later }))
+}
+
+/// Whether this gateway has what is under a root, here or at providers.
+pub(super) async fn knows<W: World>(gateway: &Gateway<W>, root: &DataCid) -> Result<bool, ApiError> {
+    let app = &gateway.app;
+    Ok(!app.engine.store().pieces_of_root(root).await?.is_empty() || piece_with(app, root).await?.is_some())
+}
+
+/// A piece that has what is no root that was stored, but may be any block of one.
+async fn piece_with<W: World>(app: &App<W>, root: &DataCid) -> Result<Option<LocalPiece>, ApiError> {
+    let (pieces, cid) = (app.pieces.clone(), *root.cid());
+    let looked = tokio::task::spawn_blocking(move || pieces.piece_with(&cid));
+    Ok(looked.await.map_err(|error| ApiError::Internal(error.into()))??)
 }
 
 /// A piece that was not here a moment ago, and the provider it had to be fetched from.
-async fn open_or_fetch<W: World>(
+pub(super) async fn open_or_fetch<W: World>(
     gateway: &Gateway<W>,
     root: &DataCid,
     piece: Commitment,

@@ -30,7 +30,7 @@ const PAGE: usize = 1_000;
 /// Touched holdings planned in one pass: what comes in meanwhile does not wait for the rest.
 const TOUCHED_PER_PASS: usize = 600;
 /// Holdings planned in one pass, those that nothing touched among them.
-const PER_PASS: usize = 5_000;
+const PER_PASS: usize = 2_000;
 /// Holdings planned in a round though nothing touched them: at least so many.
 const SLICE_MIN: usize = 64;
 /// Orders that a provider's lead time is learned from: its newest, so that a provider that became slow is found out.

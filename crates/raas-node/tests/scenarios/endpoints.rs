@@ -87,6 +87,35 @@ async fn fault_36_an_endpoint_that_hangs_delays_nothing_but_its_first_calls() {
     scene.end().await;
 }
 
+/// The pass waits for the market's events; a job that is registered meanwhile has its orders before they come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_comes_while_a_round_is_read_is_planned_by_the_round_before() {
+    let mut scene = Setting::new().devnet_only().await;
+    let hanging = endpoint(&scene, "hanging", json!({})).await;
+    scene.config.chain.endpoints = vec![hanging];
+    scene.config.chain.deadline_ms = 6_000;
+    scene.start_node().await;
+    scene.kept(107).await;
+    let hangs = json!({ "mode": "hang", "method": "Filecoin.GetActorEventsRaw" });
+    scene.rpc("devnet_setEndpoint", json!(["hanging", { "faults": [hangs] }])).await;
+    scene.advance(1).await;
+    let round = scene.get("/v1/node").await.expect(200)["round"]["height"].clone();
+    let planned = async {
+        let (cid, _) = scene.upload_only(small(108)).await;
+        while scene.why(&cid).await["holdings"][0]["orders"].as_array().is_none_or(Vec::is_empty) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let node = scene.get("/v1/node").await.expect(200);
+        scene.rpc("devnet_setEndpoint", json!(["hanging", {}])).await;
+        (cid, node["round"]["height"].clone())
+    };
+    let (_, (cid, planned_by)) = tokio::join!(scene.quiesce(), planned);
+    assert_eq!(planned_by, round, "the round before");
+    scene.quiesce().await;
+    assert_eq!(scene.why(&cid).await["holdings"][0]["orders"].as_array().map(Vec::len), Some(3));
+    scene.end().await;
+}
+
 /// The doctor's finding of this area with these words.
 async fn found(scene: &Scene, area: Area, words: &str) -> Finding {
     let findings = examine(&scene.config, &Examine::default()).await.expect("findings");

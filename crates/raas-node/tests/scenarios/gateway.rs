@@ -99,6 +99,50 @@ async fn a_client_that_checks_gets_blocks_cars_and_ranges_of_entities() {
     scene.end().await;
 }
 
+/// Kubo and others ask who has a CID before they fetch it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_who_has_a_cid_is_told_of_this_gateway_or_nobody() {
+    let scene = Setting::new().start().await;
+    let (cid, _) = scene.upload_only(noise(3_500_000)).await;
+    let whole = bytes(scene.ask(Method::GET, &format!("/ipfs/{cid}?format=car"), &[]).await).await;
+    let leaf = sections(&whole)[2];
+    let ask = async |cid: &str, query: &str, accept: &str| {
+        let path = format!("/routing/v1/providers/{cid}{query}");
+        let answer = scene.ask(Method::GET, &path, &[("accept", accept)]).await;
+        (answer.status().as_u16(), header(&answer, "content-type"), answer.text().await.expect("text"))
+    };
+    let (status, kind, body) = ask(&cid, "", "application/json").await;
+    assert_eq!((status, kind.as_str()), (200, "application/json"));
+    let told: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let [record] = told["Providers"].as_array().expect("a list").as_slice() else { panic!("one: {body}") };
+    let port = scene.data().rsplit(':').next().expect("a port").to_owned();
+    assert_eq!(record["Schema"], "peer");
+    assert_eq!(record["Addrs"], json!([format!("/ip4/127.0.0.1/tcp/{port}/http")]));
+    assert_eq!(record["Protocols"], json!(["transport-ipfs-gateway-http"]));
+
+    // In lines, as Kubo reads it; of a block inside; and only to those who speak HTTP.
+    let lines = "application/x-ndjson, application/json";
+    let (status, kind, body) = ask(&leaf.to_string(), "", lines).await;
+    assert_eq!((status, kind.as_str()), (200, "application/x-ndjson"));
+    let line: serde_json::Value =
+        serde_json::from_str(body.strip_suffix('\n').expect("a line")).expect("JSON");
+    assert_eq!(line, *record);
+    let filtered = "?filter-protocols=unknown,transport-bitswap";
+    assert_eq!(ask(&cid, filtered, lines).await, (200, "application/x-ndjson".into(), String::new()));
+    let none = (200, "application/json".into(), r#"{"Providers":[]}"#.to_owned());
+    assert_eq!(ask(&cid, filtered, "*/*").await, none);
+    // What is not here, what is of no data, and what could not be here at all: a hash that is not taken.
+    for absent in [
+        "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
+        "bafk2bzaceadqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqo",
+    ] {
+        assert_eq!(ask(absent, "", "*/*").await, none, "{absent}");
+    }
+    let (status, _, body) = ask("no-cid", "", "*/*").await;
+    assert!(status == 400 && body.contains("\"field\":\"cid\""), "{body}");
+    scene.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_blocks_come_as_often_as_they_are_linked_when_duplicates_are_asked_for() {
     let scene = Setting::new().start().await;

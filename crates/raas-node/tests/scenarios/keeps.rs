@@ -192,7 +192,7 @@ async fn what_nothing_keeps_is_collected_and_what_a_job_or_pin_keeps_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_into_the_reserve_is_refused_with_507_and_loses_nothing() {
+async fn fault_53_an_upload_into_the_reserve_is_refused_with_507_and_loses_nothing() {
     let mut scene = Setting::new().start().await;
     let (cid, _) = scene.upload_only(small(97)).await;
     scene.stop_node().await;

@@ -62,6 +62,15 @@ async fn each_part_has_three_copies_and_is_read_back_and_repaired() {
     let bytes = seven_mib("parts");
     let (cid, parts) = stored(&scene, bytes.clone()).await;
     assert_eq!(parts.len(), 3, "{parts:?}");
+    scene
+        .until("a deal on the contract", 10 * 2_880, async || {
+            let ledger = scene.ledger().await;
+            let listed = scene.active_deals(&cid).await.len();
+            let whole = parts.iter().map(|part| ledger.proven(part)).min();
+            assert!(Some(listed) <= whole, "{listed} deals listed, {whole:?} copies of all parts");
+            listed > 0
+        })
+        .await;
     until_all_proven(&scene, &cid, &parts).await;
     let ledger = scene.ledger().await;
     for part in &parts {
@@ -82,18 +91,34 @@ async fn each_part_has_three_copies_and_is_read_back_and_repaired() {
     let windows = holding["waits"].as_array().expect("waits").iter();
     let waiting: Vec<&str> = windows.filter_map(|wait| wait["part"].as_str()).collect();
     assert_eq!(waiting.len(), 9, "a renewal window for each copy of each part: {holding}");
-    assert!(scene.waits(&cid).await.contains(&"in_parts".to_owned()));
-    assert_eq!(scene.active_deals(&cid).await, [], "a contract that counts deals is shown none");
+    // A contract that counts deals is shown those of one part, which has the root.
+    let of_last: Vec<u64> = ledger.deals(&parts[2]).keys().copied().collect();
+    scene
+        .until("the contract lists three", 2_880, async || {
+            scene.active_deals(&cid).await.iter().map(|(deal, _)| *deal).eq(of_last.iter().copied())
+        })
+        .await;
+    assert!(!scene.waits(&cid).await.contains(&"in_parts".to_owned()));
 
     // Joined from this disk, and without it from providers alone; a part that is here is not fetched.
     assert_eq!(scene.ipfs(&cid).await, (200, bytes.clone()));
     delete(&scene, &parts[..1]);
     assert_eq!(scene.ipfs(&cid).await, (200, bytes.clone()));
     delete(&scene, &parts);
+    // Only what a reader comes to is fetched: the part with the root, and then in order until there is the byte.
+    let ranged = async |first: usize, last: usize| {
+        let range = format!("bytes={first}-{last}");
+        let answer =
+            scene.ask(reqwest::Method::GET, &format!("/ipfs/{cid}"), &[("range", range.as_str())]).await;
+        assert_eq!(answer.bytes().await.expect("a range"), bytes[first..=last], "{range}");
+        parts.iter().map(|part| car(&scene, part).is_file()).collect::<Vec<_>>()
+    };
+    let end = bytes.len() - 1;
+    assert_eq!(ranged(end - 9, end).await, [false, false, true]);
+    assert_eq!(ranged(3_145_720, 3_145_727).await, [true, false, true]);
+    assert_eq!(ranged(3_145_720, 3_145_735).await, [true, true, true]);
+    delete(&scene, &parts);
     assert_eq!(scene.ipfs(&cid).await, (200, bytes.clone()));
-    let range = [("range", "bytes=3145720-3145735")];
-    let answer = scene.ask(reqwest::Method::GET, &format!("/ipfs/{cid}"), &range).await;
-    assert_eq!(answer.bytes().await.expect("a range"), bytes[3_145_720..3_145_736]);
 
     // A sector is lost, and with it a copy of each part that it holds: these, and no others, are ordered once more.
     let lost = scene.ledger().await.deals(&parts[1]).values().next().expect("a deal").clone();

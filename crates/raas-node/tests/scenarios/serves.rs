@@ -1,12 +1,16 @@
 //! The bytes come back whatever happened to the node's own copy, and never wrong ones.
 
-use crate::harness::{Scene, Setting, small};
-use raas_piece::pack::{PackOptions, pack_path};
+use crate::harness::{Scene, Setting, sha256_counter, small};
+use axum::body::Bytes;
+use raas_piece::car::{Limits, Reader};
+use raas_piece::pack::{PackOptions, pack_path, pack_reader};
 use reqwest::{Method, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Files of complete pieces on the node's disk.
 fn pieces(scene: &Scene) -> Vec<std::path::PathBuf> {
@@ -51,7 +55,7 @@ async fn attempts(scene: &Scene, cid: &str) -> Vec<(String, u64, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_passed_over() {
+async fn fault_16_a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_passed_over() {
     let scene = Setting::new().start().await;
     let (cid, piece) = scene.kept(61).await;
     let providers: Vec<u64> = scene.ledger().await.deals(&piece).values().map(|deal| deal.provider).collect();
@@ -79,6 +83,46 @@ async fn a_provider_with_wrong_bytes_is_marked_and_one_without_an_unsealed_copy_
     let (_, next) = scene.kept(62).await;
     let chosen: Vec<u64> = scene.ledger().await.deals(&next).values().map(|deal| deal.provider).collect();
     assert!(!chosen.contains(wrong), "{chosen:?}");
+    scene.end().await;
+}
+
+/// A gateway whose answer ends between two blocks, as if it were all, until it is told to give the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_15_a_car_that_ends_early_behind_a_200_is_not_kept() {
+    let bytes = sha256_counter("cut short", 3_500_000);
+    let out = Cursor::new(Vec::new());
+    let (packed, car) = pack_reader(bytes.as_slice(), out, &PackOptions::default()).expect("a CAR");
+    let (root, car) = (packed.root.to_string(), Bytes::from(car.into_inner()));
+    let mut reader = Reader::new(&car[..], Limits::default()).expect("a CAR");
+    for _ in 0..2 {
+        reader.next_block().expect("a good block").expect("there are five");
+    }
+    let cut = car.slice(..usize::try_from(reader.end()).expect("in memory"));
+    let whole = Arc::new(AtomicBool::new(false));
+    let gives = Arc::clone(&whole);
+    let answer = move || {
+        let car = if gives.load(Ordering::Relaxed) { car.clone() } else { cut.clone() };
+        async move { ([("content-type", "application/vnd.ipld.car")], car) }
+    };
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let gateway = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+
+    let scene = Setting::new().config(|config| config.sources.gateways = vec![gateway]).start().await;
+    let job = json!({ "cid": root, "jobType": "all", "replicationTarget": 3 });
+    scene.post("/api/register_job", &job).await.expect(201);
+    let why = async || {
+        let why = scene.why(&root).await;
+        why["holdings"][0]["delays"][0]["why"].as_str().unwrap_or_default().to_owned()
+    };
+    scene.until("it was tried", 2_880, async || !why().await.is_empty()).await;
+    assert!(why().await.contains("is missing"), "{}", why().await);
+    assert!(scene.waits(&root).await.contains(&"bytes".to_owned()));
+    assert!(pieces(&scene).is_empty() && scene.ledger().await.proposals().is_empty());
+
+    whole.store(true, Ordering::Relaxed);
+    scene.until("the whole is here", 2_880, async || !pieces(&scene).is_empty()).await;
+    assert_eq!(scene.ipfs(&root).await, (200, bytes));
     scene.end().await;
 }
 

@@ -86,10 +86,10 @@ impl Hasher {
         let (first, units) = units.split_at(to_span.min(units.len()));
         first.iter().for_each(|unit| self.unit(unit));
         let (spans, last) = units.as_flattened().as_chunks::<SPAN_PAYLOAD>();
+        let mut tops = [Unit::EMPTY; SPANS];
         for spans in spans.chunks(SPANS) {
-            let mut tops = [Unit::EMPTY; SPANS];
             self.kernel.spans(spans, &mut tops);
-            tops.into_iter().take(spans.len()).for_each(|top| self.carry(SPAN_LEVEL.into(), top));
+            tops.iter().take(spans.len()).for_each(|top| self.carry(SPAN_LEVEL.into(), *top));
         }
         last.as_chunks().0.iter().for_each(|unit| self.unit(unit));
         self.partial.extend_from_slice(rest);
@@ -197,11 +197,11 @@ impl Subtree {
         let mut waiting = Waiting { kernel, levels: Vec::new() };
         let mut top = (FIRST_LEVEL, kernel.filled(&zero(UNIT_LEVEL)));
         let (spans, last) = payload.as_chunks::<SPAN_PAYLOAD>();
+        let mut units = [Unit::EMPTY; SPANS];
         for spans in spans.chunks(SPANS) {
-            let mut units = [Unit::EMPTY; SPANS];
             kernel.spans(spans, &mut units);
-            for unit in units.into_iter().take(spans.len()) {
-                top = waiting.merge(SPAN_LEVEL.into(), unit);
+            for unit in units.iter().take(spans.len()) {
+                top = waiting.merge(SPAN_LEVEL.into(), *unit);
                 waiting.put(top.0, top.1);
             }
         }

@@ -68,24 +68,19 @@ impl FileBuilder {
         Ok(())
     }
 
+    /// Takes whole chunks and, at the end of the file, its rest; nothing is held from before.
+    fn take(&mut self, chunks: &[&[u8]], sink: &mut (impl BlockSink + ?Sized)) -> Result<(), SinkError> {
+        self.content_bytes += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        self.put_leaves(chunks, sink)
+    }
+
     /// Ends the file.
     ///
     /// # Errors
     /// [`SinkError`] when a block cannot be kept.
-    pub fn finish(self, sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
-        self.finish_with(&[], sink)
-    }
-
-    /// Takes the last bytes, without a copy if no others are held, and ends the file.
-    fn finish_with(mut self, last: &[u8], sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
-        if self.held.is_empty() && last.len() <= Self::batch_bytes(&self.profile) {
-            self.content_bytes += last.len() as u64;
-            self.leaves(last, sink)?;
-        } else {
-            self.write(last, sink)?;
-            let held = std::mem::take(&mut self.held);
-            self.leaves(&held, sink)?;
-        }
+    pub fn finish(mut self, sink: &mut (impl BlockSink + ?Sized)) -> Result<Entry, SinkError> {
+        let held = std::mem::take(&mut self.held);
+        self.leaves(&held, sink)?;
         if self.levels.is_empty() {
             // A file of nothing is one leaf of nothing.
             self.put_leaves(&[&[]], sink)?;
@@ -165,16 +160,56 @@ pub(crate) fn read_file<E: From<SinkError>>(
     read_error: impl FnOnce(u64, io::Error) -> E,
 ) -> Result<Entry, E> {
     let mut file = FileBuilder::new(*profile);
-    let mut buffer = vec![0; FileBuilder::batch_bytes(profile)];
+    let mut room = Room::new(profile);
     loop {
-        let bytes = match fill(&mut reader, &mut buffer) {
-            Ok(bytes) => bytes,
+        let (chunks, ended) = match room.fill(&mut reader) {
+            Ok(read) => read,
             Err(error) => return Err(read_error(file.content_bytes(), error)),
         };
-        if bytes.len() < FileBuilder::batch_bytes(profile) {
-            return Ok(file.finish_with(bytes, sink)?);
+        file.take(&chunks, sink)?;
+        if ended {
+            return Ok(file.finish(sink)?);
         }
-        file.write(bytes, sink)?;
+    }
+}
+
+/// Room for the chunks that are hashed together. They are read side by side, and at a distance of a power of two their bytes
+/// would push each other out of the few lines that a cache has for them: so each begins a little later than that.
+struct Room {
+    buffer: Vec<u8>,
+    first: usize,
+    chunks: usize,
+    chunk_bytes: usize,
+}
+
+impl Room {
+    /// Bytes of a line of a cache.
+    const LINE: usize = 64;
+    /// Unused bytes behind each chunk: 32 chunks begin at as many different lines of the smallest caches.
+    const GAP: usize = 2 * Self::LINE;
+
+    fn new(profile: &Profile) -> Self {
+        let (chunks, chunk_bytes) = (Path::best().streams(), profile.chunk_bytes);
+        let buffer = vec![0; chunks * (chunk_bytes + Self::GAP) + Self::LINE];
+        let first = buffer.as_ptr().align_offset(Self::LINE).min(Self::LINE);
+        Self { buffer, first, chunks, chunk_bytes }
+    }
+
+    /// The next chunks, and whether they are the last; only the last of all is short.
+    fn fill(&mut self, reader: &mut impl Read) -> io::Result<(Vec<&[u8]>, bool)> {
+        let mut chunks = Vec::with_capacity(self.chunks);
+        let places = self.buffer[self.first..].chunks_exact_mut(self.chunk_bytes + Self::GAP);
+        for place in places.take(self.chunks) {
+            let chunk = fill(reader, &mut place[..self.chunk_bytes])?;
+            let ended = chunk.len() < self.chunk_bytes;
+            if !chunk.is_empty() {
+                chunks.push(chunk);
+            }
+            if ended {
+                return Ok((chunks, true));
+            }
+        }
+        Ok((chunks, false))
     }
 }
 

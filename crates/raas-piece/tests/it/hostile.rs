@@ -182,7 +182,7 @@ fn link(cid: Cid, name: &str) -> Link {
 }
 
 #[test]
-fn bombs_end() {
+fn fault_14_files_shards_and_directories_that_repeat_end() {
     let mut blocks = MemoryBlocks::default();
     // 1000^60 empty parts, and a chain deeper than any file.
     let mut cid = put(&mut blocks, Vec::new(), Data { file_bytes: Some(0), ..Data::new(Kind::File) });

@@ -4,6 +4,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::num::NonZero;
 use std::path::PathBuf;
 
+/// More than any machine has, and few enough to be started.
+const THREADS_MAX: usize = 1_024;
+
+fn threads(text: &str) -> Result<NonZero<usize>, String> {
+    let threads = text.parse::<NonZero<usize>>().ok().filter(|threads| threads.get() <= THREADS_MAX);
+    threads.ok_or_else(|| format!("give a number from 1 to {THREADS_MAX}"))
+}
+
 /// `raas piece …`.
 #[derive(Debug, Subcommand)]
 pub enum Piece {
@@ -30,7 +38,7 @@ pub struct Commp {
     #[arg(default_value = "-")]
     pub files: Vec<PathBuf>,
     /// Threads that hash; all cores by default.
-    #[arg(long)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<NonZero<usize>>,
 }
 
@@ -61,7 +69,7 @@ pub struct Car {
     #[arg(long)]
     pub split: bool,
     /// Threads that hash the piece; all cores by default.
-    #[arg(long)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<NonZero<usize>>,
 }
 

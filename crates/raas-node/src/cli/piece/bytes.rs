@@ -1,4 +1,4 @@
-//! `raas piece commp`, and reading with a bar.
+//! `raas piece commp`, and reading and writing with a bar.
 
 use super::args::Commp;
 use crate::cli::failure::Failure;
@@ -9,12 +9,15 @@ use raas_piece::commp::of_reader_on;
 use raas_piece::{PieceInfo, cid};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read, Seek, SeekFrom, Write};
 use std::num::NonZero;
 use std::path::Path;
 
 /// One line, or one object, per file.
 pub fn commp(args: &Commp, json: bool) -> Result<(), Failure> {
+    if args.files.iter().filter(|path| is_dash(path)).count() > 1 {
+        return Err(Failure::Usage("FILES: stdin (-) can be read once only".to_owned()));
+    }
     for path in &args.files {
         let (reader, bar) = open(path, "hashing")?;
         let info = of_reader_on(reader, threads(args.threads))
@@ -48,9 +51,14 @@ pub fn threads(asked: Option<NonZero<usize>>) -> NonZero<usize> {
     asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN)
 }
 
+/// Whether stdin or stdout is meant.
+pub fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// A file or stdin, counted by a bar.
-pub fn open(path: &Path, what: &str) -> Result<(Counted, ProgressBar), Failure> {
-    let (reader, length): (Box<dyn Read>, _) = if path.as_os_str() == "-" {
+pub fn open(path: &Path, what: &str) -> Result<(Counted<Box<dyn Read>>, ProgressBar), Failure> {
+    let (reader, length): (Box<dyn Read>, _) = if is_dash(path) {
         (Box::new(io::stdin().lock()), None)
     } else {
         let no_path = |error: io::Error| Failure::Usage(format!("{}: {error}", path.display()));
@@ -65,19 +73,81 @@ pub fn open(path: &Path, what: &str) -> Result<(Counted, ProgressBar), Failure> 
         (Box::new(file), metadata.is_file().then_some(metadata.len()))
     };
     let bar = output::bytes_bar(length, what);
-    Ok((Counted { reader, bar: bar.clone() }, bar))
+    Ok((Counted { inner: reader, bar: bar.clone() }, bar))
 }
 
-/// A reader whose bytes move a bar.
-pub struct Counted {
-    reader: Box<dyn Read>,
-    bar: ProgressBar,
+/// Bytes of the files under a path; links are not followed, and what cannot be seen does not count.
+pub fn bytes_under(path: &Path) -> u64 {
+    let Ok(metadata) = path.symlink_metadata() else { return 0 };
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| bytes_under(&entry.path())).sum()
 }
 
-impl Read for Counted {
+/// Refuses to write over what is read, or into the directory that is read.
+pub fn apart(input: &Path, output: &Path) -> Result<(), Failure> {
+    let read =
+        input.canonicalize().map_err(|error| Failure::Usage(format!("{}: {error}", input.display())))?;
+    // An output that is not there yet is where its folder is.
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = output.canonicalize().or_else(|_| folder.canonicalize());
+    if written.is_ok_and(|written| written.starts_with(&read)) {
+        let (input, output) = (input.display(), output.display());
+        let why = format!("--output: {output} is {input} or lies in it, which is read; write it elsewhere");
+        return Err(Failure::Usage(why));
+    }
+    Ok(())
+}
+
+/// Sends bytes to stdout. Who closes the pipe has had enough.
+pub fn pour(mut bytes: impl Read) -> Result<(), Failure> {
+    match io::copy(&mut bytes, &mut io::stdout().lock()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("could not write to stdout").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to fill somebody's screen.
+pub fn no_terminal() -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        return Err(Failure::Usage(
+            "--output: - would go to the terminal; name a file, or a pipe".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// A reader or writer whose bytes move a bar.
+pub struct Counted<T> {
+    pub inner: T,
+    pub bar: ProgressBar,
+}
+
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
+        let count = self.inner.read(buffer)?;
         self.bar.inc(count as u64);
         Ok(count)
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(buffer)?;
+        self.bar.inc(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<S: Seek> Seek for Counted<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
     }
 }

@@ -1,10 +1,10 @@
 //! `raas piece car` and `raas piece ls`.
 
 use super::args::{Car, Ls};
-use super::bytes::{described, open, threads};
+use super::bytes::{Counted, apart, bytes_under, described, is_dash, no_terminal, open, pour, threads};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use anyhow::Context;
+use indicatif::ProgressBar;
 use raas_piece::PaddedSize;
 use raas_piece::car::{Limits, Reader};
 use raas_piece::commp::PieceInfo;
@@ -13,7 +13,7 @@ use raas_piece::unixfs::{DiskOptions, Profile};
 use serde_json::json;
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, IsTerminal as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// One finished CAR.
@@ -27,28 +27,34 @@ struct Part {
 /// Packs, and prints root and pieces.
 pub fn car(args: &Car, json: bool) -> Result<(), Failure> {
     let options = options(args)?;
-    let stdin = args.path.as_os_str() == "-";
-    let to_stdout = args.output.as_os_str() == "-";
+    let (stdin, to_stdout) = (is_dash(&args.path), is_dash(&args.output));
     if args.split && (to_stdout || stdin || args.tar) {
         return Err(Failure::Usage("--split takes a file or directory, and a file as --output".to_owned()));
+    }
+    if to_stdout {
+        no_terminal()?;
+    } else if !stdin {
+        apart(&args.path, &args.output)?;
     }
     let (root, payload_bytes, parts) = if args.split {
         split(args, &options)?
     } else {
         let target = if to_stdout { tempfile::tempfile()? } else { create(&args.output, args.force)? };
-        let packed = if args.tar || stdin {
+        let (packed, bar) = if args.tar || stdin {
             let (reader, bar) = open(&args.path, "packing")?;
+            let target = Counted { inner: target, bar: ProgressBar::hidden() };
             let packed = if args.tar {
                 pack_tar(reader, target, &options)
             } else {
                 pack_reader(reader, target, &options)
             };
-            bar.finish_and_clear();
-            packed
+            (packed, bar)
         } else {
-            pack_path(&args.path, target, &options)
+            let bar = bar_over(&args.path);
+            (pack_path(&args.path, Counted { inner: target, bar: bar.clone() }, &options), bar)
         };
-        let (packed, mut file) = packed.inspect_err(|_| {
+        bar.finish_and_clear();
+        let (packed, Counted { inner: mut file, .. }) = packed.inspect_err(|_| {
             if !to_stdout {
                 remove(&args.output);
             }
@@ -56,7 +62,7 @@ pub fn car(args: &Car, json: bool) -> Result<(), Failure> {
         if to_stdout {
             // The root at its start is known only at its end, so a CAR cannot go to a pipe as it is made.
             file.seek(SeekFrom::Start(0))?;
-            io::copy(&mut file, &mut io::stdout().lock()).context("could not write to stdout")?;
+            pour(file)?;
         }
         let file = (!to_stdout).then(|| args.output.clone());
         let part = Part { file, car_bytes: packed.car_bytes, blocks: packed.blocks, piece: packed.piece };
@@ -113,8 +119,13 @@ fn split(args: &Car, options: &PackOptions) -> Result<(cid::Cid, u64, Vec<Part>)
     let next =
         |number| create(&name(number), args.force).map_err(|failure| io::Error::other(failure.explain().1));
     let made = Cell::new(0);
-    let next = |number| next(number).inspect(|_| made.set(number + 1));
+    let bar = bar_over(&args.path);
+    let next = |number| {
+        let inner = next(number).inspect(|_| made.set(number + 1))?;
+        Ok(Counted { inner, bar: bar.clone() })
+    };
     let packed = pack_split(&args.path, next, options);
+    bar.finish_and_clear();
     let (entry, cars) = packed.inspect_err(|_| (0..made.get()).for_each(|number| remove(&name(number))))?;
     let parts = cars.into_iter().enumerate().map(|(number, (written, _))| Part {
         file: Some(name(number)),
@@ -125,8 +136,15 @@ fn split(args: &Car, options: &PackOptions) -> Result<(cid::Cid, u64, Vec<Part>)
     Ok((entry.cid, entry.content_bytes, parts.collect()))
 }
 
-/// Half a CAR would pass for a whole one.
-fn remove(path: &Path) {
+/// A bar over what is written of a path, which is a little more than what is read.
+fn bar_over(path: &Path) -> ProgressBar {
+    // Nobody else looks at it.
+    let total = io::stderr().is_terminal().then(|| bytes_under(path));
+    output::bytes_bar(total, "packing")
+}
+
+/// Half a file would pass for a whole one.
+pub fn remove(path: &Path) {
     // That it could not be made is told; that its rest could not be removed is seen.
     let _ = std::fs::remove_file(path);
 }

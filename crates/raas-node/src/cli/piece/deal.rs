@@ -1,8 +1,8 @@
 //! `raas piece aggregate`, `prove` and `verify`.
 
 use super::args::{Aggregate as Args, Form, Pieces, Prove, Verify};
-use super::bytes::{described, open, threads};
-use super::car::create;
+use super::bytes::{Counted, apart, described, is_dash, no_terminal, open, pour, threads};
+use super::car::{create, remove};
 use super::name::parse;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -26,9 +26,12 @@ struct Given {
 
 /// Computes the deal piece; with `--output` writes its bytes.
 pub fn aggregate(args: &Args, json: bool) -> Result<(), Failure> {
+    let aside = args.output.as_ref().is_some_and(|path| is_dash(path));
+    if aside {
+        no_terminal()?;
+    }
     let (aggregate, given) = build(&args.pieces)?;
     let deal = aggregate.piece();
-    let aside = args.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
     let line = if aside { output::say } else { output::data };
     if let Some(path) = &args.output {
         write(&aggregate, &given, path, args.force)?;
@@ -83,8 +86,8 @@ pub fn prove(args: &Prove, json: bool) -> Result<(), Failure> {
 
 /// Checks a proof and prints the deal piece it leads to.
 pub fn verify(args: &Verify, json: bool) -> Result<(), Failure> {
-    let piece = parse(&args.piece)?;
-    let deal = args.deal.as_deref().map(parse).transpose()?;
+    let piece = parse("--piece", &args.piece)?;
+    let deal = args.deal.as_deref().map(|deal| parse("--deal", deal)).transpose()?;
     let (reader, bar) = open(&args.proof, "reading")?;
     let mut bytes = Vec::new();
     reader.take(PROOF_BYTES_MAX).read_to_end(&mut bytes).context("could not read the proof")?;
@@ -121,6 +124,9 @@ fn proof_of(bytes: &[u8]) -> Result<InclusionProof, Failure> {
 /// The aggregate, and what was given for each entry.
 fn build(args: &Pieces) -> Result<(Aggregate, Vec<Given>), Failure> {
     let mut given = Vec::with_capacity(args.pieces.len());
+    if args.pieces.iter().filter(|text| *text == "-").count() > 1 {
+        return Err(Failure::Usage("PIECES: stdin (-) can be read once only".to_owned()));
+    }
     for text in &args.pieces {
         if text == "-" {
             for line in io::stdin().lock().lines() {
@@ -133,6 +139,9 @@ fn build(args: &Pieces) -> Result<(Aggregate, Vec<Given>), Failure> {
             given.push(one(text)?);
         }
     }
+    if given.is_empty() {
+        return Err(Failure::Usage("PIECES: nothing came on stdin; name one piece a line".to_owned()));
+    }
     if args.sort {
         given.sort_by_key(|given| std::cmp::Reverse(given.info.padded()));
     }
@@ -144,14 +153,16 @@ fn build(args: &Pieces) -> Result<(Aggregate, Vec<Given>), Failure> {
         None => minimum_deal_size(&sizes)?,
     };
     let pieces: Vec<_> = given.iter().map(|given| (given.info.commitment(), given.info.padded())).collect();
-    Ok((Aggregate::new(deal, &pieces)?, given))
+    let named = || if args.deal_size.is_some() { "--deal-size" } else { "PIECES" };
+    let aggregate = Aggregate::new(deal, &pieces);
+    Ok((aggregate.map_err(|error| Failure::Usage(format!("{}: {error}", named())))?, given))
 }
 
 /// A piece by name, or by the file that is it.
 fn one(text: &str) -> Result<Given, Failure> {
     let path = Path::new(text);
     if !path.is_file() {
-        return Ok(Given { info: parse(text)?, file: None });
+        return Ok(Given { info: parse("PIECES: no such file", text)?, file: None });
     }
     let (reader, bar) = open(path, text)?;
     let info = of_reader_on(reader, threads(None)).with_context(|| format!("could not read {text}"))?;
@@ -169,12 +180,17 @@ fn write(aggregate: &Aggregate, given: &[Given], path: &Path, force: bool) -> Re
     let payloads = payloads.collect::<Result<Vec<_>, Failure>>()?;
     let deal = VirtualDeal::new(aggregate, payloads)?;
     let mut bytes = deal.range(0, deal.bytes());
-    let mut buffered = io::BufReader::with_capacity(1 << 20, &mut bytes);
-    if path.as_os_str() == "-" {
-        io::copy(&mut buffered, &mut io::stdout().lock())
+    let bar = output::bytes_bar(Some(deal.bytes()), "writing");
+    let mut buffered = io::BufReader::with_capacity(1 << 20, Counted { inner: &mut bytes, bar: bar.clone() });
+    if is_dash(path) {
+        pour(buffered)?;
     } else {
-        io::copy(&mut buffered, &mut create(path, force)?)
+        given.iter().filter_map(|given| given.file.as_ref()).try_for_each(|piece| apart(piece, path))?;
+        let copied = io::copy(&mut buffered, &mut create(path, force)?);
+        copied
+            .inspect_err(|_| remove(path))
+            .with_context(|| format!("could not write {}", path.display()))?;
     }
-    .with_context(|| format!("could not write the deal to {}", path.display()))?;
+    bar.finish_and_clear();
     Ok(())
 }

@@ -7,10 +7,15 @@ use crate::cli::output;
 use raas_piece::cid::{self, PieceCid};
 use raas_piece::{PaddedSize, PieceInfo};
 
+/// How pieces are named.
+const FORMS: &str =
+    "a piece is its CID v2 (bafkzcib…), or its CID v1 with the padded size in bytes (baga6ea4seaq…:SIZE)";
+
 /// The other version; with `--json` both, and all sizes.
 pub fn cid(args: &Cid, json: bool) -> Result<(), Failure> {
     let usage = |error: String| Failure::Usage(error);
-    let parsed: PieceCid = args.cid.parse().map_err(|error| usage(format!("{}: {error}", args.cid)))?;
+    let parsed: PieceCid =
+        args.cid.parse().map_err(|error| usage(format!("CID: {}: {error}; {FORMS}", args.cid)))?;
     let info = match (parsed, args.payload_size, args.padded_size) {
         (PieceCid::V2(info), None, None) => info,
         (PieceCid::V2(_), ..) => {
@@ -40,9 +45,9 @@ pub fn cid(args: &Cid, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A piece typed as a CID v2, or as `CIDv1:PADDED_SIZE`.
-pub fn parse(text: &str) -> Result<PieceInfo, Failure> {
-    let usage = |why: String| Failure::Usage(format!("{text}: {why}"));
+/// A piece typed as a CID v2, or as `CIDv1:PADDED_SIZE`; `field` is where it was typed.
+pub fn parse(field: &str, text: &str) -> Result<PieceInfo, Failure> {
+    let usage = |why: String| Failure::Usage(format!("{field}: {text}: {why}; {FORMS}"));
     let (name, size) = match text.split_once(':') {
         Some((name, size)) => {
             let size = size.parse().map_err(|_| usage(format!("{size:?} is no size in bytes")))?;
@@ -55,6 +60,6 @@ pub fn parse(text: &str) -> Result<PieceInfo, Failure> {
         (PieceCid::V2(info), Some(size)) if info.padded() == size => Ok(info),
         (PieceCid::V2(info), Some(_)) => Err(usage(format!("the CID itself says {}", info.padded()))),
         (PieceCid::V1(commitment), Some(size)) => Ok(PieceInfo::full(commitment, size)),
-        (PieceCid::V1(_), None) => Err(usage("a piece CID v1 needs its padded size: CID:SIZE".to_owned())),
+        (PieceCid::V1(_), None) => Err(usage("a piece CID v1 does not say its size".to_owned())),
     }
 }

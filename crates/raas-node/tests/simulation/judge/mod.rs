@@ -116,7 +116,8 @@ impl Judge {
     /// take back is not history yet.
     pub fn look(&mut self, world: &World, crossed: &[(i64, Crossing)], until: i64) -> Result<(), String> {
         // Entries are sorted within their epoch, so an epoch is read once it is over.
-        let mut entries = world.ledger.since(self.read).to_vec();
+        let mut entries: Vec<_> =
+            world.ledger.since(self.read).iter().map(|entry| Entry::clone(entry)).collect();
         entries.retain(|entry| entry.epoch < until);
         let crossed = crossed.get(self.crossed..).unwrap_or_default();
         let crossed: Vec<_> = crossed.iter().take_while(|(at, _)| *at <= until).cloned().collect();
