@@ -341,7 +341,6 @@ fn an_unknown_or_wrong_configuration_key_is_named() {
         ("[policy]\nrenew_before_epochs = -1", "renew_before_epochs"),
         ("[policy]\nkeep_local = \"sometimes\"", "keep_local"),
         ("network = \"moon\"", "network"),
-        ("[listen]\nadmin = \"0.0.0.0:1337\"", "listen.admin"),
         ("[contract]\naddress = \"0x12\"", "contract.address"),
         ("[deals]\nproviders = [\"nobody\"]", "deals.providers"),
         ("[budget]\ntotal_attofil = \"1.5\"", "budget.total_attofil"),
