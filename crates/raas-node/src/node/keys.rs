@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 pub use crate::store::{ApiKey, KeyScope, NewKey};
 
+/// The store's file in the data directory.
+pub(super) const STORE: &str = "raas.sqlite";
+
 /// Why the keys of a store cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -31,12 +34,15 @@ pub enum KeysError {
 pub async fn store_of(config: &Config) -> Result<Store, KeysError> {
     let path = config.data_dir.clone();
     std::fs::create_dir_all(&path).map_err(|source| KeysError::DataDir { path: path.clone(), source })?;
-    let opened = Store::open_beside(&path.join("raas.sqlite"), "raas key").await;
+    let opened = Store::open_beside(&path.join(STORE), "raas key").await;
     opened.map_err(|error| KeysError::Store { path, source: Box::new(error) })
 }
 
-/// Whether any key opens anything now.
+/// Whether any key opens anything now. Where there is no store, there is none, and none is made.
 pub async fn has_valid(config: &Config) -> Result<bool, KeysError> {
+    if !config.data_dir.join(STORE).exists() {
+        return Ok(false);
+    }
     let failed = |error| KeysError::Store { path: config.data_dir.clone(), source: Box::new(error) };
     let store = store_of(config).await?;
     let now = raas_clients::clock::unix_seconds();

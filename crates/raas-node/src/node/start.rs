@@ -208,7 +208,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     #[expect(clippy::disallowed_methods, reason = "the id of a new store, where none is given")]
     let new_id = options.reproducible.unwrap_or_else(rand::random);
-    let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
+    let store = Store::open_with_id(&config.data_dir.join(keys::STORE), &holder(), new_id).await?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     #[expect(clippy::disallowed_methods, reason = "the name of this start's data listener")]
