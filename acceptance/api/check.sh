@@ -12,7 +12,7 @@ try() {
     shift 3
     log=$(mktemp)
     "$schemathesis" run "$url/v1/openapi.json" --checks "$CHECKS" --phases "$phases" -n "$examples" --seed 1 \
-        --generation-deterministic --continue-on-failure --warnings off --no-color "$@" >"$log" 2>&1 || status=$?
+        --generation-deterministic --request-timeout 60 --continue-on-failure --warnings off --no-color "$@" >"$log" 2>&1 || status=$?
     tail -n 25 "$log"
     if [ "$status" != 0 ]; then grep -vE '^ *$' "$log" | head -n 200; echo "api $name: FAILED"; exit 1; fi
     rm "$log"
