@@ -94,8 +94,9 @@ async function refused(world, route, body, type, field) {
     const text = await response.text();
     const sent = `${route} ${type} ${body}: ${response.status} ${text}`;
     assert.equal(response.status, 400, sent);
-    const { error } = JSON.parse(text);
-    assert.ok(typeof error === 'string' && error.includes(field), sent);
+    const said = JSON.parse(text);
+    const why = route.startsWith('/v1') ? said.detail : said.error;
+    assert.ok(typeof why === 'string' && why.includes(field), sent);
 }
 
 // Promises more bytes than it sends; the answer, if there is one, is a refusal.

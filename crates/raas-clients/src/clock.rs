@@ -30,10 +30,16 @@ impl WallClock {
 
 impl Clock for WallClock {
     async fn now(&self) -> Now {
-        #[expect(clippy::disallowed_methods, reason = "the adapter of the Clock port")]
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        self.at(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+        self.at(unix_seconds())
     }
+}
+
+/// Seconds since 1970 by this machine's clock: for what ends in people's time, such as keys. Decisions ask the port.
+#[must_use]
+pub fn unix_seconds() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the adapter of the Clock port")]
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The devnet's true time, asked for each time. Its RPC faults do not touch the method; when the process itself

@@ -1,8 +1,9 @@
 //! The one place where errors become HTTP. Internal text never leaves; it is logged here, once.
 
+use super::problem::{Kind, Told};
 use crate::store;
 use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -20,10 +21,16 @@ pub enum ApiError {
     Bad(String),
     /// There is no such thing.
     NotFound(String),
+    /// There is no such path.
+    NoRoute(String),
+    /// The path does not take this method.
+    NoMethod(String),
     /// It comes from a web page or name that must not act on this node.
     Forbidden(String),
-    /// It moves money, and the caller did not show that it may.
+    /// The caller did not show who it is, or that it may spend.
     Unauthorized(String),
+    /// The caller may not do this.
+    NotAllowed(String),
     /// It contradicts something stored before.
     Conflict(String),
     /// It is larger than allowed.
@@ -55,6 +62,36 @@ impl ApiError {
     pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Field { field: field.into(), why: why.into() }
     }
+
+    /// Its kind, and what is told of it.
+    fn told(self) -> Told {
+        let told = |kind, detail| Told { kind, detail, field: None, after_secs: None };
+        match self {
+            Self::Field { field, why } => {
+                let detail = format!("{field}: {why}");
+                Told { field: Some(field), ..told(Kind::InvalidField, detail) }
+            }
+            Self::Bad(why) => told(Kind::InvalidRequest, why),
+            Self::NotFound(why) => told(Kind::NotFound, why),
+            Self::NoRoute(why) => told(Kind::NoRoute, why),
+            Self::NoMethod(why) => told(Kind::MethodNotAllowed, why),
+            Self::Forbidden(why) => told(Kind::ForeignPage, why),
+            Self::Unauthorized(why) => told(Kind::Unauthorized, why),
+            Self::NotAllowed(why) => told(Kind::NotAllowed, why),
+            Self::Conflict(why) => told(Kind::Conflict, why),
+            Self::TooLarge(why) => told(Kind::TooLarge, why),
+            Self::NoRoom(why) => told(Kind::NoRoom, why),
+            Self::Unavailable(why) => told(Kind::Unavailable, why),
+            Self::TooMany { why, after_secs } => {
+                Told { after_secs: Some(after_secs), ..told(Kind::TooMany, why) }
+            }
+            Self::Busy { why, after_secs } => Told { after_secs: Some(after_secs), ..told(Kind::Busy, why) },
+            Self::Internal(error) => {
+                tracing::error!(error = format!("{error:#}"), "request failed");
+                told(Kind::Internal, "the node failed to answer; its log says why".to_owned())
+            }
+        }
+    }
 }
 
 impl<E> From<E> for ApiError
@@ -74,50 +111,33 @@ where
     }
 }
 
+/// In the form of the RaaS specification and of the data listener. `/v1` gets another one from what goes with the
+/// answer: [`super::problem::shape`].
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let after = match &self {
-            Self::TooMany { after_secs, .. } | Self::Busy { after_secs, .. } => Some(*after_secs),
-            _ => None,
+        let told = self.told();
+        let body = match &told.field {
+            Some(field) => json!({ "error": told.detail, "field": field }),
+            None => json!({ "error": told.detail }),
         };
-        let (status, error, field) = match self {
-            Self::Field { field, why } => (StatusCode::BAD_REQUEST, format!("{field}: {why}"), Some(field)),
-            Self::Bad(why) => (StatusCode::BAD_REQUEST, why, None),
-            Self::NotFound(why) => (StatusCode::NOT_FOUND, why, None),
-            Self::Forbidden(why) => (StatusCode::FORBIDDEN, why, None),
-            Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, why, None),
-            Self::Conflict(why) => (StatusCode::CONFLICT, why, None),
-            Self::TooLarge(why) => (StatusCode::PAYLOAD_TOO_LARGE, why, None),
-            Self::NoRoom(why) => (StatusCode::INSUFFICIENT_STORAGE, why, None),
-            Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
-            Self::TooMany { why, .. } => (StatusCode::TOO_MANY_REQUESTS, why, None),
-            Self::Busy { why, .. } => (StatusCode::SERVICE_UNAVAILABLE, why, None),
-            Self::Internal(error) => {
-                tracing::error!(error = format!("{error:#}"), "request failed");
-                let text = "the node failed to answer; its log says why".to_owned();
-                (StatusCode::INTERNAL_SERVER_ERROR, text, None)
-            }
-        };
-        let body = match field {
-            Some(field) => json!({ "error": error, "field": field }),
-            None => json!({ "error": error }),
-        };
-        match after {
-            Some(secs) => {
-                (status, [(header::RETRY_AFTER, HeaderValue::from(secs))], Json(body)).into_response()
-            }
-            None => (status, Json(body)).into_response(),
+        let mut response = (told.kind.status(), Json(body)).into_response();
+        if let Some(secs) = told.after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        if told.kind == Kind::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(told);
+        response
     }
 }
 
 /// Any other path.
 pub async fn no_route(uri: Uri) -> ApiError {
-    ApiError::NotFound(format!("there is no route {}; GET /v1/node tells what this node is", uri.path()))
+    ApiError::NoRoute(format!("there is no route {}; GET /docs lists those there are", uri.path()))
 }
 
 /// A known path with another method.
-pub async fn no_method(method: Method, uri: Uri) -> (StatusCode, Json<serde_json::Value>) {
-    let text = format!("{} does not take {method}; the header Allow names what it takes", uri.path());
-    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": text })))
+pub async fn no_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::NoMethod(format!("{} does not take {method}; the header Allow names what it takes", uri.path()))
 }

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use axum::extract::{FromRequest, FromRequestParts, Request, rejection};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -74,6 +75,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             Err(rejection::JsonRejection::JsonDataError(error)) => Err(unfit(&error.body_text())),
             Err(rejection::JsonRejection::MissingJsonContentType(_)) => {
                 Err(ApiError::field("content-type", "send JSON, and say so: content-type: application/json"))
+            }
+            Err(other) if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(ApiError::TooLarge(other.body_text()))
             }
             Err(other) => Err(ApiError::Bad(format!("the body cannot be read: {}", other.body_text()))),
         }

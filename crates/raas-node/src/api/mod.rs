@@ -2,28 +2,29 @@
 //!
 //! Handlers extract, make one call and map; what they need is in [`App`].
 
+pub mod caller;
 pub mod error;
 pub mod extract;
 mod guard;
 pub mod jobs;
+pub mod metrics;
+pub mod problem;
+pub mod routes;
 pub mod spec;
 pub mod v1;
 
 use crate::blocks::PieceStore;
 use crate::engine::Engine;
 use crate::world::World;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use caller::Gate;
 use raas_core::endpoint::{Alarm, alarms};
 use raas_core::ports::Chain;
+use routes::{Index, Route};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify};
 use tower_http::set_header::SetResponseHeaderLayer;
-
-/// A list of as many piece CIDs as the index of a 64 GiB deal has room for.
-const AGGREGATE_JSON_MAX: usize = 40 << 20;
 
 /// What every handler may use.
 pub struct App<W: World> {
@@ -65,45 +66,14 @@ impl<W: World> App<W> {
 
 /// The admin routes.
 pub fn router<W: World>(app: Arc<App<W>>) -> Router {
-    let register = post(spec::register::register::<W>);
+    let routes = routes::table::<W>();
+    let index = Index::new(&routes);
     let network = network_header(&app.network);
-    Router::new()
-        .route("/register_job", register.clone())
-        .route("/register_jobs", register.clone())
-        .route("/api/register_job", register.clone())
-        .route("/api/register_jobs", register)
-        .route("/api/uploadFile", post(spec::upload::upload::<W>).layer(DefaultBodyLimit::disable()))
-        .route("/api/deal_status", get(spec::deal_status::deal_status::<W>))
-        .route("/v1/jobs", get(v1::jobs::list::<W>).post(spec::register::register_v1::<W>))
-        .route("/v1/jobs/{id}", get(v1::jobs::show::<W>))
-        .route("/v1/jobs/{id}/stop", post(v1::jobs::stop::<W>))
-        .route("/v1/holdings/{cid}/plan", get(v1::explain::plan::<W>))
-        .route("/v1/holdings/{cid}/why", get(v1::explain::why::<W>))
-        .route("/v1/node", get(v1::node::node::<W>))
-        .route("/v1/node/quiesce", post(v1::node::quiesce::<W>))
-        .route("/v1/wallet", get(v1::wallet::show::<W>))
-        .route("/v1/wallet/datacap", get(v1::wallet::datacap::<W>))
-        .route("/v1/wallet/transactions", get(v1::wallet::transactions::<W>).post(v1::pay::pay::<W>))
-        .route("/v1/wallet/release", post(v1::pay::release::<W>))
-        .route("/v1/pins", get(v1::pins::list::<W>).post(v1::pins::add::<W>))
-        .route("/v1/pins/{cid}", delete(v1::pins::remove::<W>))
-        .route("/v1/store", get(v1::store::show::<W>))
-        .route("/v1/store/pieces", get(v1::store::pieces::<W>))
-        .route("/v1/store/gc", post(v1::store::collect::<W>))
-        .route("/v1/store/verify/{cid}", post(v1::store::verify::<W>))
-        .route("/v1/incidents", get(v1::incidents::list::<W>))
-        .route("/v1/incidents/{id}", get(v1::incidents::show::<W>))
-        .route("/v1/steps/retry", post(v1::node::retry::<W>))
-        .route("/v1/chain/rewind", get(v1::chain::show::<W>).post(v1::chain::rewind::<W>))
-        .route("/v1/breaker/release", post(v1::node::release::<W>))
-        .route(
-            "/v1/aggregates",
-            post(v1::aggregates::put::<W>).layer(DefaultBodyLimit::max(AGGREGATE_JSON_MAX)),
-        )
-        .route("/v1/aggregates/{cid}", get(v1::aggregates::show::<W>))
-        .route("/v1/proofs/{cid}", get(v1::proofs::show::<W>))
-        .route("/livez", get(v1::node::livez))
-        .route("/readyz", get(v1::node::readyz::<W>))
+    let gate = Gate::new(Arc::clone(&app), index.clone());
+    let routed = routes
+        .into_iter()
+        .fold(Router::new(), |router, Route { spec, handler }| router.route(spec.path, handler));
+    routed
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(network)
@@ -111,7 +81,9 @@ pub fn router<W: World>(app: Arc<App<W>>) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(axum::middleware::from_fn(guard::own_pages_only))
+        .layer(axum::middleware::from_fn_with_state(gate, caller::admit))
+        .layer(axum::middleware::from_fn_with_state(index.clone(), problem::shape))
+        .layer(Extension(index))
         .with_state(app)
 }
 

@@ -19,6 +19,9 @@ pub struct Args {
     /// The node's data listener, when it is not where the node says.
     #[arg(long, global = true, env = "RAAS_DATA")]
     pub data_url: Option<String>,
+    /// A file of mode 600 with a key of the API, where the node wants one; else RAAS_KEY is used.
+    #[arg(long, global = true, env = "RAAS_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
     /// Print JSON on stdout.
     #[arg(long, global = true)]
     pub json: bool,
@@ -75,6 +78,9 @@ pub enum Command {
     /// Pieces on this machine: commitments, CARs, aggregates and proofs. Needs no node.
     #[command(subcommand)]
     Piece(super::piece::Piece),
+    /// Who may call the API: make, list and revoke keys, on the node's machine.
+    #[command(subcommand)]
+    Key(super::key::Key),
     /// History that was final and is another one now.
     #[command(subcommand)]
     Chain(super::chain::Chain),
@@ -112,7 +118,7 @@ pub struct Up {
     /// Where store, pieces and key live.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
-    /// Address of the API, loopback only.
+    /// Address of the API; beyond loopback there must be a key.
     #[arg(long)]
     pub admin: Option<SocketAddr>,
     /// Address of the data listener.

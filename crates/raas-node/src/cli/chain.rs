@@ -53,7 +53,7 @@ pub async fn chain(node: &Client, command: &Chain, json: bool) -> Result<(), Fai
     if !json {
         show(&preview);
     }
-    let token = token(&wanted.token_file)?;
+    let token = token(node, &wanted.token_file)?;
     let question = format!(
         "This is right only if the network itself was rewound: if an endpoint lies, take it out instead, and nothing needs to be \
          read again. Read everything from epoch {} again on {}?",

@@ -9,11 +9,12 @@ pub struct Client {
     http: reqwest::Client,
     admin: String,
     data: Option<String>,
+    key: Option<String>,
 }
 
 impl Client {
     /// A client; nothing is sent yet.
-    pub fn new(admin: &str, data: Option<&str>) -> Result<Self, Failure> {
+    pub fn new(admin: &str, data: Option<&str>, key: Option<String>) -> Result<Self, Failure> {
         let admin = admin.trim_end_matches('/').to_owned();
         if !admin.starts_with("http://") && !admin.starts_with("https://") {
             return Err(Failure::Usage(format!(
@@ -21,7 +22,7 @@ impl Client {
             )));
         }
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { http, admin, data: data.map(|data| data.trim_end_matches('/').to_owned()) })
+        Ok(Self { http, admin, data: data.map(|data| data.trim_end_matches('/').to_owned()), key })
     }
 
     /// A call of the API; its JSON, or what the node says is wrong.
@@ -33,7 +34,13 @@ impl Client {
         self.answer(request).await
     }
 
-    /// A call that moves money: with the node's wallet token, and a key so that it happens once.
+    /// Whether it shows a key of its own.
+    pub const fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// A call that moves money: with the node's wallet token unless there is an admin's key, and a name so that it happens
+    /// once.
     pub async fn pay(
         &self,
         path: &str,
@@ -42,7 +49,10 @@ impl Client {
         key: &str,
     ) -> Result<Value, Failure> {
         let mut request = self.http.post(format!("{}{path}", self.admin));
-        request = request.bearer_auth(token).header("idempotency-key", key);
+        if self.key.is_none() {
+            request = request.bearer_auth(token);
+        }
+        request = request.header("idempotency-key", key);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -56,6 +66,10 @@ impl Client {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
         let response = request.send().await.map_err(|error| unreachable(&self.admin, "--node", &error))?;
         let status = response.status();
         let text = response.text().await?;
@@ -100,7 +114,8 @@ fn unreachable(url: &str, flag: &str, error: &reqwest::Error) -> Failure {
 }
 
 fn refused(status: StatusCode, value: &Value) -> Failure {
-    let text = value["error"].as_str().map_or_else(|| format!("the node answers {status}"), str::to_owned);
+    let said = value["detail"].as_str().or(value["error"].as_str());
+    let text = said.map_or_else(|| format!("the node answers {status}"), str::to_owned);
     if status == StatusCode::BAD_REQUEST {
         Failure::Usage(text)
     } else {

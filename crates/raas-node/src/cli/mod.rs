@@ -16,6 +16,7 @@ mod failure;
 mod get;
 mod incidents;
 mod job;
+mod key;
 mod kubo;
 mod output;
 mod piece;

@@ -4,7 +4,7 @@ use super::args::{Args, Command, DEFAULT_NODE};
 use super::client::Client;
 use super::failure::Failure;
 use super::{
-    chain, contract, doctor, explain, get, incidents, job, kubo, output, piece, proof, up, upload, wallet,
+    chain, contract, doctor, explain, get, incidents, job, key, kubo, output, piece, proof, up, upload, wallet,
     wallet_keys,
 };
 use clap::Parser;
@@ -45,7 +45,13 @@ const fn tells(command: &Command) -> bool {
 
 async fn dispatch(args: Args) -> Result<(), Failure> {
     let json = args.json;
-    let node = || Client::new(&args.node, args.data_url.as_deref());
+    let node = || {
+        let key = match &args.key_file {
+            Some(file) => Some(key::read(file)?),
+            None => std::env::var("RAAS_KEY").ok().filter(|key| !key.is_empty()),
+        };
+        Client::new(&args.node, args.data_url.as_deref(), key)
+    };
     match args.command {
         Command::Up(up) => up::up(&up, json).await,
         #[cfg(feature = "devnet")]
@@ -63,6 +69,7 @@ async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Store(command) => super::store::store(&node()?, &command, json).await,
         Command::Kubo(wanted) => kubo::kubo(node, &wanted, json).await,
         Command::Piece(command) => piece::piece(command, json).await,
+        Command::Key(command) => key::key(&command, json).await,
         Command::Chain(command) => chain::chain(&node()?, &command, json).await,
         Command::Contract(command) => contract::contract(command, json).await,
         Command::Proof(wanted) => proof::proof(&node()?, &wanted, json).await,

@@ -92,6 +92,7 @@ pub fn refused(error: StartError) -> Failure {
         | StartError::OtherNetwork { .. }
         | StartError::Key(_)
         | StartError::NoKey
+        | StartError::NoApiKey(_)
         | StartError::NoProviders => Failure::Usage(text),
         StartError::Bind { key, .. } => {
             let flag = if key == "listen.admin" { "--admin" } else { "--data" };
@@ -101,6 +102,7 @@ pub fn refused(error: StartError) -> Failure {
         StartError::Identity(_)
         | StartError::Store(_)
         | StartError::Keeping(_)
+        | StartError::Keys(_)
         | StartError::Bootstrap(_)
         | StartError::Client(_) => Failure::failed(text),
     }

@@ -63,7 +63,7 @@ async fn pay(
     what: &str,
     json: bool,
 ) -> Result<(), Failure> {
-    let token = token(&options.token_file)?;
+    let token = token(node, &options.token_file)?;
     let key = options.key.clone().unwrap_or_else(new_key);
     body["dry_run"] = json!(true);
     let quote = node.pay(PATH, Some(&body), &token, &key).await?;
@@ -164,7 +164,7 @@ async fn release(node: &Client, what: &str, options: &PayOptions, json: bool) ->
             return Err(Failure::Usage(format!("{other:?} is none of native, evm and restored")));
         }
     };
-    let token = token(&options.token_file)?;
+    let token = token(node, &options.token_file)?;
     if options.dry_run {
         return Err(Failure::Usage(
             "--dry-run: a release costs nothing; `raas wallet balance` shows why".to_owned(),
@@ -304,8 +304,11 @@ async fn transactions(node: &Client, id: Option<u64>, limit: u32, json: bool) ->
     Ok(())
 }
 
-/// What shows that the caller may spend.
-pub(super) fn token(path: &Path) -> Result<String, Failure> {
+/// What shows that the caller may spend; empty where an admin's key does.
+pub(super) fn token(node: &Client, path: &Path) -> Result<String, Failure> {
+    if node.has_key() {
+        return Ok(String::new());
+    }
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::Usage(format!(
             "--token-file {}: {error}; it is wallet.token in the node's data directory",

@@ -174,7 +174,6 @@ mod tests {
             ("[store]\nscrub_every_days = 0", "store.scrub_every_days"),
             ("[store]\nreserve_mib = 9223372036854775807", "store.reserve_mib"),
             ("[store]\nreserve_gib = 1", "reserve_gib"),
-            ("[listen]\nadmin = '0.0.0.0:1337'", "listen.admin"),
             ("[listen]\npublic_url = 'nonsense'", "listen.public_url"),
             ("[listen]\npublic_url = 'ftp://a.example'", "listen.public_url"),
             ("[listen]\npublic_url = 'http://user:pw@a.example'", "listen.public_url"),

@@ -9,6 +9,7 @@ mod endpoints;
 mod establish;
 mod keeper;
 pub mod key;
+pub mod keys;
 pub mod kubo;
 pub mod leftovers;
 mod real;

@@ -6,6 +6,7 @@ use super::endpoints::{self, EndpointError};
 use super::establish::{Established, establish};
 use super::keeper;
 use super::key::{self, KeyFileError};
+use super::keys::{self, KeysError};
 use super::leftovers;
 use super::real::{NodeClock, RealWorld};
 use super::token;
@@ -81,6 +82,15 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Whoever reaches the address could do everything.
+    #[error(
+        "listen.admin: {0} is no loopback address, and no key opens the API; `raas key new --scope admin` makes one, or \
+         listen on 127.0.0.1"
+    )]
+    NoApiKey(SocketAddr),
+    /// The keys cannot be looked at.
+    #[error("listen.admin")]
+    Keys(#[from] KeysError),
     /// The endpoints cannot be used.
     #[error("chain.endpoints")]
     Endpoints(#[from] EndpointError),
@@ -180,6 +190,10 @@ impl Handle {
 /// Binds, checks the network, and starts the loop.
 pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartError> {
     let network = config.network()?;
+    // Before anything is bound, and beside a node that may run on the store.
+    if !config.listen.admin.ip().is_loopback() && !keys::has_valid(config).await? {
+        return Err(StartError::NoApiKey(config.listen.admin));
+    }
     let (admin, data) =
         (bind("listen.admin", config.listen.admin).await?, bind("listen.data", config.listen.data).await?);
     let data_address = local("listen.data", config.listen.data, &data)?;
@@ -194,7 +208,7 @@ pub async fn start(config: &Config, options: &Options) -> Result<Handle, StartEr
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     #[expect(clippy::disallowed_methods, reason = "the id of a new store, where none is given")]
     let new_id = options.reproducible.unwrap_or_else(rand::random);
-    let store = Store::open_with_id(&config.data_dir.join("raas.sqlite"), &holder(), new_id).await?;
+    let store = Store::open_with_id(&config.data_dir.join(keys::STORE), &holder(), new_id).await?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     #[expect(clippy::disallowed_methods, reason = "the name of this start's data listener")]

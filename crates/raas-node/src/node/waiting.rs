@@ -1,16 +1,17 @@
 //! The listeners of a node that waits for a chain endpoint: they are bound and answer, with the reason.
 
 use crate::api::network_header;
+use crate::api::problem::{Kind, PROBLEM_JSON, Problem, Told};
 use crate::data::LISTENER;
 use axum::Json;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::{IncomingStream, Listener};
 use raas_core::gate::Hold;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
@@ -105,12 +106,26 @@ fn waiting(network: &str, listener: &str, why: &str) -> Router {
         "waits": why,
         "error": format!("the node waits for a chain endpoint: {why}; raas doctor looks at each"),
     });
-    let unavailable =
-        move || -> Response { (StatusCode::SERVICE_UNAVAILABLE, Json(state.clone())).into_response() };
     let named = [(LISTENER, listener.to_owned())];
-    let fallback = move || {
-        let response = (named.clone(), unavailable()).into_response();
+    let fallback = move |uri: Uri| {
+        let unavailable = (StatusCode::SERVICE_UNAVAILABLE, Json(state.clone())).into_response();
+        let response = if uri.path().starts_with("/v1/") { not_yet(&state) } else { unavailable };
+        let response = (named.clone(), response).into_response();
         async move { response }
     };
     Router::new().route("/livez", get(async || "ok")).fallback(fallback).layer(network_header(network))
+}
+
+/// What `/v1` answers until there is an endpoint: a problem, with what is waited for.
+fn not_yet(state: &Value) -> Response {
+    let detail = state["error"].as_str().unwrap_or_default().to_owned();
+    let told = Told { kind: Kind::Unavailable, detail, field: None, after_secs: None };
+    let mut body = state.clone();
+    if let (Some(body), Ok(Value::Object(problem))) =
+        (body.as_object_mut(), serde_json::to_value(Problem::new(&told, None)))
+    {
+        body.extend(problem);
+    }
+    let content_type = [(header::CONTENT_TYPE, PROBLEM_JSON)];
+    (StatusCode::SERVICE_UNAVAILABLE, content_type, body.to_string()).into_response()
 }

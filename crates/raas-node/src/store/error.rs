@@ -109,6 +109,17 @@ pub enum Error {
     /// An order's UUID or secret is another one's: a defect, since they follow from store, order and attempt.
     #[error("the UUID or secret of proposal {0} is another order's")]
     IdentityReused(String),
+    /// The file is of another version, and only the node brings it up to date.
+    #[error(
+        "the store has schema {found}, this program {known}; start the node of this version once, or use the program \
+         of the store's version"
+    )]
+    OtherSchema {
+        /// In the file.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
     /// A stored format is newer than this program.
     #[error("stored {format} has version {found}, this version of raas reads up to {known}; use a newer one")]
     NewerFormat {

@@ -24,6 +24,15 @@ impl Store {
         Ok(assemble::load(&mut *self.snapshot().await?, scope).await?.pop())
     }
 
+    /// Whose a holding is.
+    pub async fn owner_of(&self, holding: HoldingId) -> Result<Option<OwnerId>, Error> {
+        let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM holding WHERE id = $1")
+            .bind(int("holding", holding.0)?)
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        Ok(owner.map(OwnerId))
+    }
+
     /// The holdings of one CID, one per owner.
     pub async fn holdings_of_cid(&self, cid: &DataCid) -> Result<Vec<HoldingId>, Error> {
         of_cid(&mut *self.read().await?, cid).await

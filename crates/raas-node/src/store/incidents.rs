@@ -3,6 +3,7 @@
 use raas_core::cid::DataCid;
 use raas_core::ids::ProviderId;
 use raas_core::units::{EPOCHS_PER_DAY, Epoch};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -12,7 +13,7 @@ use super::schema::{int, parse, small, uint};
 use super::watch::Mark;
 
 /// What is wrong with a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TroubleKind {
     /// Sectors are faulty.
@@ -47,19 +48,23 @@ pub struct Trouble {
 }
 
 /// An incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Incident {
     /// Its number.
     pub id: i64,
     /// Whose trouble.
+    #[schemars(with = "u64")]
     pub provider: ProviderId,
     /// What.
     pub kind: TroubleKind,
     /// Finalized height that opened it.
+    #[schemars(with = "i64")]
     pub opened_at: Epoch,
     /// Finalized height of its last change.
+    #[schemars(with = "i64")]
     pub last_at: Epoch,
     /// Finalized height at which it was over.
+    #[schemars(with = "Option<i64>")]
     pub closed_at: Option<Epoch>,
     /// Replicas it concerns now; of a loss, all that were lost.
     pub replicas: u32,

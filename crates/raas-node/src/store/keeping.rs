@@ -4,6 +4,7 @@
 use raas_core::cid::{Commitment, DataCid};
 use raas_core::ids::OwnerId;
 use raas_piece::block::identity_bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -62,21 +63,24 @@ macro_rules! collectable {
 }
 
 /// A payload or piece that a user wants kept here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Pin {
     /// Its number, for pages.
     pub seq: u64,
     /// Whose.
+    #[schemars(with = "String")]
     pub owner: OwnerId,
     /// What.
+    #[schemars(with = "String")]
     pub cid: DataCid,
     /// Whether its bytes are on the disk.
     pub local: bool,
 }
 
 /// Why a piece is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "by")]
+#[schemars(rename = "KeptBy")]
 pub enum Kept {
     /// An open job.
     Job {
@@ -101,9 +105,10 @@ pub enum Kept {
 }
 
 /// A piece that nothing keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Spare {
     /// Which.
+    #[schemars(with = "String")]
     pub piece: Commitment,
     /// Bytes of its CAR on the disk; 0 when only a row is left.
     pub bytes: u64,
@@ -123,7 +128,7 @@ pub struct Shelved {
 }
 
 /// All local bytes in a few numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shelves {
     /// Pieces on the disk.
     pub pieces: u64,
@@ -215,14 +220,15 @@ impl Store {
     }
 
     /// Pins in order of their numbers, `limit` after `after`.
-    pub async fn pins(&self, after: u64, limit: u32) -> Result<Vec<Pin>, Error> {
+    pub async fn pins(&self, owner: Option<&OwnerId>, after: u64, limit: u32) -> Result<Vec<Pin>, Error> {
         let rows = sqlx::query(concat!(
             "SELECT seq, owner, cid, ",
             pin_is_local!(),
-            " AS local FROM pin WHERE seq > $1 ORDER BY seq LIMIT $2"
+            " AS local FROM pin WHERE seq > $1 AND owner = COALESCE($3, owner) ORDER BY seq LIMIT $2"
         ))
         .bind(int("pin", after)?)
         .bind(limit)
+        .bind(owner.map(|owner| &owner.0))
         .fetch_all(&mut *self.read().await?)
         .await?;
         let pin = |row: &SqliteRow| {

@@ -36,6 +36,7 @@ pub(super) async fn check(connection: &mut SqliteConnection, mine: i64) -> Resul
     }
 }
 
-async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, Error> {
+/// The fence of the newest start.
+pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<i64>, Error> {
     Ok(sqlx::query_scalar("SELECT MAX(fence) FROM lease").fetch_one(connection).await?)
 }

@@ -74,6 +74,29 @@ impl Store {
         Self::started(writer, reader, holder, new_id, Some(path)).await
     }
 
+    /// The store at `path` for a process beside the node that may run on it: no lease is taken over, so that the node goes
+    /// on. Made for `holder` where there is none.
+    pub async fn open_beside(path: &Path, holder: &str) -> Result<Self, Error> {
+        if !path.exists() {
+            return Self::open(path, holder).await;
+        }
+        let failed =
+            |source: sqlx::Error| Error::Open { path: path.display().to_string(), source: source.into() };
+        let options = options().filename(path).journal_mode(SqliteJournalMode::Wal);
+        let writer = sound(pool(1)).connect_with(options.clone()).await.map_err(failed)?;
+        let reader = sound(pool(1)).connect_with(options.pragma("query_only", "ON")).await.map_err(failed)?;
+        let mut tx = writer.begin().await?;
+        schema::is_current(&mut tx).await?;
+        let (id,): (Vec<u8>,) =
+            sqlx::query_as("SELECT id FROM store WHERE one = 1").fetch_one(&mut *tx).await?;
+        let id = id
+            .try_into()
+            .map_err(|_| Error::Unreadable { format: "store id", source: "16 bytes are needed".into() })?;
+        let fence = lease::newest(&mut tx).await?.unwrap_or_default();
+        tx.commit().await?;
+        Ok(Self { inner: Arc::new(Inner { writer, reader, fence, id, mark: None }) })
+    }
+
     /// A store that lives as long as its last clone, with a random id.
     #[expect(clippy::disallowed_methods, reason = "the id of a new store")]
     pub async fn in_memory(holder: &str) -> Result<Self, Error> {

@@ -4,8 +4,8 @@ use raas_core::ids::DealId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr, SqliteConnection};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -31,7 +31,18 @@ pub(super) fn migrator() -> Migrator {
         migration(30, "piece aggregates", include_str!("migrations/0030_piece_aggregates.sql")),
         migration(32, "wholes", include_str!("migrations/0032_wholes.sql")),
         migration(33, "packing", include_str!("migrations/0033_packing.sql")),
+        migration(35, "keys", include_str!("migrations/0035_keys.sql")),
+        migration(36, "figures", include_str!("migrations/0036_figures.sql")),
     ])
+}
+
+/// Refuses a store whose schema is not the one of this program: a process beside the node does not change it.
+pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let found: i64 = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
+        .fetch_one(connection)
+        .await?;
+    let known = migrator().iter().map(|migration| migration.version).max().unwrap_or_default();
+    if found == known { Ok(()) } else { Err(Error::OtherSchema { found, known }) }
 }
 
 /// One JSON format with the version written now. Older versions stay readable for ever.

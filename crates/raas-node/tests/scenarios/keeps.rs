@@ -201,7 +201,7 @@ async fn fault_53_an_upload_into_the_reserve_is_refused_with_507_and_loses_nothi
     scene.start_node().await;
     let refused = scene.post_bytes("/api/uploadFile", small(98)).await;
     assert_eq!(refused.status, 507, "{}", refused.body);
-    assert!(refused.text("error").contains("store.reserve_mib"), "{}", refused.body);
+    assert!(refused.refusal().contains("store.reserve_mib"), "{}", refused.body);
     assert_eq!(scene.get("/v1/jobs").await.expect(200)["jobs"], json!([]));
     assert_eq!(scene.ipfs(&cid).await, (200, small(97)), "what was here is served");
     assert_eq!(std::fs::read_dir(scene.pieces().join("staging")).expect("staging").count(), 0);

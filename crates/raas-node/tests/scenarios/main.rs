@@ -6,8 +6,10 @@
 mod harness;
 
 mod deployments;
+mod describes;
 mod doctor;
 mod endpoints;
+mod figures;
 mod follows;
 mod gateway;
 mod holds;
@@ -28,3 +30,4 @@ mod serves;
 mod spends;
 mod stores;
 mod storms;
+mod tenants;

@@ -177,10 +177,10 @@ async fn parts_come_and_go_with_the_whole() {
         .collect();
     assert_eq!(scene.post("/v1/store/gc", &json!({})).await.expect(200)["pieces"], json!([]));
     let store = scene.node().app.engine.store();
-    let pin = store.pins(0, 10).await.expect("pins").remove(0);
+    let pin = store.pins(None, 0, 10).await.expect("pins").remove(0);
     assert!(pin.local);
     store.lose_local(parts[2], "a test").await.expect("noted");
-    assert!(!store.pins(0, 10).await.expect("pins").remove(0).local, "one part is missing");
+    assert!(!store.pins(None, 0, 10).await.expect("pins").remove(0).local, "one part is missing");
     store.set_local(parts[2], true).await.expect("noted");
 
     let pin = format!("{}/v1/pins/{cid}", scene.admin());

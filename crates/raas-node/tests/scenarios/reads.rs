@@ -156,7 +156,7 @@ async fn a_node_that_starts_without_an_endpoint_waits_and_says_so() {
     assert_eq!(get("/livez").await.map(|(status, _)| status), Some(200), "it lives");
     let (status, why) = get("/v1/holdings/x/why").await.expect("an answer");
     assert_eq!(status, 503);
-    assert!(why["error"].as_str().is_some_and(|text| text.contains("waits for a chain endpoint")), "{why}");
+    assert!(why["detail"].as_str().is_some_and(|text| text.contains("waits for a chain endpoint")), "{why}");
     assert!(!starting.is_finished());
     proxy.set_open(true);
     let node = starting.await.expect("no panic").unwrap_or_else(|error| panic!("{}", causes(&error)));

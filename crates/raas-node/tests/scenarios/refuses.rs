@@ -63,7 +63,7 @@ async fn every_wrong_field_of_a_registration_is_named_and_registers_nothing() {
                 let answer = scene.post(path, &body).await;
                 assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
                 assert_eq!(answer.body["field"], *field, "{path} {body}: {}", answer.body);
-                let error = answer.text("error");
+                let error = answer.refusal();
                 assert!(error.contains(field) && error.len() > field.len() + 10, "{error}");
             }
         }
@@ -133,7 +133,7 @@ async fn every_wrong_query_path_method_and_type_is_refused_in_the_api_s_own_form
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
         let answer = scene.call(method.clone(), &url, None, Vec::new()).await;
         assert_eq!(answer.status, *status, "{method} {path}: {}", answer.body);
-        assert!(answer.text("error").len() > 15, "{method} {path}: {}", answer.body);
+        assert!(answer.refusal().len() > 15, "{method} {path}: {}", answer.body);
         assert_eq!(answer.body["field"].as_str(), *field, "{method} {path}: {}", answer.body);
     }
     let bodies: &[(&str, &str, &[u8], Option<&str>)] = &[
@@ -149,7 +149,7 @@ async fn every_wrong_query_path_method_and_type_is_refused_in_the_api_s_own_form
         let url = format!("{admin}{path}");
         let answer = scene.call(reqwest::Method::POST, &url, Some(kind), body.to_vec()).await;
         assert_eq!(answer.status, 400, "{path} {kind}: {}", answer.body);
-        assert!(answer.text("error").len() > 15, "{path} {kind}: {}", answer.body);
+        assert!(answer.refusal().len() > 15, "{path} {kind}: {}", answer.body);
         assert_eq!(answer.body["field"].as_str(), *field, "{path} {kind}: {}", answer.body);
     }
     nothing_registered(&scene).await;
@@ -283,7 +283,7 @@ async fn a_full_disk_is_said_and_the_node_goes_on_when_there_is_room() {
     let answer =
         scene.post_bytes("/api/uploadFile", sha256_counter("more than there is room for", 12 << 20)).await;
     assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.text("error").contains("disk"), "{}", answer.body);
+    assert!(answer.refusal().contains("disk"), "{}", answer.body);
     assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
     nothing_registered(&scene).await;
     scene.kept(81).await;
@@ -303,7 +303,7 @@ async fn an_upload_that_comes_to_the_reserve_on_its_way_is_refused_and_leaves_no
     scene.start_node().await;
     let answer = scene.post_bytes("/api/uploadFile", sha256_counter("into the reserve", 80 << 20)).await;
     assert_eq!(answer.status, 507, "{}", answer.body);
-    assert!(answer.text("error").contains("store.reserve_mib"), "{}", answer.body);
+    assert!(answer.refusal().contains("store.reserve_mib"), "{}", answer.body);
     assert_eq!(files(&scene.pieces()), 0, "nothing is left on the disk");
     nothing_registered(&scene).await;
     scene.kept(82).await;
@@ -341,7 +341,6 @@ fn an_unknown_or_wrong_configuration_key_is_named() {
         ("[policy]\nrenew_before_epochs = -1", "renew_before_epochs"),
         ("[policy]\nkeep_local = \"sometimes\"", "keep_local"),
         ("network = \"moon\"", "network"),
-        ("[listen]\nadmin = \"0.0.0.0:1337\"", "listen.admin"),
         ("[contract]\naddress = \"0x12\"", "contract.address"),
         ("[deals]\nproviders = [\"nobody\"]", "deals.providers"),
         ("[budget]\ntotal_attofil = \"1.5\"", "budget.total_attofil"),

@@ -52,7 +52,7 @@ async fn allocate(scene: &Scene, piece: &str, provider: u64) -> Value {
 async fn allocated(scene: &Scene, piece: &str, provider: u64) -> u64 {
     let wanted = allocate(scene, piece, provider).await;
     let poor = scene.pay(PAY, "poor", &wanted).await;
-    assert!(poor.status == 409 && poor.text("error").contains("0 bytes of DataCap"), "{}", poor.body);
+    assert!(poor.status == 409 && poor.refusal().contains("0 bytes of DataCap"), "{}", poor.body);
     scene.rpc("devnet_datacap", json!([scene.node_account(), 2 * MIB])).await;
     scene.advance(2).await;
     let mut short = wanted.clone();
@@ -274,7 +274,7 @@ async fn a_claim_counts_while_its_sector_lives_before_and_after_network_version_
     scene.advance(2).await;
     assert_eq!(scene.rpc("Filecoin.StateNetworkVersion", json!([null])).await, 29);
     let frozen = scene.pay(PAY, "frozen", &allocate(&scene, &piece, free[1]).await).await;
-    assert!(frozen.status == 409 && frozen.text("error").contains("version 29"), "{}", frozen.body);
+    assert!(frozen.status == 409 && frozen.refusal().contains("version 29"), "{}", frozen.body);
     let bought = scene.ledger().await.proposals().len();
     let lost = scene.ledger().await.deals(&piece).into_values().next().expect("a deal");
     scene.rpc("devnet_terminate", json!([lost.provider, [lost.sector]])).await;

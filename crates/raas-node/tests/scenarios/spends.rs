@@ -69,7 +69,7 @@ async fn payments_by_hand_are_quoted_planned_once_and_final() {
         (json!({ "do": "settle", "deals": [] }), "deals"),
     ] {
         let answer = scene.pay(PAY, "bad", &body).await;
-        assert!(answer.status == 400 && answer.text("error").contains(field), "{body}: {}", answer.body);
+        assert!(answer.status == 400 && answer.refusal().contains(field), "{body}: {}", answer.body);
     }
     scene.end().await;
 }

@@ -41,8 +41,8 @@ async fn jobs_orders_pins_and_uploads_keep_a_piece_and_nothing_else_does() {
     assert!(!store.pin(&OwnerId::local(), &cid(1)).await.unwrap(), "once");
     assert_eq!(store.reasons(commitment(1)).await.unwrap(), [Kept::Pin { cid: cid(1).to_string() }]);
     assert_eq!(spare(&store, 50).await, []);
-    let [pin] = store.pins(0, 9).await.unwrap().try_into().unwrap();
-    assert!(pin.local && pin.cid == cid(1) && store.pins(pin.seq, 9).await.unwrap().is_empty());
+    let [pin] = store.pins(None, 0, 9).await.unwrap().try_into().unwrap();
+    assert!(pin.local && pin.cid == cid(1) && store.pins(None, pin.seq, 9).await.unwrap().is_empty());
     assert!(store.unpin(&OwnerId::local(), &cid(1)).await.unwrap());
     assert!(!store.unpin(&OwnerId::local(), &cid(1)).await.unwrap());
 
@@ -84,18 +84,18 @@ async fn an_upload_without_a_job_leaves_a_pin_and_one_with_a_job_does_not() {
     store.put_upload(&upload("a", 1, &registered)).await.unwrap();
     let (id, _) = parts(store.register_job(&job(2)).await.unwrap());
     store.put_upload(&Upload { job: Some(id), ..upload("b", 2, &registered) }).await.unwrap();
-    let pins = store.pins(0, 9).await.unwrap();
+    let pins = store.pins(None, 0, 9).await.unwrap();
     assert_eq!(pins.iter().map(|pin| pin.cid.clone()).collect::<Vec<_>>(), [cid(1)]);
     assert_eq!(store.pins_without_bytes().await.unwrap(), [cid(1)]);
     store.record_piece(&piece(1)).await.unwrap();
     assert!(store.pins_without_bytes().await.unwrap().is_empty());
 
     store.register_job(&job(1)).await.unwrap();
-    assert!(store.pins(0, 9).await.unwrap().is_empty(), "the job's policy counts from here on");
+    assert!(store.pins(None, 0, 9).await.unwrap().is_empty(), "the job's policy counts from here on");
     store.put_upload(&upload("c", 3, &registered)).await.unwrap();
     assert!(store.pin(&OwnerId::local(), &cid(3)).await.unwrap(), "a wish of its own");
     store.register_job(&job(3)).await.unwrap();
-    assert_eq!(store.pins(0, 9).await.unwrap().len(), 1, "which no job ends");
+    assert_eq!(store.pins(None, 0, 9).await.unwrap().len(), 1, "which no job ends");
 }
 
 #[tokio::test]

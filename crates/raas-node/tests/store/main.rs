@@ -10,6 +10,7 @@ mod disk;
 mod holdings;
 mod jobs;
 mod keeping;
+mod keys;
 mod leads;
 mod old_data;
 mod orders;

@@ -44,6 +44,7 @@ const WIRING: &[&str] = &[
     "contract/",
     "doctor.rs",
     "failure.rs",
+    "key.rs",
     "kubo.rs",
     "run.rs",
     "wallet_keys.rs",

@@ -48,6 +48,7 @@ const BANS: &[Ban] = &[
             ("crates/raas-node/src/cli/wallet.rs", "the name of one payment"),
             ("crates/raas-node/src/api/spec/upload.rs", "the name of an upload, before its CID is known"),
             ("crates/raas-node/src/store/open.rs", "the id of a store, made once"),
+            ("crates/raas-node/src/store/keys.rs", "a new key"),
             (
                 "crates/raas-node/src/node/start.rs",
                 "the id of a store, unless a run is to be repeated; the name of a listener",
@@ -60,6 +61,7 @@ const BANS: &[Ban] = &[
         instead: "add it to the configuration",
         but: &[
             ("crates/raas-node/src/node/key.rs", "a passphrase where neither file nor terminal can give it"),
+            ("crates/raas-node/src/cli/run.rs", "a key of the API where no file can give it"),
             ("crates/raas-node/src/failpoint.rs", "tests arm a failpoint of a process from outside"),
             ("crates/raas-node/src/cli/output.rs", "the log begins before the configuration is read"),
             (

@@ -13,6 +13,49 @@ use std::collections::BTreeMap;
 /// Fields by name, as sent.
 pub type Fields = BTreeMap<String, String>;
 
+/// A registration as it is sent. Every value may be a text; an empty one is as good as absent.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape of a registration")]
+pub struct WantedJob {
+    /// What is to be kept.
+    cid: String,
+    /// Until when: RFC 3339, a date, or milliseconds since 1970.
+    end_date: Option<String>,
+    /// Which of the three R's; all unless named.
+    job_type: Option<JobType>,
+    /// How many copies.
+    #[schemars(range(min = 1, max = 64))]
+    replication_target: Option<u32>,
+    /// The same; it wins over `replicationTarget`.
+    #[schemars(range(min = 1, max = 64))]
+    replicas: Option<u32>,
+    /// This node makes deals itself: leave it out, or say `self`.
+    aggregator: Option<String>,
+    /// The threshold of the job's type, in epochs of 30 s: of renewals where only they are asked for, else of repairs.
+    epochs: Option<u64>,
+    /// A copy is renewed when no more than so many epochs are left of its term.
+    renew_before: Option<u64>,
+    /// A faulty copy is replaced after so many epochs.
+    repair_after: Option<u64>,
+    /// Term of new deals, epochs.
+    duration: Option<u64>,
+    /// The node's own copy: `always`, `never`, or a number of proven copies after which it goes.
+    keep_local: Option<String>,
+    /// Whether it is registered on the contract, too.
+    on_chain: Option<bool>,
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the shape of a field")]
+enum JobType {
+    All,
+    Replication,
+    Renew,
+    Repair,
+}
+
 const KNOWN: &[&str] = &[
     "cid",
     "endDate",
@@ -230,6 +273,15 @@ mod tests {
             Err(ApiError::Field { field, why }) => (field, why),
             other => panic!("{pairs:?} gave {other:?}"),
         }
+    }
+
+    #[test]
+    fn the_described_fields_are_the_known_ones() {
+        let schema = schemars::schema_for!(WantedJob).to_value();
+        let described: Vec<&String> = schema["properties"].as_object().expect("properties").keys().collect();
+        let mut known: Vec<&str> = KNOWN.to_vec();
+        known.sort_unstable();
+        assert_eq!(described, known);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::fields::{self, Fields, Registration};
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
+use crate::api::jobs::PolicyShape;
 use crate::failpoint;
 use crate::store::{self, JobSource, NewJob, Registered, TxSubmit};
 use crate::world::World;
@@ -14,50 +16,76 @@ use raas_core::cid::DataCid;
 use raas_core::fleet::Rules;
 use raas_core::ids::OwnerId;
 use raas_core::lead::Leads;
+use raas_core::policy::Policy;
 use raas_core::ports::Clock;
 use raas_core::units::Epochs;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The contract takes no larger target; a job that wants more copies is registered there with this many.
 const CONTRACT_TARGET_MAX: u32 = 32;
 
+/// What a registration did.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Registered")]
+pub struct Answer {
+    /// Whether it is new, for people.
+    message: &'static str,
+    network: String,
+    /// The job's number.
+    job: u64,
+    /// The holding it counts for.
+    holding: u64,
+    cid: String,
+    /// As it is stored.
+    #[schemars(with = "PolicyShape")]
+    policy: Policy,
+    /// What of it cannot go as it says, and what is done instead.
+    warnings: Vec<String>,
+}
+
 /// The specification's routes: registered on the contract too, where there is one.
 pub async fn register<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    register_as(&app, request, true).await
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
+    register_as(&app, &caller.tenant, request, true).await
 }
 
 /// `/v1`: on the contract only when asked.
 pub async fn register_v1<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    register_as(&app, request, false).await
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
+    register_as(&app, &caller.tenant, request, false).await
 }
 
 async fn register_as<W: World>(
     app: &App<W>,
+    owner: &OwnerId,
     request: Request,
     on_chain_by_default: bool,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Answer>), ApiError> {
     let key =
         request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let fields = read(request).await?;
     let now = app.engine.world().clock().now().await;
     let registration = fields::parse(&fields, &app.engine.settings().default_policy, now)?;
     let operators = operators(app).await?;
-    let apart = kept_apart(app, &registration.cid).await?;
-    let registered = store_job(app, &registration, JobSource::Api, on_chain_by_default, key).await?;
+    let apart = kept_apart(app, owner, &registration.cid).await?;
+    let registered = store_job(app, owner, &registration, JobSource::Api, on_chain_by_default, key).await?;
     Ok((StatusCode::CREATED, Json(answer(app, &registration, registered, operators, apart))))
 }
 
 /// Stores a validated registration and wakes the loop.
 pub async fn store_job<W: World>(
     app: &App<W>,
+    owner: &OwnerId,
     registration: &Registration,
     source: JobSource,
     on_chain_by_default: bool,
@@ -74,7 +102,7 @@ pub async fn store_job<W: World>(
     let on_chain = has_contract && registration.on_chain.unwrap_or(on_chain_by_default);
     let policy = &registration.policy;
     let job = NewJob {
-        owner: OwnerId::local(),
+        owner: owner.clone(),
         cid: registration.cid.clone(),
         duties: registration.duties,
         policy: policy.clone(),
@@ -104,11 +132,14 @@ pub async fn store_job<W: World>(
 }
 
 /// A piece that is kept already under its payload's CID gets copies of its own, which few mean.
-async fn kept_apart<W: World>(app: &App<W>, cid: &DataCid) -> Result<Option<String>, ApiError> {
+async fn kept_apart<W: World>(
+    app: &App<W>,
+    owner: &OwnerId,
+    cid: &DataCid,
+) -> Result<Option<String>, ApiError> {
     let Some(piece) = cid.commitment() else { return Ok(None) };
     let holdings = app.engine.store().holdings_of_piece(piece).await?;
-    let other =
-        holdings.iter().find(|other| other.open && other.cid != *cid && other.owner == OwnerId::local());
+    let other = holdings.iter().find(|other| other.open && other.cid != *cid && other.owner == *owner);
     Ok(other.map(|other| {
         format!(
             "the piece is kept already as {}; a job for its piece CID is kept apart from that, with copies of its own",
@@ -131,21 +162,21 @@ fn answer<W: World>(
     registered: Registered,
     operators: usize,
     apart: Option<String>,
-) -> Value {
+) -> Answer {
     let (job, holding, message) = match registered {
         Registered::Created { job, holding } => (job, holding, "Job registered successfully."),
         Registered::AlreadyExists { job, holding } => (job, holding, "Job was registered before."),
     };
     let rules = &app.engine.settings().rules;
-    json!({
-        "message": message,
-        "network": app.network,
-        "job": job,
-        "holding": holding,
-        "cid": registration.cid,
-        "policy": registration.policy,
-        "warnings": apart.into_iter().chain(warnings(registration, rules, operators)).collect::<Vec<_>>(),
-    })
+    Answer {
+        message,
+        network: app.network.clone(),
+        job: job.0,
+        holding: holding.0,
+        cid: registration.cid.to_string(),
+        policy: registration.policy.clone(),
+        warnings: apart.into_iter().chain(warnings(registration, rules, operators)).collect(),
+    }
 }
 
 /// What of a registration cannot go as it says, and what will be done instead.

@@ -7,6 +7,7 @@
 use super::fields::{Fields, Registration};
 use super::register::store_job;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Parameters;
 use crate::failpoint;
@@ -23,10 +24,74 @@ use raas_core::cid::DataCid;
 use raas_core::ids::OwnerId;
 use raas_core::machine::upload::{self, Event, Refusal};
 use raas_core::policy::Duties;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// What the caller wants done with the bytes: in the query, or as form fields before the file.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the query")]
+pub struct Asked {
+    /// Refuse the bytes unless they have this CID.
+    cid: Option<String>,
+    /// `false`: keep the bytes, make no deals.
+    deal: Option<bool>,
+    /// `car`: the bytes are a CAR. `file`: whatever they are.
+    format: Option<Format>,
+}
+
+/// What the bytes are.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[expect(dead_code, reason = "the shape of a parameter")]
+enum Format {
+    File,
+    Car,
+}
+
+/// A form with the file, and parameters before it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the form")]
+pub struct UploadForm {
+    #[schemars(flatten)]
+    asked: Asked,
+    /// Its bytes.
+    file: String,
+}
+
+/// What was stored.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    message: &'static str,
+    network: String,
+    /// The upload's name.
+    upload: String,
+    /// CID of the bytes.
+    cid: String,
+    /// The job that was registered for it.
+    job: Option<u64>,
+    bytes: u64,
+    car_bytes: u64,
+    /// The piece that holds it, where there is one alone.
+    piece_cid: Option<String>,
+    /// Padded bytes of that piece.
+    piece_size: Option<u64>,
+    /// The pieces, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<StoredPart>>,
+}
+
+/// One piece of several.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredPart {
+    piece_cid: String,
+    piece_size: u64,
+    car_bytes: u64,
+}
 
 const KNOWN: &[&str] = &["cid", "deal", "format"];
 /// Longest form field besides the file.
@@ -84,9 +149,10 @@ impl Wishes {
 /// Takes one file or CAR.
 pub async fn upload<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     query: Result<Parameters, ApiError>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     let content_type = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -99,7 +165,7 @@ pub async fn upload<W: World>(
         let mut body = request.into_body().into_data_stream();
         let begun = async {
             let wishes = Wishes::read(&query?.0, &content_type)?;
-            Ok::<_, ApiError>((wishes, begin(&app).await?))
+            Ok::<_, ApiError>((wishes, begin(&app, &caller.tenant).await?))
         };
         let (wishes, record) = match begun.await {
             Ok(begun) => begun,
@@ -116,7 +182,7 @@ pub async fn upload<W: World>(
         .await
         .map_err(|error| ApiError::Bad(format!("unreadable multipart body: {}", error.body_text())))?;
     let answer = match query {
-        Ok(Parameters(query)) => form(&app, &mut parts, query).await,
+        Ok(Parameters(query)) => form(&app, &caller.tenant, &mut parts, query).await,
         Err(answer) => Err(answer),
     };
     if answer.is_err() {
@@ -129,16 +195,17 @@ pub async fn upload<W: World>(
 /// Takes a form with a part named file.
 async fn form<W: World>(
     app: &Arc<App<W>>,
+    owner: &OwnerId,
     parts: &mut Multipart,
     mut fields: Fields,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     while let Some(part) = parts.next_field().await.map_err(|error| ApiError::Bad(error.body_text()))? {
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" {
             let kind = part.content_type().unwrap_or_default().to_owned();
             let wishes = Wishes::read(&fields, &kind)?;
             let chunks = part.map(|chunk| chunk.map_err(|error| error.body_text()));
-            let record = begin(app).await?;
+            let record = begin(app, owner).await?;
             let received = receive(app, &wishes, chunks).await;
             let received = match received {
                 Ok(taken) => in_time(app, parts, taken).await?,
@@ -200,12 +267,12 @@ async fn note<W: World>(app: &App<W>, record: &Upload) -> Result<(), ApiError> {
 }
 
 /// Notes that an upload has begun.
-async fn begin<W: World>(app: &App<W>) -> Result<Upload, ApiError> {
+async fn begin<W: World>(app: &App<W>, owner: &OwnerId) -> Result<Upload, ApiError> {
     #[expect(clippy::disallowed_methods, reason = "the name of an upload, before its CID is known")]
     let id = format!("{:032x}", rand::random::<u128>());
     let record = Upload {
         id,
-        owner: OwnerId::local(),
+        owner: owner.clone(),
         state: serde_json::to_value(upload::State::START)?,
         root: None,
         job: None,
@@ -220,7 +287,7 @@ async fn finish<W: World>(
     wishes: Wishes,
     mut record: Upload,
     received: Result<Taken, Refused>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Stored>), ApiError> {
     // Nobody collects the pieces before what keeps them is stored.
     let Taken { pieces, bytes, payload_bytes, claims: _claims } = match received {
         Ok(taken) => taken,
@@ -241,7 +308,7 @@ async fn finish<W: World>(
     // The name first: what a crash leaves from here on is found by it.
     note(app, &record).await?;
     failpoint::around("upload.record", app.engine.store().record_pieces(&pieces)).await?;
-    let registered = if wishes.deal { Some(register(app, &root).await?) } else { None };
+    let registered = if wishes.deal { Some(register(app, &record.owner, &root).await?) } else { None };
     record.job = registered.map(|registered| match registered {
         Registered::Created { job, .. } | Registered::AlreadyExists { job, .. } => job,
     });
@@ -250,39 +317,35 @@ async fn finish<W: World>(
     note(app, &record).await?;
     app.job_came();
     let alone = if let [piece] = pieces.as_slice() { Some(piece) } else { None };
-    let told = |piece: &NewPiece| {
-        json!({
-            "pieceCid": piece.commitment.to_string(),
-            "pieceSize": piece.size,
-            "carBytes": piece.car_bytes,
-        })
+    let told = |piece: &NewPiece| StoredPart {
+        piece_cid: piece.commitment.to_string(),
+        piece_size: piece.size.get(),
+        car_bytes: piece.car_bytes,
     };
-    let mut answer = json!({
-        "message": if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
-        "network": app.network,
-        "upload": record.id,
-        "cid": root,
-        "job": record.job,
-        "bytes": payload_bytes,
-        "carBytes": pieces.iter().map(|piece| piece.car_bytes).sum::<u64>(),
-        "pieceCid": alone.map(|piece| piece.commitment.to_string()),
-        "pieceSize": alone.map(|piece| piece.size),
-    });
-    if alone.is_none() {
-        answer["parts"] = pieces.iter().map(told).collect();
-    }
-    Ok((StatusCode::CREATED, Json(answer)))
+    let stored = Stored {
+        message: if wishes.deal { "File stored and job registered successfully." } else { "File stored." },
+        network: app.network.clone(),
+        upload: record.id,
+        cid: root.to_string(),
+        job: record.job.map(|job| job.0),
+        bytes: payload_bytes,
+        car_bytes: pieces.iter().map(|piece| piece.car_bytes).sum(),
+        piece_cid: alone.map(|piece| piece.commitment.to_string()),
+        piece_size: alone.map(|piece| piece.size.get()),
+        parts: alone.is_none().then(|| pieces.iter().map(told).collect()),
+    };
+    Ok((StatusCode::CREATED, Json(stored)))
 }
 
 /// A job with the node's default policy: in the self-hosted form the node makes the deals.
-async fn register<W: World>(app: &App<W>, root: &DataCid) -> Result<Registered, ApiError> {
+async fn register<W: World>(app: &App<W>, owner: &OwnerId, root: &DataCid) -> Result<Registered, ApiError> {
     let registration = Registration {
         cid: root.clone(),
         duties: Duties::ALL,
         policy: app.engine.settings().default_policy.clone(),
         on_chain: None,
     };
-    store_job(app, &registration, JobSource::Upload, true, None).await
+    store_job(app, owner, &registration, JobSource::Upload, true, None).await
 }
 
 /// Takes what is still coming and drops it, for a while: a client that is cut off while it sends reads no answer.

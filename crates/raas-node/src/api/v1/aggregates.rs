@@ -12,25 +12,42 @@ use axum::http::StatusCode;
 use raas_core::cid::Commitment;
 use raas_piece::segment::{Aggregate, minimum_deal_size};
 use raas_piece::{PaddedSize, cid as piece_cid};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What is put together.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedAggregate")]
 pub struct Wanted {
     /// Piece CIDs in their order. One can be there more than once.
+    #[schemars(with = "Vec<String>", length(min = 1))]
     pieces: Vec<Commitment>,
     /// Padded bytes of the deal. Without it the least that holds all.
     size: Option<u64>,
+}
+
+/// An aggregate that was put together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "NewAggregate")]
+pub struct Made {
+    network: String,
+    piece_cid: String,
+    /// The piece CID that tells its size, too.
+    piece_cid_v2: String,
+    /// Padded bytes.
+    size: u64,
+    /// How many pieces lie in it.
+    pieces: usize,
 }
 
 /// Computes and stores an aggregate; `/piece` serves it from then on.
 pub async fn put<W: World>(
     State(app): State<Arc<App<W>>>,
     JsonBody(wanted): JsonBody<Wanted>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Made>), ApiError> {
     let field = |name: &str, why: String| ApiError::field(name, why);
     if wanted.pieces.is_empty() {
         return Err(field("pieces", "name one piece at least".to_owned()));
@@ -59,28 +76,57 @@ pub async fn put<W: World>(
     if !store.put_aggregate(aggregate, size, &pieces).await? {
         return Err(ApiError::Conflict("a piece was forgotten meanwhile; send it again".to_owned()));
     }
-    let body = json!({
-        "network": app.network,
-        "pieceCid": aggregate.to_string(),
-        "pieceCidV2": piece_cid::v2(&piece).to_string(),
-        "size": size.get(),
-        "pieces": pieces.len(),
-    });
-    Ok((StatusCode::CREATED, Json(body)))
+    let made = Made {
+        network: app.network.clone(),
+        piece_cid: aggregate.to_string(),
+        piece_cid_v2: piece_cid::v2(&piece).to_string(),
+        size: size.get(),
+        pieces: pieces.len(),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// A stored aggregate.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Aggregate")]
+pub struct Shown {
+    network: String,
+    piece_cid: String,
+    /// Padded bytes.
+    size: u64,
+    pieces: Vec<Part>,
+}
+
+/// A piece in an aggregate.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "AggregatePiece")]
+pub struct Part {
+    piece_cid: String,
+    /// Padded bytes.
+    size: u64,
+    car_bytes: u64,
 }
 
 /// What lies in an aggregate.
 pub async fn show<W: World>(
     State(app): State<Arc<App<W>>>,
     Path(cid): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let aggregate: Commitment = cid.parse().map_err(|error| ApiError::field("cid", format!("{error}")))?;
     let stored = app.engine.store().aggregate(aggregate).await?;
     let StoredAggregate { size, pieces } =
         stored.ok_or_else(|| ApiError::NotFound(format!("no aggregate {aggregate} is stored here")))?;
-    let pieces: Vec<Value> = pieces
-        .iter()
-        .map(|piece| json!({ "pieceCid": piece.commitment, "size": piece.size.get(), "carBytes": piece.car_bytes }))
-        .collect();
-    Ok(Json(json!({ "network": app.network, "pieceCid": aggregate, "size": size.get(), "pieces": pieces })))
+    let pieces = pieces.iter().map(|piece| Part {
+        piece_cid: piece.commitment.to_string(),
+        size: piece.size.get(),
+        car_bytes: piece.car_bytes,
+    });
+    Ok(Json(Shown {
+        network: app.network.clone(),
+        piece_cid: aggregate.to_string(),
+        size: size.get(),
+        pieces: pieces.collect(),
+    }))
 }

@@ -1,21 +1,21 @@
 //! History that was final and is another one now: what differs, and, by the admin's hand, reading it again.
 
-use super::pay::authorised;
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, Query};
 use crate::engine::{NoRewind, Reread};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use raas_core::units::Epoch;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// From where to read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The first height to read again; where the new history leaves the old one unless named.
@@ -26,14 +26,15 @@ pub struct Wanted {
 pub async fn show<W: World>(
     State(app): State<Arc<App<W>>>,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let reread = app.engine.rewind(height(wanted.from)?, false).await?.map_err(refused)?;
     Ok(Json(shown(&app, &reread, false)))
 }
 
 /// What was confirmed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ConfirmedRewind")]
 pub struct Confirmed {
     /// The first height to read again, as it was shown.
     from: i64,
@@ -42,13 +43,13 @@ pub struct Confirmed {
 }
 
 /// Reads history again, supersedes what it no longer tells, and lets the node go on. What was signed is sent again where
-/// it is gone, so the caller shows the content of `wallet.token`.
+/// it is gone, so the caller shows an admin's secret.
 pub async fn rewind<W: World>(
     State(app): State<Arc<App<W>>>,
-    headers: HeaderMap,
+    caller: Caller,
     JsonBody(confirmed): JsonBody<Confirmed>,
-) -> Result<Json<Value>, ApiError> {
-    authorised(&app, &headers)?;
+) -> Result<Json<Shown>, ApiError> {
+    caller.pays()?;
     let from = height(Some(confirmed.from))?;
     let last = app.engine.store().last_round().await?;
     if last.is_none_or(|(last, _)| last.tipset != confirmed.gone) {
@@ -79,16 +80,38 @@ fn refused(why: NoRewind) -> ApiError {
     }
 }
 
-fn shown<W: World>(app: &App<W>, reread: &Reread, done: bool) -> Value {
-    json!({
-        "network": app.network,
-        "done": done,
-        "gone": reread.gone,
-        "from": reread.from,
-        "round": reread.round,
-        "contracts": reread.differs.contracts,
-        "orders": reread.differs.orders,
-        "transactions": reread.differs.transactions,
-        "rewind": done.then_some(reread.differs.rewind),
-    })
+/// What differs, and whether it was read again.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Rewind")]
+pub struct Shown {
+    network: String,
+    /// Whether it was done; else it was only looked at.
+    done: bool,
+    /// Key and height of the tipset that was final and is gone.
+    gone: Value,
+    /// The first height to read again.
+    from: i64,
+    /// The new finalized tipset.
+    round: Value,
+    contracts: Vec<Value>,
+    orders: Vec<Value>,
+    /// Transactions that were final and are sent again.
+    transactions: Vec<u64>,
+    /// Its number, once it is done.
+    rewind: Option<u64>,
+}
+
+fn shown<W: World>(app: &App<W>, reread: &Reread, done: bool) -> Shown {
+    let differs = &reread.differs;
+    Shown {
+        network: app.network.clone(),
+        done,
+        gone: json!(reread.gone),
+        from: reread.from.0,
+        round: json!(reread.round),
+        contracts: differs.contracts.iter().map(|contract| json!(contract)).collect(),
+        orders: differs.orders.iter().map(|order| json!(order)).collect(),
+        transactions: differs.transactions.iter().map(|tx| tx.0).collect(),
+        rewind: done.then_some(differs.rewind),
+    }
 }

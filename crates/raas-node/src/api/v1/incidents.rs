@@ -10,6 +10,8 @@ use axum::extract::State;
 use raas_core::health::{Health, LossReason};
 use raas_core::ids::{OrderId, ProviderId};
 use raas_core::order::OrderState;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,10 +21,39 @@ const INCIDENTS_SHOWN: u32 = 1_000;
 /// CIDs shown of one.
 const CIDS_SHOWN: u32 = 100;
 
+/// Providers' troubles.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IncidentList")]
+pub struct All {
+    network: String,
+    incidents: Vec<Incident>,
+}
+
 /// Providers' troubles, open ones first.
-pub async fn list<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value>, ApiError> {
+pub async fn list<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<All>, ApiError> {
     let incidents = app.engine.store().incidents(INCIDENTS_SHOWN).await?;
-    Ok(Json(json!({ "network": app.network, "incidents": incidents })))
+    Ok(Json(All { network: app.network.clone(), incidents }))
+}
+
+/// One trouble.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IncidentShown")]
+pub struct One {
+    network: String,
+    incident: Incident,
+    /// Since when the breaker holds the provider's suspects, if it does.
+    breaker: Option<Value>,
+    /// The first CIDs that it concerns now; `null` where they are not kept.
+    cids: Option<Vec<String>>,
+    cids_shown_at_most: u32,
+}
+
+/// An incident that copies of a holding are part of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Concerned {
+    incident: Incident,
+    /// The copies' orders.
+    orders: Vec<u64>,
 }
 
 /// One of them, whether the breaker holds its provider's suspects, and the first CIDs that it concerns now. Of a loss
@@ -30,7 +61,7 @@ pub async fn list<W: World>(State(app): State<Arc<App<W>>>) -> Result<Json<Value
 pub async fn show<W: World>(
     State(app): State<Arc<App<W>>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<One>, ApiError> {
     let store = app.engine.store();
     let number = id.parse().map_err(|_| ApiError::field("id", format!("{id:?} is no incident's number")))?;
     let incident = store.incident(number).await?;
@@ -44,20 +75,20 @@ pub async fn show<W: World>(
         kind => Some(store.cids_at(incident.provider, kind == TroubleKind::Faulty, CIDS_SHOWN).await?),
     };
     let breaker = store.breaker().await?;
-    Ok(Json(json!({
-        "network": app.network,
-        "incident": incident,
-        "breaker": breaker.providers.get(&incident.provider),
-        "cids": cids,
-        "cids_shown_at_most": CIDS_SHOWN,
-    })))
+    Ok(Json(One {
+        network: app.network.clone(),
+        breaker: breaker.providers.get(&incident.provider).map(|trip| json!(trip)),
+        incident,
+        cids: cids.map(|cids| cids.iter().map(ToString::to_string).collect()),
+        cids_shown_at_most: CIDS_SHOWN,
+    }))
 }
 
 /// The incidents that copies of a holding are part of, each with those copies' orders.
 pub(super) async fn of_holding<W: World>(
     app: &App<W>,
     orders: &[StoredOrder],
-) -> Result<Vec<Value>, ApiError> {
+) -> Result<Vec<Concerned>, ApiError> {
     let mut part: BTreeMap<ProviderId, Vec<(TroubleKind, OrderId)>> = BTreeMap::new();
     for (provider, kind, order) in troubled(orders) {
         part.entry(provider).or_default().push((kind, order));
@@ -66,10 +97,10 @@ pub(super) async fn of_holding<W: World>(
     for (provider, of) in part {
         let incidents: Vec<Incident> = app.engine.store().incidents_of(provider).await?;
         for incident in incidents {
-            let orders: Vec<OrderId> =
-                of.iter().filter(|(kind, _)| *kind == incident.kind).map(|(_, order)| *order).collect();
+            let orders: Vec<u64> =
+                of.iter().filter(|(kind, _)| *kind == incident.kind).map(|(_, order)| order.0).collect();
             if !orders.is_empty() {
-                shown.push(json!({ "incident": incident, "orders": orders }));
+                shown.push(Concerned { incident, orders });
             }
         }
     }

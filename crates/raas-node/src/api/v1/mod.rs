@@ -5,6 +5,7 @@ pub mod chain;
 pub mod explain;
 pub mod incidents;
 pub mod jobs;
+pub mod keys;
 pub mod node;
 pub mod pay;
 pub mod pins;

@@ -1,24 +1,26 @@
 //! Moving money by the admin's hand: send, escrow in and out, settling, DataCap for a piece, releasing an account.
 //!
 //! A payment is planned in the same account lanes as the node's own transactions, so that nobody sends beside them.
-//! The caller shows the content of `wallet.token`, and names each payment by an `Idempotency-Key`.
+//! The caller shows an admin's secret, and names each payment by an `Idempotency-Key`.
 
-use super::wallet::{Escrow, amount as shown};
+use super::wallet::{Amount, Escrow, amount as shown};
 use crate::api::App;
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, Query};
 use crate::failpoint;
 use crate::store;
 use crate::world::World;
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use raas_core::allocation::{Allocation, Waiting};
 use raas_core::amount::{self, fil};
 use raas_core::ids::DealId;
 use raas_core::ports::{Chain, Lane, TxIntent, Wallet};
 use raas_core::units::AttoFil;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -28,7 +30,7 @@ const SETTLE_MAX: usize = 1_000;
 const KEY_MAX: usize = 128;
 
 /// What to do.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
     r#do: Do,
@@ -37,17 +39,29 @@ pub struct Payment {
     /// Whom to send to.
     to: Option<String>,
     /// From which account to send; the f1 account unless named.
+    #[schemars(with = "Option<Account>")]
     from: Option<Lane>,
     /// Deals to settle; all that ended when none are named.
+    #[schemars(with = "Option<Vec<u64>>")]
     deals: Option<Vec<DealId>>,
     /// What to set DataCap aside for.
+    #[schemars(with = "Option<Value>")]
     allocation: Option<Allocation>,
     /// Only say what it would cost.
     #[serde(default)]
     dry_run: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// One of the node's two accounts.
+#[derive(JsonSchema)]
+#[schemars(rename = "Lane", rename_all = "snake_case")]
+#[expect(dead_code, reason = "the shape of `Lane`")]
+enum Account {
+    Native,
+    Evm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Do {
     Send,
@@ -57,13 +71,44 @@ enum Do {
     Allocate,
 }
 
+/// What a payment costs at most, and its transaction once it is planned.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Paid {
+    network: String,
+    intent: Value,
+    #[schemars(with = "Account")]
+    account: Lane,
+    address: String,
+    amount: Amount,
+    gas_limit: Value,
+    fee_cap_attofil: Value,
+    premium_attofil: Value,
+    gas_max: Amount,
+    total_max: Amount,
+    balance: Amount,
+    dry_run: bool,
+    /// What an allocation takes, who may claim it, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datacap: Option<Value>,
+    /// The transaction's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<u64>,
+    /// False when the same key named it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<bool>,
+    /// Why nothing is sent now, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Option<Value>>,
+}
+
 /// Quotes a payment and, unless it is a dry run, plans it.
 pub async fn pay<W: World>(
     State(app): State<Arc<App<W>>>,
+    caller: Caller,
     headers: HeaderMap,
     JsonBody(payment): JsonBody<Payment>,
-) -> Result<Json<Value>, ApiError> {
-    authorised(&app, &headers)?;
+) -> Result<Json<Paid>, ApiError> {
+    caller.pays()?;
     let intent = intent(&app, &payment).await?;
     // First, since the registry's own refusal would say less.
     let taken = match &intent {
@@ -79,23 +124,24 @@ pub async fn pay<W: World>(
     let quote = quoted.map_err(|why| ApiError::Bad(why.to_string()))?;
     let balance = wallet.balance(lane).await.map_err(|_| unread("the account's balance"))?;
     let total = intent.value().plus(quote.gas_max());
-    let mut answer = json!({
-        "network": app.network,
-        "intent": intent,
-        "account": lane,
-        "address": wallet.address(lane),
-        "amount": shown(intent.value()),
-        "gas_limit": quote.gas_limit,
-        "fee_cap_attofil": quote.fees.fee_cap,
-        "premium_attofil": quote.fees.premium,
-        "gas_max": shown(quote.gas_max()),
-        "total_max": shown(total),
-        "balance": shown(balance),
-        "dry_run": payment.dry_run,
-    });
-    if let Some(taken) = taken {
-        answer["datacap"] = taken;
-    }
+    let mut answer = Paid {
+        network: app.network.clone(),
+        intent: json!(intent),
+        account: lane,
+        address: wallet.address(lane).to_string(),
+        amount: shown(intent.value()),
+        gas_limit: json!(quote.gas_limit),
+        fee_cap_attofil: json!(quote.fees.fee_cap),
+        premium_attofil: json!(quote.fees.premium),
+        gas_max: shown(quote.gas_max()),
+        total_max: shown(total),
+        balance: shown(balance),
+        dry_run: payment.dry_run,
+        datacap: taken,
+        transaction: None,
+        new: None,
+        hold: None,
+    };
     if balance < total {
         let why = format!(
             "the account {} has {}; {} are needed, gas of at most {} with it",
@@ -114,9 +160,9 @@ pub async fn pay<W: World>(
             other => other.into(),
         })?;
         app.wake.notify_one();
-        answer["transaction"] = json!(tx);
-        answer["new"] = json!(new);
-        answer["hold"] = json!(app.engine.status().hold);
+        answer.transaction = Some(tx.0);
+        answer.new = Some(new);
+        answer.hold = Some(app.engine.status().hold.map(|hold| json!(hold)));
     }
     Ok(Json(answer))
 }
@@ -225,21 +271,6 @@ async fn datacap<W: World>(app: &App<W>, allocation: &Allocation) -> Result<Valu
     }))
 }
 
-/// That the caller can read the node's files.
-pub(super) fn authorised<W: World>(app: &App<W>, headers: &HeaderMap) -> Result<(), ApiError> {
-    let shown = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-    // The time it takes tells nothing: all bytes are looked at.
-    let differs = shown.len() != app.wallet_token.len()
-        || shown.bytes().zip(app.wallet_token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) != 0;
-    if differs {
-        let why = "this moves money: send `Authorization: Bearer` with the content of wallet.token, a file in the \
-                   node's data directory";
-        return Err(ApiError::Unauthorized(why.to_owned()));
-    }
-    Ok(())
-}
-
 fn key(headers: &HeaderMap) -> Result<String, ApiError> {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if key.is_empty() || key.len() > KEY_MAX {
@@ -251,22 +282,35 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// What to release.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReleaseAccount")]
 pub struct Release {
     /// A halted account.
+    #[schemars(with = "Option<Account>")]
     account: Option<Lane>,
     /// A store that was put back, before it has caught up.
     restored: Option<bool>,
 }
 
+/// What was released.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReleasedAccounts")]
+pub struct Released {
+    network: String,
+    #[schemars(with = "Vec<Account>")]
+    released: Vec<Lane>,
+    /// Whether a store that was put back may act again.
+    restored: bool,
+}
+
 /// Lets a halted account go on from the chain's nonce, or a restored store act before its time.
 pub async fn release<W: World>(
     State(app): State<Arc<App<W>>>,
-    headers: HeaderMap,
+    caller: Caller,
     Query(release): Query<Release>,
-) -> Result<Json<Value>, ApiError> {
-    authorised(&app, &headers)?;
+) -> Result<Json<Released>, ApiError> {
+    caller.pays()?;
     let store = app.engine.store();
     let lanes: Vec<Lane> = match (release.account, release.restored) {
         (Some(lane), None) => vec![lane],
@@ -288,5 +332,5 @@ pub async fn release<W: World>(
         store.end_restored().await?;
     }
     app.wake.notify_one();
-    Ok(Json(json!({ "network": app.network, "released": released, "restored": was_restored })))
+    Ok(Json(Released { network: app.network.clone(), released, restored: was_restored }))
 }

@@ -17,28 +17,41 @@ use raas_core::order::Within;
 use raas_core::units::PaddedSize;
 use raas_piece::PieceInfo;
 use raas_piece::inclusion::{AuxData, InclusionProof, VerifierData};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProofQuery")]
 pub struct Wanted {
     /// `json`, or the bytes of one proof as `cbor` or `abi`.
     #[serde(default)]
     format: Format,
     /// Only in this aggregate.
+    #[schemars(with = "Option<String>")]
     aggregate: Option<Commitment>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProofFormat")]
 enum Format {
     #[default]
     Json,
     Cbor,
     Abi,
+}
+
+/// All proofs of a CID.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Proofs {
+    network: String,
+    cid: String,
+    /// Each with where the piece lies, the deals of the aggregate, and the arguments of `complete`.
+    proofs: Vec<Value>,
 }
 
 /// A piece, the aggregate that it lies in, and the proof.
@@ -75,7 +88,8 @@ pub async fn show<W: World>(
         for one in &found {
             proofs.push(one.shown(store).await?);
         }
-        return Ok(Json(json!({ "network": app.network, "cid": cid, "proofs": proofs })).into_response());
+        let all = Proofs { network: app.network.clone(), cid: cid.to_string(), proofs };
+        return Ok(Json(all).into_response());
     }
     let [one] = found.as_slice() else {
         let which: Vec<String> = found.iter().map(|one| one.within.aggregate.to_string()).collect();

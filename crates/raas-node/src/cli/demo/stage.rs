@@ -55,7 +55,7 @@ impl Stage {
         let contract =
             node.app.engine.settings().contracts.first().map(|at| at.address.to_string()).unwrap_or_default();
         Ok(Self {
-            client: Client::new(&admin, Some(&data))?,
+            client: Client::new(&admin, Some(&data), None)?,
             stepper: Stepper::new(reqwest::Client::builder().no_proxy().build()?, &admin, &rpc),
             providers: devnet.providers(),
             network: node.network.clone(),

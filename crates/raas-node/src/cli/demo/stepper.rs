@@ -99,8 +99,8 @@ impl Stepper {
         let text = response.text().await.map_err(failed)?;
         match serde_json::from_str::<Value>(&text) {
             Ok(value) if status.is_success() => Ok(value),
-            Ok(value) if value["error"].is_string() => {
-                let why = value["error"].as_str().unwrap_or_default().to_owned();
+            Ok(value) if value["detail"].is_string() => {
+                let why = value["detail"].as_str().unwrap_or_default().to_owned();
                 Err(StepError::Refused { what: what.to_owned(), why })
             }
             _ => Err(StepError::Refused { what: what.to_owned(), why: format!("{status}: {text}") }),

@@ -19,7 +19,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(sent: reqwest::Result<reqwest::Response>) -> Self {
+    /// Of a request that was sent.
+    pub async fn of(sent: reqwest::Result<reqwest::Response>) -> Self {
         let response = sent.expect("an HTTP answer");
         let status = response.status().as_u16();
         let text = response.text().await.expect("a body");
@@ -38,6 +39,12 @@ impl Answer {
     #[track_caller]
     pub fn text(&self, field: &str) -> String {
         self.body[field].as_str().unwrap_or_else(|| panic!("{field} in {}", self.body)).to_owned()
+    }
+
+    /// What a refusal says, in either of its forms.
+    #[track_caller]
+    pub fn refusal(&self) -> String {
+        self.text(if self.body["type"].is_string() { "detail" } else { "error" })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod calls;
+mod checked_in;
 mod foreign;
 mod ledger;
 mod proxy;
@@ -10,6 +11,7 @@ mod start;
 
 pub use bytes::{numbered_chunks, sha256_counter, small};
 pub use calls::Answer;
+pub use checked_in::is_checked_in;
 pub use foreign::Foreign;
 pub use ledger::{Deal, Ledger};
 pub use proxy::{Proxy, short_memory};
