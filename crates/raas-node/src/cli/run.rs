@@ -4,8 +4,8 @@ use super::args::{Args, Command, DEFAULT_NODE};
 use super::client::Client;
 use super::failure::Failure;
 use super::{
-    chain, contract, doctor, explain, get, incidents, job, key, kubo, output, piece, proof, up, upload, wallet,
-    wallet_keys,
+    chain, contract, doctor, explain, get, incidents, job, key, kubo, output, piece, proof, up, upload,
+    wallet, wallet_keys,
 };
 use clap::Parser;
 use std::process::ExitCode;

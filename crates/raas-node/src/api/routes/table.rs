@@ -6,7 +6,9 @@ use crate::api::metrics;
 use crate::api::problem::Kind;
 use crate::api::spec::fields::WantedJob;
 use crate::api::spec::{deal_status, register, upload};
-use crate::api::v1::{aggregates, chain, explain, incidents, jobs, keys, node, pay, pins, proofs, store, wallet};
+use crate::api::v1::{
+    aggregates, chain, explain, incidents, jobs, keys, node, pay, pins, proofs, store, wallet,
+};
 use crate::world::World;
 use axum::extract::DefaultBodyLimit;
 use serde_json::Value;
