@@ -103,7 +103,7 @@ async fn a_job_that_comes_while_a_round_is_read_is_planned_by_the_round_before()
     let planned = async {
         let (cid, _) = scene.upload(small(108)).await;
         while scene.why(&cid).await["holdings"][0]["orders"].as_array().is_none_or(Vec::is_empty) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
         let node = scene.get("/v1/node").await.expect(200);
         scene.rpc("devnet_setEndpoint", json!(["hanging", {}])).await;
