@@ -4,6 +4,8 @@
 # Usage: acceptance/api/check.sh URL_OF_A_NODE ITS_DIRECTORY RAAS_BINARY SCHEMATHESIS_BINARY
 set -euo pipefail
 url=$1 directory=$2 raas=$3 schemathesis=$4
+# What it remembers between runs is no part of the tree.
+cd "$(dirname "$directory")"
 readonly CHECKS=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
 
 # try NAME PHASES EXAMPLES [OPTION...]
