@@ -7,6 +7,7 @@ use crate::engine::{Engine, Error, Status};
 use crate::tasks::plan::{Memory, plan};
 use crate::watch::FleetIndex;
 use crate::world::World;
+use futures_util::future::{Either, select};
 use raas_core::observation::Round;
 use raas_core::ports::Now;
 use std::pin::pin;
@@ -42,9 +43,18 @@ impl<'a> Beside<'a> {
                 done = &mut work => return Ok(done),
                 () = engine.registered.notified(), if self.last.is_some() => {}
             }
-            if let Some(last) = &self.last {
+            let Some(last) = &self.last else { continue };
+            let planning = pin!(async {
                 index.sync(&engine.store).await?;
-                self.changed |= Box::pin(plan(engine, index, self.memory, last, None, self.now)).await?;
+                Box::pin(plan(engine, index, self.memory, last, None, self.now)).await
+            });
+            // The work goes on meanwhile: it may hold what planning waits for, as an endpoint that is just checked.
+            match select(planning, &mut work).await {
+                Either::Left((changed, _)) => self.changed |= changed?,
+                Either::Right((done, planning)) => {
+                    self.changed |= planning.await?;
+                    return Ok(done);
+                }
             }
         }
     }
