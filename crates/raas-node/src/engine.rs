@@ -225,7 +225,7 @@ impl<W: World> Engine<W> {
         }
     }
 
-    /// Notes what became of all wants, or of those of the holdings that competed `again` and of whoever came with them.
+    /// Notes what became of all wants, or of those of the holdings that competed `again`.
     pub(crate) fn note_admitted(&self, again: Option<&[HoldingId]>, admitted: BTreeMap<HoldingId, Admitted>) {
         let Ok(mut kept) = self.admitted.write() else { return };
         let Some(again) = again else {
